@@ -1,0 +1,262 @@
+"""Config -> objects: the only place that instantiates, and only what TARGETS lists.
+
+A `_target_` is a key of a table, never a name to import, so a config that a stranger sent
+cannot make this program run code of his choice.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from src import losses
+from src.checkpoint import check_checkpoint
+from src.data import sources
+from src.data.module import ExampleData
+from src.data.sources import Table
+from src.errors import InputError
+from src.models import mlp, neurons
+from src.module import BareTensorExample, Example, LayerExample
+from src.optim import by_hand, schedules
+from src.run import EarlyStop, Labels, Run
+
+TARGETS: dict[str, Callable[..., Any]] = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module, names in (
+        (sources, ("rows", "gate", "sine", "normal", "quadratic")),
+        (mlp, ("mlp", "layers", "SideBySide")),
+        (neurons, ("FixedNeuron", "BareNeuron", "BareLine")),
+        (
+            losses,
+            (
+                *("mse", "mse_by_hand", "bce", "bce_by_hand", "bce_log_odds"),
+                *("cross_entropy", "cross_entropy_by_hand"),
+            ),
+        ),
+        (by_hand, ("sgd", "momentum", "adagrad", "rmsprop", "adam")),
+        (schedules, ("step", "exponential", "cosine", "warmup")),
+    )
+    for name in names
+} | {
+    f"torch.optim.{name}": getattr(torch.optim, name)
+    for name in ("SGD", "Adagrad", "RMSprop", "Adam", "AdamW")
+}
+DTYPES = {32: torch.float32, 64: torch.float64}
+# What a network's builder is told about its data, beside its own config.
+SHAPED = {"src.models.mlp.mlp": ("inputs", "outputs"), "src.models.neurons.BareNeuron": ("inputs",)}
+ONE_OUTPUT = ("src.models.neurons.BareNeuron", "src.models.neurons.BareLine")
+
+
+def target_of(section: Mapping[str, Any], where: str) -> Callable[..., Any]:
+    """The callable behind a section's `_target_`. Raises InputError outside the allow-list."""
+    name = section.get("_target_")
+    if name not in TARGETS:
+        allowed = [t for t in TARGETS if t.startswith(f"src.{where}") or where in t]
+        raise InputError(
+            f"{where}._target_={name} is not on the allow-list; nothing was imported.\n"
+            f"Allowed: {', '.join(allowed or TARGETS)}"
+        )
+    return TARGETS[name]
+
+
+def refuse_foreign_targets(config: Any, where: str = "") -> None:
+    """Raises InputError for any `_target_`, at any depth, that is not on the allow-list."""
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            path = f"{where}.{key}" if where else str(key)
+            if key == "_target_" and value is not None and value not in TARGETS:
+                raise InputError(
+                    f"{path}={value} is not on the allow-list (src/build.py); nothing was imported"
+                )
+            refuse_foreign_targets(value, path)
+    elif isinstance(config, list):
+        for item in config:
+            refuse_foreign_targets(item, where)
+
+
+def _settings(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "_target_"}
+
+
+def _call(section: Mapping[str, Any], where: str, **more: Any) -> Any:
+    """Call a section's target; what it refuses as a ValueError is the user's input."""
+    function = target_of(section, where)
+    try:
+        return function(**_settings(section) | more)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def build_net(model: Mapping[str, Any], inputs: int, outputs: int | None) -> nn.Module:
+    """The network of a config's model section, drawn from torch's global stream."""
+    settings = dict(model)
+    shape: dict[str, int] = {}
+    wanted = SHAPED.get(str(model.get("_target_")), ())
+    if "inputs" in wanted:
+        shape["inputs"] = inputs
+    if "outputs" in wanted:
+        known = settings.pop("outputs", None) or outputs
+        if known is None:
+            raise InputError(
+                "model.outputs=null, but the data has no target to take the number of outputs "
+                "from.\nFix: model.outputs=1"
+            )
+        shape["outputs"] = known
+    return _call(settings, "model", **shape)
+
+
+def build_data(config: Mapping[str, Any]) -> ExampleData:
+    """Seeds torch, builds the source, splits and normalises."""
+    torch.manual_seed(config["seed"])
+    data = config["data"]
+    table: Table = _call(data["source"], "data.source")
+    names = (
+        *("val_fraction", "split_seed", "shuffle", "batch_size"),
+        *("normalize_input", "normalize_target", "normalize_on"),
+    )
+    try:
+        return ExampleData(
+            table,
+            order_seed=config["seed"],
+            dtype=DTYPES[config["precision"]],
+            **{name: data[name] for name in names},
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _log_every(config: Mapping[str, Any]) -> int:
+    """Epochs between points: as asked for, or the 1, 2 or 5 · 10ⁿ nearest a hundredth."""
+    if config["log_every"] is not None:
+        return config["log_every"]
+    wanted = max(config["trainer"]["max_epochs"] / 100, 1.0)
+    exponent = math.floor(math.log10(wanted))
+    nice = [m * 10**e for e in (exponent, exponent + 1) for m in (1, 2, 5)]
+    return min(nice, key=lambda k: abs(math.log(k / wanted)))
+
+
+def _make_optimizer(
+    section: Mapping[str, Any],
+) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
+    make = target_of(section, "optimizer")
+    settings = _settings(section)
+    if "betas" in settings:
+        settings["betas"] = tuple(settings["betas"])
+    return partial(make, **settings)
+
+
+def _make_schedule(section: Mapping[str, Any], steps: int) -> Callable[[int], float] | None:
+    if section.get("_target_") is None:
+        return None
+    settings = _settings(section)
+    if "steps" in settings and settings["steps"] is None:
+        settings["steps"] = max(steps, 1)
+    return partial(target_of(section, "scheduler"), **settings)
+
+
+def _check_shapes(config: Mapping[str, Any], net: nn.Module, data: ExampleData) -> None:
+    """The network takes the data, and the loss takes the network's output. Raises InputError."""
+    source = data.train
+    name = config["loss"]["_target_"].rpartition(".")[2]
+    first = next((m for m in net.modules() if isinstance(m, nn.Linear)), None)
+    try:
+        with torch.no_grad():
+            prediction = net(source.input)
+    except (RuntimeError, ValueError) as error:
+        takes = "another number" if first is None else str(first.in_features)
+        raise InputError(
+            f"the data has {source.input.shape[1]} input columns, but the network's first layer "
+            f"takes {takes}.\n{str(error).splitlines()[0]}"
+        ) from error
+    target = source.target
+    if target is None:
+        if config["trainer"]["max_epochs"] > 0:
+            raise InputError(
+                f"trainer.max_epochs={config['trainer']['max_epochs']}, but this example has no "
+                "target to learn.\nFix: trainer.max_epochs=0"
+            )
+        return
+    shapes = f"the output has shape {tuple(prediction.shape)} and the target {tuple(target.shape)}"
+    if prediction.shape != target.shape:
+        raise InputError(f"{shapes}; they must be the same")
+    if name.startswith("cross_entropy"):
+        if not bool((target >= 0).all() and torch.allclose(target.sum(1), target.new_ones(1))):
+            raise InputError(
+                f"loss={name} takes targets that are class probabilities, one column a class, "
+                f"each row summing to 1; this example's are not: {shapes}.\nFix: loss=mse, or "
+                "loss=bce for a single column of 0 and 1"
+            )
+    elif name.startswith("bce") and not bool(((target >= 0) & (target <= 1)).all()):
+        raise InputError(
+            f"loss={name} takes targets between 0 and 1; this example's range from "
+            f"{target.min():g} to {target.max():g} ({shapes}).\nFix: loss=mse"
+        )
+    if config["trainer"]["max_epochs"] > 0 and not any(p.requires_grad for p in net.parameters()):
+        raise InputError(
+            "this network's weights are fixed: there is nothing to train.\n"
+            "Fix: trainer.max_epochs=0"
+        )
+
+
+def build(config: dict[str, Any]) -> Run:
+    """The run that a checked, resolved config describes.
+
+    Draws from torch's global stream in this order: seed, source, network. Raises InputError.
+    """
+    refuse_foreign_targets(config)
+    trainer, data_config = config["trainer"], config["data"]
+    data = build_data(config)
+    target = data.table.target
+    outputs = None if target is None else target.shape[1]
+    if config["model"]["_target_"] in ONE_OUTPUT and outputs not in (None, 1):
+        raise InputError(f"this neuron has one output, but the target has {outputs} columns")
+    net = build_net(config["model"], data.table.input.shape[1], outputs)
+    net = net.to(DTYPES[config["precision"]])
+    _check_shapes(config, net, data)
+    probe = data_config["probe"]
+    columns = data.table.input.shape[1]
+    if probe is not None and any(len(row) != columns for row in probe):
+        raise InputError(f"data.probe={probe}: each row needs {columns} numbers")
+    steps = trainer["max_epochs"] * data.steps_per_epoch
+    bare = isinstance(net, neurons.BareNeuron | neurons.BareLine)
+    module: Example = (BareTensorExample if bare else LayerExample)(
+        net,
+        target_of(config["loss"], "loss"),
+        _make_optimizer(config["optimizer"]),
+        _make_schedule(config["scheduler"], steps),
+        **({"clip": trainer["gradient_clip_val"]} if bare else {}),
+    )
+    early_stop, shown_range = config["early_stop"], data_config["range"]
+    ckpt = None if config["ckpt"] is None else Path(config["ckpt"])
+    if ckpt is not None:
+        check_checkpoint(ckpt, config)
+    return Run(
+        name=config["name"],
+        seed=config["seed"],
+        module=module,
+        data=data,
+        config=config,
+        max_epochs=trainer["max_epochs"],
+        log_every=_log_every(config),
+        print_every=config["print_every"],
+        accelerator=trainer["accelerator"],
+        gradient_clip_val=None if bare else trainer["gradient_clip_val"],
+        early_stop=None if early_stop is None else EarlyStop(**early_stop),
+        metrics=config["metrics"],
+        analysis=config["analysis"],
+        probe=probe,
+        labels=Labels(
+            data_config["input_name"],
+            data_config["target_name"],
+            data_config["unit"],
+            data_config["classes"],
+            None if shown_range is None else tuple(shown_range),
+        ),
+        tensorboard=config["logger"]["tensorboard"],
+        histograms=config["logger"]["histograms"],
+        ckpt=ckpt,
+    )

@@ -1,0 +1,102 @@
+"""The logged points of a run, and what follows from them: early stopping, interruption."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from src.callbacks.histograms import log_histograms
+from src.evaluate import Metrics, evaluate, gradients
+from src.module import Diverged
+from src.run import Run
+from src.tensorboard import TensorBoard
+
+
+class LoggedPoints(pl.Callback):
+    """Evaluates both splits at step 0, every `log_every` epochs, and at the end.
+
+    Not Lightning's validation loop: for eleven rows that loop costs twenty times the
+    evaluation, and it knows no point 0.
+
+    run: what is run. logger: where points go. interrupted: asked at the end of each epoch; True stops there.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        logger: TensorBoard | None,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.run = run
+        self.logger = logger
+        self.interrupted = interrupted
+        self.curves: dict[str, list[float]] = {"step": []}
+        self.epochs_done = 0
+        self.best: dict[str, Tensor] | None = None
+        self.best_loss = math.inf
+        self.since_best = 0
+        self.was_interrupted = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self.curves["step"]:
+            self.record(0)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.epochs_done += 1
+        if self.epochs_done % self.run.log_every == 0:
+            self.record(trainer.global_step)
+            stop = self.run.early_stop
+            if stop is not None and self.since_best >= stop.patience:
+                trainer.should_stop = True
+        if self.interrupted():
+            self.was_interrupted = self.epochs_done < self.run.max_epochs
+            trainer.should_stop = True
+
+    def record(self, step: int) -> None:
+        """Add the point of the present parameters. Raises Diverged where it is not finite."""
+        net = self.run.module.net
+        metrics = evaluate(net, self.run.module.loss, self.run.data)
+        self.curves["step"].append(step)
+        for name, value in metrics.items():
+            self.curves.setdefault(name, []).append(value)
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        if self.logger is not None:
+            self.logger.log_metrics(finite, step)
+        if len(finite) < len(metrics) or not _is_finite(net):
+            raise Diverged(step)
+        if self.logger is not None and self.run.histograms:
+            found = gradients(net, self.run.module.loss, self.run.data.train)
+            log_histograms(self.logger.experiment, net, found, step)
+        self._remember_best(metrics)
+
+    def _remember_best(self, metrics: Metrics) -> None:
+        stop = self.run.early_stop
+        if stop is None or not metrics:
+            return
+        loss = metrics.get("val/loss", metrics["train/loss"])
+        if loss < self.best_loss - stop.min_delta:
+            self.best_loss, self.since_best = loss, 0
+            state = self.run.module.net.state_dict()
+            self.best = {name: value.detach().clone() for name, value in state.items()}
+        else:
+            self.since_best += 1
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint |= {"run_config": self.run.config, "epochs_done": self.epochs_done}
+
+    def state_dict(self) -> dict[str, Any]:
+        names = ("curves", "epochs_done", "best", "best_loss", "since_best")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+
+
+def _is_finite(net: torch.nn.Module) -> bool:
+    return all(bool(torch.isfinite(p).all()) for p in net.parameters())

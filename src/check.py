@@ -1,0 +1,170 @@
+"""The composed config against what exists, before torch is imported and before any work."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src import conf_files
+from src.conf_files import CONF
+from src.errors import InputError, unknown
+from src.values import check_value, show
+
+# Sections whose keys all have a default in the code, so that a key may be taken out with ~.
+REMOVABLE = ("model", "optimizer", "scheduler")
+PROBABILITIES = ("sigmoid", "softmax", "naive_sigmoid", "step")
+GROUPS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "logger")
+
+
+class Refused(BaseException):
+    """Carries an InputError through Hydra, which turns a callback's Exception into a warning."""
+
+
+def no_experiment(folders: Sequence[Path] = (CONF,)) -> InputError:
+    return InputError(
+        "No experiment was chosen.\nThe experiments are:\n"
+        f"{conf_files.list_experiments(folders)}\n"
+        "Fix: python -m src.train +experiment=sine"
+    )
+
+
+def folders_of(hydra: DictConfig) -> list[Path]:
+    """The folders of Hydra's search path (--config-dir puts one in front or behind)."""
+    sources = [s for s in hydra.runtime.config_sources if s.schema == "file" and s.path]
+    return [Path(s.path) for s in sources if Path(s.path).is_dir()] or [CONF]
+
+
+def check(
+    config: DictConfig, choices: Mapping[str, str | None], folders: Sequence[Path] = (CONF,)
+) -> dict[str, Any]:
+    """Refuse a config with a key that does not exist, or a value that is not allowed.
+
+    choices: group -> choice, as Hydra's runtime.choices gives them.
+    Returns the config, resolved, as plain containers. Raises InputError.
+    """
+    try:
+        plain = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise InputError(str(error).splitlines()[0]) from error
+    assert isinstance(plain, dict)
+    settings: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    if settings.get("data") is None and choices.get("data") is None:
+        raise no_experiment(folders)
+    expected = conf_files.root(folders)
+    _check_root(settings, expected, choices, folders)
+    for key in expected:
+        check_value(key, settings[key])
+    for group in GROUPS:
+        _check_section(group, str(choices[group]), settings[group], choices, folders)
+    _check_combination(settings)
+    return settings
+
+
+def _check_root(
+    settings: Mapping[str, Any],
+    expected: Mapping[str, Any],
+    choices: Mapping[str, str | None],
+    folders: Sequence[Path],
+) -> None:
+    known = [*expected, *GROUPS]
+    for key in settings:
+        if key not in known:
+            raise unknown(f"{key} does not exist.", key, known, "The settings and groups are")
+    for key in expected:
+        if key not in settings:
+            raise InputError(f"{key} was removed, but every run needs it.")
+    for group in GROUPS:
+        if choices.get(group) is None or not isinstance(settings.get(group), dict):
+            names = conf_files.choices(group, folders)
+            raise InputError(f"{group}={show(settings.get(group))}: choose one of "
+                             f"{', '.join(names)}.\nFix: {group}={names[0]}")  # fmt: skip
+
+
+def unknown_key(
+    path: str, group: str, choice: str, known: Sequence[str], by_experiment: str | None
+) -> InputError:
+    """The error for a key that a section does not have.
+
+    by_experiment: the experiment whose file sets it, where it was not the command line.
+    """
+    word = path.rpartition(".")[2]
+    error = unknown(
+        f"{path} does not exist for {group}={choice}.", word, known, f"The keys of {group} are"
+    )
+    if by_experiment is not None:
+        return InputError(f"{error}\nThe experiment {by_experiment} sets it. Fix: '~{path}'")
+    return error
+
+
+def _check_section(
+    group: str,
+    choice: str,
+    section: Mapping[str, Any],
+    choices: Mapping[str, str | None],
+    folders: Sequence[Path],
+) -> None:
+    experiment = choices.get("experiment")
+    file = conf_files.experiment(experiment, folders) if experiment else {}
+    expected = conf_files.section(group, choice, folders)
+
+    def walk(path: str, found: Mapping[str, Any], wanted: Mapping[str, Any], set_by: Any) -> None:
+        names = [key for key in wanted if key != "_target_"]
+        by = set_by if isinstance(set_by, dict) else {}
+        for key, value in found.items():
+            where = f"{path}.{key}"
+            if key not in wanted:
+                raise unknown_key(where, group, choice, names, experiment if key in by else None)
+            if isinstance(wanted[key], dict):
+                if not isinstance(value, dict):
+                    raise InputError(f"{where}={show(value)} replaces a section with the keys "
+                                     f"{', '.join(wanted[key])}")  # fmt: skip
+                walk(where, value, wanted[key], by.get(key))
+            elif key != "_target_":
+                check_value(where, value, str(found.get("_target_", "")))
+        for key in wanted:
+            if key not in found and group not in REMOVABLE:
+                raise InputError(f"{path}.{key} was removed, but every run needs it.")
+
+    walk(group, section, expected, file.get(group))
+
+
+def _check_combination(settings: Mapping[str, Any]) -> None:
+    loss = str(settings["loss"]["_target_"]).rpartition(".")[2]
+    model = settings["model"]
+    output = str(model.get("output_activation", model.get("activation", "identity")))
+    if loss.startswith("bce") and output.removesuffix("_by_hand") not in PROBABILITIES:
+        raise InputError(
+            f"loss={loss} takes probabilities, but the output activation is {output}, "
+            "whose values are not bounded to 0 and 1.\nFix: model.output_activation=sigmoid"
+        )
+    if loss.startswith("cross_entropy") and output.removesuffix("_by_hand") == "softmax":
+        raise InputError(
+            f"loss={loss} takes logits and applies softmax itself, but the output activation "
+            f"is {output}: softmax twice.\nFix: model.output_activation=identity"
+        )
+
+
+class CheckBeforeRun(Callback):
+    """Hydra calls this before it makes the run directory: a refused run leaves nothing."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        try:
+            folders = folders_of(config.hydra)
+            task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
+            check(task, config.hydra.runtime.choices, folders)
+            refuse_used(Path(config.hydra.run.dir))
+        except InputError as error:
+            raise Refused(error) from error
+
+
+def refuse_used(directory: Path) -> None:
+    """Raises InputError where a run already lives in the directory."""
+    for name in ("result.json", ".hydra"):
+        if (directory / name).exists():
+            raise InputError(
+                f"hydra.run.dir={directory} already holds a run ({name}), which would be "
+                "overwritten.\nFix: another directory, or none: each run gets one of its own"
+            )

@@ -1,0 +1,196 @@
+"""What a run prints: before training, and at the end."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from src.curvature import Curvature, Descent
+from src.layers import look
+from src.result import Result
+from src.run import Labels, Run
+from src.values import show
+
+FEW_ROWS = 20
+FEW_NUMBERS = 20
+FEW_PARAMETERS = 100
+
+
+def new_console() -> Console:
+    """To stdout. Where that is no terminal, wide enough that no table is folded."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+def numbers(values: Any, limit: int = FEW_NUMBERS, form: str = ".4f") -> str:
+    """Nested numbers on one line."""
+    flat = _flatten(values)
+    shown = "  ".join(number(v, form) for v in flat[:limit])
+    return shown + (f"  … ({len(flat)} numbers)" if len(flat) > limit else "")
+
+
+def number(value: float | None, form: str = ".4f") -> str:
+    """Four decimals by default: what a reader compares with a published figure."""
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    return format(value, form if abs(value) < 1e6 else ".4g")
+
+
+def _flatten(values: Any) -> list[Any]:
+    if not isinstance(values, list | tuple):
+        return [values]
+    return [x for item in values for x in _flatten(item)]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for i, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=i == 0)
+    return table
+
+
+def _print(console: Console, title: str, table: Table) -> None:
+    # Not rich's own title, which it folds to the table's width.
+    console.print(f"[bold]{title}[/bold]", soft_wrap=True)
+    console.print(table)
+    console.print()
+
+
+def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> None:
+    """The settings that differ from the defaults, and the layers."""
+    config = run.config
+    console.print(f"[bold]{run.name}[/bold]: {config['description']}\n", soft_wrap=True)
+    settings = _table("setting", "value")
+    for key, value in differences.items():
+        settings.add_row(key, _short(show(value)))
+    _print(console, "Settings that differ from the defaults", settings)
+    net, rows = run.module.net, run.data.train.input
+    layers = _table("name", "layer", "parameters", "output for the training rows")
+    for layer in look(net, rows):
+        shapes = "  ".join(f"{name} {shape}" for name, shape in layer.shapes.items())
+        layers.add_row(layer.name, layer.kind, shapes, str(tuple(layer.output.shape)))
+    count = sum(p.numel() for p in net.parameters())
+    _print(console, f"Layers, {count:,} parameters", layers)
+    splits = "  ".join(f"{name} {len(split)}" for name, split in run.data.splits.items())
+    console.print(f"rows: {splits}   steps: {run.steps:,}\n")
+
+
+def _short(text: str, limit: int = 80) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def show_end(console: Console, run: Run, result: Result, directory: Path) -> None:
+    """Metrics beside the constant predictor's, predictions, parameters, and where all lies."""
+    _show_status(console, result)
+    if result.metrics:
+        table = _table("metric", "value", "constant predictor")
+        for name, value in result.metrics.items():
+            base = result.baseline.get(name)
+            table.add_row(name, f"{value:.6g}", "" if base is None else f"{base:.6g}")
+        _print(console, "Final metrics", table)
+    if run.max_epochs == 0 and len(run.data.train) <= FEW_ROWS:
+        _show_forward(console, run)
+    _show_predictions(console, run.labels, result.predictions)
+    _show_parameters(console, result)
+    console.print(f"run directory: {directory}", soft_wrap=True)
+    if run.tensorboard:
+        console.print("look at it:    tensorboard --logdir outputs", soft_wrap=True)
+
+
+def _show_status(console: Console, result: Result) -> None:
+    train, base = result.metrics.get("train/loss"), result.baseline.get("train/loss")
+    if result.status == "diverged":
+        console.print(
+            f"[bold red]diverged[/bold red] at step {result.steps}: the loss is not finite. "
+            "A smaller learning rate may help.\n",
+            soft_wrap=True,
+        )
+    elif result.status == "interrupted":
+        console.print(
+            f"[bold]interrupted[/bold] after epoch {result.epochs}; checkpoint.ckpt continues "
+            "from there.\n",
+            soft_wrap=True,
+        )
+    elif train is not None and base is not None and train > base and result.steps:
+        console.print(
+            f"[bold red]worse than the constant predictor[/bold red]: train/loss {train:.4g} "
+            f"against {base:.4g}. The run has learned nothing; a smaller learning rate may "
+            "help.\n",
+            soft_wrap=True,
+        )
+
+
+def _show_forward(console: Console, run: Run) -> None:
+    """Each layer's output: for a single neuron, the value before and after its activation."""
+    rows = run.data.train.input
+    table = _table("layer", "output shape", "values")
+    table.add_row("input", str(tuple(rows.shape)), numbers(rows.tolist()))
+    for layer in look(run.module.net, rows):
+        values = numbers(layer.output.tolist())
+        table.add_row(f"{layer.name} ({layer.kind})", str(tuple(layer.output.shape)), values)
+    _print(console, "Forward pass", table)
+
+
+def answer(prediction: Sequence[float | None], labels: Labels) -> str:
+    """The class that a prediction names, or ""."""
+    if labels.classes is None or None in prediction:
+        return ""
+    values = [float(p) for p in prediction if p is not None]
+    best = int(values[0] > 0.5) if len(values) == 1 else values.index(max(values))
+    return labels.classes[best] if best < len(labels.classes) else ""
+
+
+def _show_predictions(
+    console: Console, labels: Labels, predictions: Sequence[Mapping[str, Any]]
+) -> None:
+    has_target = any(row["target"] is not None for row in predictions)
+    columns = [labels.input, f"predicted {labels.target}"]
+    columns += [labels.target] if has_target else []
+    columns += ["answer"] if labels.classes else []
+    table = _table(*columns)
+    unit = f" {labels.unit}" if labels.unit else ""
+    for row in predictions[:FEW_ROWS]:
+        cells = [numbers(row["input"], 6), numbers(row["prediction"]) + unit]
+        cells += [numbers(row["target"]) + unit] if has_target else []
+        cells += [answer(row["prediction"], labels)] if labels.classes else []
+        table.add_row(*cells)
+    more = len(predictions) - FEW_ROWS
+    title = f"Predictions, {FEW_ROWS} of {len(predictions)}" if more > 0 else "Predictions"
+    _print(console, title, table)
+
+
+def _show_parameters(console: Console, result: Result) -> None:
+    count = sum(len(_flatten(p["values"] or [])) for p in result.parameters.values())
+    if any(p["values"] is None for p in result.parameters.values()) or count > FEW_PARAMETERS:
+        return
+    table = _table("name", "shape", "values", "gradient")
+    for name, p in result.parameters.items():
+        gradient = "" if p["gradient"] is None else numbers(p["gradient"], form=".3g")
+        shape = str(tuple(p["shape"]))
+        table.add_row(name, shape, numbers(p["values"]), gradient)
+    _print(console, "Parameters, and the gradient of the training loss", table)
+
+
+def show_curvature(console: Console, found: Curvature, lr: float | None) -> None:
+    """The eigenvalues of the Hessian at the end, and the rates that follow from them."""
+    console.print(
+        f"Hessian of the training loss: λmin {found.smallest:.4g}, λmax {found.largest:.4g}; "
+        f"optimal learning rate η* = 2 / (λmin + λmax) = {found.best_lr:.4g}, "
+        f"divergence above 2 / λmax = {found.max_lr:.4g}"
+        + ("" if lr is None else f"; this run's was {lr:.4g}"),
+        soft_wrap=True,
+    )
+    console.print()
+
+
+def show_rates(console: Console, rates: Sequence[Descent]) -> None:
+    """Gradient descent at several rates: the predicted and the measured contraction."""
+    table = _table("η / η*", "η", "max |1 - ηλ|", "measured", "outcome")
+    for rate in rates:
+        outcome = "diverges" if rate.diverges else "converges"
+        table.add_row(f"{rate.multiple:.3f}", f"{rate.lr:.4g}", f"{rate.contraction:.4f}",
+                      f"{rate.rate:.4f}", outcome)  # fmt: skip
+    _print(console, "Gradient descent on the quadratic", table)

@@ -1,0 +1,126 @@
+"""The curvature of a loss at a point, and what it says of the learning rate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from src.data.module import Split
+from src.module import Loss
+
+MULTIPLES = (0.25, 0.5, 0.75, 1.0)
+BEYOND = 1.05  # times the largest stable rate 2 / λmax
+STEPS = 400
+
+
+def hessian(net: nn.Module, loss: Loss, split: Split) -> Tensor:
+    """The Hessian of the loss over a split at the network's parameters, shape (n, n), float64.
+
+    n: the number of trainable parameters, in the order of `named_parameters`.
+    """
+    free = {name: p.detach().double() for name, p in net.named_parameters() if p.requires_grad}
+    sizes = [p.numel() for p in free.values()]
+    fixed = {
+        name: p.detach().double()
+        for name, p in [*net.named_parameters(), *net.named_buffers()]
+        if name not in free
+    }
+    assert split.target is not None, "a loss needs a target"
+    input, target = split.input.double(), split.target.double()
+
+    def value(flat: Tensor) -> Tensor:
+        parts = flat.split(sizes)
+        named = {n: part.view(p.shape) for part, (n, p) in zip(parts, free.items(), strict=True)}
+        return loss(functional_call(net, named | fixed, (input,)), target)
+
+    point = torch.cat([p.flatten() for p in free.values()])
+    return torch.func.hessian(value)(point)
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """Extreme eigenvalues of a Hessian, and the rate that is best for the worst direction.
+
+    best_lr: η* = 2 / (λmin + λmax), which minimises max over λ of |1 - ηλ| (Polyak, 1964).
+    max_lr: 2 / λmax, above which gradient descent on the quadratic diverges.
+    """
+
+    eigenvalues: Tensor
+
+    @property
+    def smallest(self) -> float:
+        return self.eigenvalues.min().item()
+
+    @property
+    def largest(self) -> float:
+        return self.eigenvalues.max().item()
+
+    @property
+    def best_lr(self) -> float:
+        return 2 / (self.smallest + self.largest)
+
+    @property
+    def max_lr(self) -> float:
+        return 2 / self.largest
+
+    def contraction(self, lr: float) -> float:
+        """max over λ of |1 - lr · λ|: the factor that the worst direction shrinks by a step."""
+        return (1 - lr * self.eigenvalues).abs().max().item()
+
+
+def curvature(net: nn.Module, loss: Loss, split: Split) -> Curvature:
+    """The curvature of the loss over a split at the network's present parameters."""
+    return Curvature(torch.linalg.eigvalsh(hessian(net, loss, split)))
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Gradient descent on ½ wᵀAw at one rate.
+
+    multiple: lr / η*. rate: the measured long-run factor of |w| a step. norms: |w| after
+    0, 1, 2, … steps, relative to the start.
+    """
+
+    multiple: float
+    lr: float
+    contraction: float
+    rate: float
+    norms: list[float]
+
+    @property
+    def diverges(self) -> bool:
+        return self.rate > 1
+
+
+def descend(matrix: Tensor, start: Tensor, lr: float, steps: int = STEPS) -> list[float]:
+    """|w| / |start| after 0 … steps steps of w - lr A w, in float64.
+
+    matrix: A, shape (n, n). start: shape (n,).
+    """
+    w, norms = start.double(), [1.0]
+    first = w.norm().item()
+    for _ in range(steps):
+        w = w - lr * (matrix @ w)
+        norms.append(w.norm().item() / first)
+    return norms
+
+
+def compare_rates(matrix: Tensor, multiples: Sequence[float] = MULTIPLES) -> list[Descent]:
+    """Gradient descent at multiples of η*, and just beyond the largest stable rate.
+
+    The start has a component along every eigenvector, without which a direction would never
+    be seen; the long-run rate is the geometric mean over the second half of the steps.
+    """
+    found = Curvature(torch.linalg.eigvalsh(matrix))
+    start = torch.linalg.eigh(matrix).eigenvectors.sum(dim=1)
+    rates = [m * found.best_lr for m in multiples] + [BEYOND * found.max_lr]
+    result = []
+    for lr in rates:
+        norms = descend(matrix, start, lr)
+        half = len(norms) // 2
+        rate = (norms[-1] / norms[half]) ** (1 / (len(norms) - 1 - half))
+        multiple = lr / found.best_lr
+        result.append(Descent(multiple, lr, found.contraction(lr), rate, norms))
+    return result

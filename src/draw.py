@@ -1,0 +1,110 @@
+"""From a run to its pictures: gathers the arrays that `src.pictures` draws."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from src.data.module import Split
+from src.evaluate import predict
+from src.pictures.figure import to_png
+from src.pictures.fit import (
+    Array,
+    Curve,
+    Points,
+    View,
+    curve_figure,
+    decision_figure,
+    output_figure,
+    scatter_figure,
+)
+from src.run import Run
+
+CURVE_POINTS = 500
+MAP_POINTS = 101
+
+
+def _array(values: Tensor) -> Array:
+    return values.double().cpu().numpy()
+
+
+def _points(run: Run, split: Split, normalised: bool) -> Points:
+    table = run.data.table
+    assert table.target is not None and split.target is not None
+    if normalised:
+        with torch.no_grad():
+            prediction = run.module.net(split.input)
+        return Points(_array(split.input), _array(split.target), _array(prediction))
+    input = table.input[split.rows]
+    return Points(
+        _array(input),
+        _array(table.target[split.rows]),
+        _array(predict(run.module.net, run.data, input)),
+    )
+
+
+def _curve(run: Run, normalised: bool) -> Curve:
+    known = run.data.table.input.flatten().tolist() + [row[0] for row in run.probe or []]
+    margin = 0.05 * (max(known) - min(known)) or 1.0
+    low, high = run.labels.range or (min(known) - margin, max(known) + margin)
+    if run.labels.range is None and len(known) > 50:
+        low, high = min(known), max(known)
+    grid = torch.linspace(low, high, CURVE_POINTS).to(run.data.table.input)[:, None]
+    if not normalised:
+        return Curve(_array(grid)[:, 0], _array(predict(run.module.net, run.data, grid))[:, 0])
+    inner = run.data.input_normaliser.apply(grid)
+    with torch.no_grad():
+        return Curve(_array(inner)[:, 0], _array(run.module.net(inner))[:, 0])
+
+
+def _view(run: Run, title: str, normalised: bool) -> View:
+    names = (run.labels.input, run.labels.target)
+    labels = tuple(f"{name} (normalised)" for name in names) if normalised else names
+    probes = None
+    if run.probe and not normalised:
+        asked = torch.tensor(run.probe).to(run.data.table.input)
+        probes = Curve(_array(asked)[:, 0], _array(predict(run.module.net, run.data, asked))[:, 0])
+    splits = {name: _points(run, split, normalised) for name, split in run.data.splits.items()}
+    return View(splits, _curve(run, normalised), labels[0], labels[1], title, probes)
+
+
+def _map(run: Run) -> tuple[Array, Array, Array]:
+    input = run.data.table.input
+    low, high = input.min(dim=0).values, input.max(dim=0).values
+    margin = torch.where(high > low, 0.25 * (high - low), torch.ones_like(high))
+    axes = [
+        torch.linspace(float(low[i] - margin[i]), float(high[i] + margin[i]), MAP_POINTS).to(input)
+        for i in range(2)
+    ]
+    y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
+    values = predict(run.module.net, run.data, torch.stack([x, y], dim=-1).view(-1, 2))
+    return _array(axes[0]), _array(axes[1]), _array(values[:, 0].view(MAP_POINTS, MAP_POINTS))
+
+
+def draw_fit(run: Run, title: str) -> Figure:
+    """The picture that suits the example: a curve, a map, a scatter, or its outputs."""
+    table = run.data.table
+    if table.target is None:
+        outputs = predict(run.module.net, run.data, table.input)
+        return output_figure(_array(outputs), title, run.labels.target)
+    features, outputs = table.input.shape[1], table.target.shape[1]
+    if features == 1 and outputs == 1:
+        views = [_view(run, title, normalised=False)]
+        if run.data.target_normaliser is not None and not run.data.target_normaliser.is_identity:
+            views.append(_view(run, "as the network sees it", normalised=True))
+        return curve_figure(views)
+    splits = {name: _points(run, split, False) for name, split in run.data.splits.items()}
+    if features == 2 and outputs == 1:
+        x, y, values = _map(run)
+        return decision_figure(x, y, values, splits, title, value_name="prediction")
+    return scatter_figure(splits, title, run.labels.target)
+
+
+def save_png(figure: Figure, path: Path) -> tuple[bytes, int, int]:
+    """Write the picture; returns its bytes, width and height in pixels."""
+    png = to_png(figure)
+    path.write_bytes(png)
+    width, height = np.rint(figure.get_size_inches() * figure.dpi).astype(int)
+    return png, int(width), int(height)

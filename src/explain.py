@@ -1,0 +1,100 @@
+"""Hydra's refusals of an override, said in the terms of this program's settings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from src import conf_files
+from src.check import GROUPS, unknown_key
+from src.conf_files import CONF
+from src.errors import InputError, unknown
+
+
+def _values(override: Override) -> list[str]:
+    if override.is_sweep_override():
+        try:
+            return [str(v) for v in override.sweep_string_iterator()]
+        except HydraException:
+            return []
+    value = override.value()
+    return [] if value is None else [str(value)]
+
+
+def explain(error: Exception, overrides: Sequence[str], folders: Sequence[Path] = (CONF,)) -> str:
+    """The message for an exception that Hydra raised while composing these overrides."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        _check_choices(parsed, folders)
+        _check_keys(parsed, folders)
+    except InputError as found:
+        return str(found)
+    except HydraException as found:
+        return _plain(found)
+    return _plain(error)
+
+
+def _plain(error: Exception) -> str:
+    # Hydra's own sentence; the links to its manual and the search path are noise here.
+    lines = [line for line in str(error).splitlines() if line.strip() and "https://" not in line]
+    cause = error.__cause__
+    if cause is not None and str(cause).splitlines():
+        lines.append(str(cause).splitlines()[0])
+    return "\n".join(lines) or type(error).__name__
+
+
+def _check_choices(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
+    groups = conf_files.groups(folders)
+    for override in parsed:
+        group = override.key_or_group
+        if group not in groups:
+            continue
+        known = conf_files.choices(group, folders)
+        for value in _values(override):
+            if value in known:
+                continue
+            if group == "experiment":
+                listed = conf_files.list_experiments(folders)
+                message = f"{group}={value} does not exist.\nThe experiments are:\n{listed}"
+                hint = str(unknown("", value, known, "")).rpartition("\n")[2]
+                raise InputError(f"{message}\n{hint}" if hint.startswith("Did") else message)
+            raise unknown(
+                f"{group}={value} does not exist.", value, known, f"The choices of {group} are"
+            )
+        if group == "experiment" and not override.is_add():
+            raise InputError(f"experiment={override.value()} needs a plus sign in front.\n"
+                             f"Fix: +experiment={override.value()}")  # fmt: skip
+
+
+def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
+    chosen = {o.key_or_group: str(o.value()) for o in parsed if not o.is_sweep_override()}
+    current = conf_files.default_choices(chosen.get("experiment"), folders)
+    current |= {group: choice for group, choice in chosen.items() if group in GROUPS}
+    known_at_root = [*conf_files.root(folders), *GROUPS, "experiment"]
+    for override in parsed:
+        first, *rest = override.key_or_group.split(".")
+        if first == "hydra" or override.key_or_group.startswith("hydra/"):
+            continue
+        if first not in known_at_root:
+            raise unknown(
+                f"{override.key_or_group} does not exist.",
+                first,
+                known_at_root,
+                "The settings and groups are",
+            )
+        choice = str(current.get(first))
+        if not rest:
+            continue
+        wanted = conf_files.section(first, choice, folders)
+        path = first
+        for word in rest:
+            path = f"{path}.{word}"
+            if not isinstance(wanted, dict) or word not in wanted:
+                names = [k for k in wanted if k != "_target_"] if isinstance(wanted, dict) else []
+                raise unknown_key(path, first, choice, names, None)
+            wanted = wanted[word]
+        if override.is_add():
+            raise InputError(f"{path} exists already.\nFix: without the plus sign: "
+                             f"{path}={override.value()}")  # fmt: skip

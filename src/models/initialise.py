@@ -1,0 +1,29 @@
+"""Initial weights by name."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+# "default" is what torch draws when a Linear is built: uniform within 1/sqrt(inputs).
+INITS: dict[str, Callable[[Tensor], Tensor] | None] = {
+    "default": None,
+    "xavier": nn.init.xavier_uniform_,
+    "kaiming": nn.init.kaiming_uniform_,
+    "normal": nn.init.normal_,
+    "zeros": nn.init.zeros_,
+}
+
+
+def initialise(net: nn.Module, init: str) -> None:
+    """Redraw every Linear's weight by `init`, in the order of the layers, and zero its bias.
+
+    "default" leaves what torch drew, bias included.
+    """
+    draw = INITS[init]
+    if draw is None:
+        return
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear):
+            draw(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

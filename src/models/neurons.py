@@ -1,0 +1,72 @@
+"""Single neurons written out: with fixed weights, or with bare tensors for parameters."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from src.models.activations import ACTIVATIONS
+
+
+class Step(nn.Module):
+    """1 where the weighted sum is above 0, else 0: the activation of the first neurons."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x > 0).to(x.dtype)
+
+
+class FixedNeuron(nn.Module):
+    """activation(x · weights + bias) with weights that nobody trains.
+
+    (rows, len(weights)) -> (rows, 1). activation: "step", or a name of ACTIVATIONS.
+    """
+
+    def __init__(self, *, weights: Sequence[float], bias: float, activation: str = "step") -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor([float(w) for w in weights]), requires_grad=False)
+        self.bias = nn.Parameter(torch.tensor(float(bias)), requires_grad=False)
+        self.activation = Step() if activation == "step" else ACTIVATIONS[activation]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation((x * self.weights).sum(dim=-1, keepdim=True) + self.bias)
+
+
+class BareNeuron(nn.Module):
+    """activation(x · w + b), where w (inputs,) and b (1,) are bare tensors.
+
+    w is drawn from weight_scale times a standard normal, then b from a standard normal.
+    (rows, inputs) -> (rows, 1). activation: a name of ACTIVATIONS, or "naive_sigmoid", the
+    formula as the textbook prints it, which rounds to 1 and so can end in a NaN.
+    """
+
+    def __init__(
+        self, *, inputs: int, weight_scale: float = 1.0, activation: str = "naive_sigmoid"
+    ) -> None:
+        super().__init__()
+        self.w = nn.Parameter(weight_scale * torch.randn(inputs))
+        self.b = nn.Parameter(torch.randn(1))
+        self.activation = (
+            NaiveSigmoid() if activation == "naive_sigmoid" else ACTIVATIONS[activation]()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation((x * self.w).sum(dim=-1, keepdim=True) + self.b)
+
+
+class NaiveSigmoid(nn.Module):
+    """1 / (1 + e^-x), any shape, without any care for range."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1 / (1 + torch.exp(-x))
+
+
+class BareLine(nn.Module):
+    """y = w x + b with two scalar tensors, w drawn first. (rows, 1) -> (rows, 1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(()))
+        self.b = nn.Parameter(torch.randn(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.w * x + self.b

@@ -1,0 +1,148 @@
+"""What a network has learned, beside its data: one picture for each kind of example."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure
+
+Array = NDArray[np.float64]
+FEW = 50  # rows up to which each prediction is marked
+
+
+@dataclass(frozen=True)
+class Points:
+    """Rows of one split: input (n, features), target and prediction (n, outputs)."""
+
+    input: Array
+    target: Array
+    prediction: Array
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A function of one input along a grid: x and y, each (n,)."""
+
+    x: Array
+    y: Array
+
+
+@dataclass(frozen=True)
+class View:
+    """One panel: the splits by name, and the fitted curve, in one system of units."""
+
+    splits: dict[str, Points]
+    curve: Curve
+    x_label: str
+    y_label: str
+    title: str
+    probes: Curve | None = None
+    extra: dict[str, Curve] = field(default_factory=dict)
+
+
+def curve_figure(views: list[View]) -> Figure:
+    """One-feature examples: data as dots, the fitted curve, the validation points marked."""
+    figure, axes = new_figure(len(views))
+    for ax, view in zip(axes, views, strict=True):
+        _draw_curve(ax, view)
+    return figure
+
+
+def _draw_curve(ax: Axes, view: View) -> None:
+    many = sum(len(points.input) for points in view.splits.values()) > FEW
+    styles = {"train": ("training data", BLUE, "o"), "val": ("validation data", ORANGE, "D")}
+    for name, points in view.splits.items():
+        label, colour, marker = styles[name]
+        x = points.input[:, 0]
+        size = 3 if many else 36
+        ax.scatter(x, points.target[:, 0], size, colour, marker, label=label, zorder=3)
+        if not many:
+            crosses = ax.scatter(x, points.prediction[:, 0], 40, "black", "x", zorder=4)
+            if name == "train":
+                crosses.set_label("prediction")
+    ax.plot(
+        view.curve.x, view.curve.y, color=GREEN, linewidth=2, label="fit", zorder=5 if many else 2
+    )
+    if view.probes is not None:
+        ax.scatter(view.probes.x, view.probes.y, 50, PURPLE, "s", label="asked for", zorder=5)
+    ax.set(xlabel=view.x_label, ylabel=view.y_label, title=view.title)
+    ax.legend(frameon=False)
+
+
+def decision_figure(
+    grid_x: Array, grid_y: Array, values: Array, splits: dict[str, Points], title: str,
+    names: tuple[str, str] = ("input 1", "input 2"), value_name: str = "prediction",
+) -> Figure:  # fmt: skip
+    """Two-feature examples: the prediction as a map, its 0.5 line, and the data on it.
+
+    grid_x: (columns,), grid_y: (rows,), values: (rows, columns).
+    """
+    figure, (ax,) = new_figure(height=5.0)
+    low, high = min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values)))
+    shown = ax.pcolormesh(
+        grid_x, grid_y, values, cmap="cividis", vmin=low, vmax=high, shading="auto"
+    )
+    figure.colorbar(shown, ax=ax, label=value_name)
+    if values.min() < 0.5 < values.max():
+        ax.contour(grid_x, grid_y, values, levels=[0.5], colors="white", linewidths=2)
+    for name, points in splits.items():
+        for truth, marker in ((0, "o"), (1, "^")):
+            rows = (points.target[:, 0] > 0.5) == bool(truth)
+            if rows.any():
+                label = f"{'validation' if name == 'val' else 'target'} {truth}"
+                ax.scatter(
+                    points.input[rows, 0], points.input[rows, 1], 90, label=label, marker=marker,
+                    facecolor="white" if name == "train" else ORANGE, edgecolor="black", zorder=3,
+                )  # fmt: skip
+    ax.grid(visible=False)
+    ax.set(xlabel=names[0], ylabel=names[1], title=title)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def scatter_figure(splits: dict[str, Points], title: str, unit: str) -> Figure:
+    """Any other example with targets: predicted against true, on the diagonal where right."""
+    figure, (ax,) = new_figure(height=5.0)
+    ends = []
+    for name, (label, colour) in {
+        "train": ("training", BLUE),
+        "val": ("validation", ORANGE),
+    }.items():
+        if name not in splits:
+            continue
+        points = splits[name]
+        ax.scatter(points.target.ravel(), points.prediction.ravel(), 36, colour, label=label,
+                   zorder=3)  # fmt: skip
+        ends += [points.target.min(), points.target.max()]
+    ax.axline((min(ends), min(ends)), slope=1, color=GREY, linestyle=":", label="right")
+    ax.set(xlabel=f"{unit} (true)", ylabel=f"{unit} (predicted)", title=title)
+    ax.legend(frameon=False)
+    return figure
+
+
+def output_figure(outputs: Array, title: str, name: str) -> Figure:
+    """Examples without targets: the outputs (rows, outputs) as bars, or many of them as a map."""
+    figure, (ax,) = new_figure()
+    rows, columns = outputs.shape
+    if outputs.size <= 20 and rows == 1:
+        bars = ax.bar(range(1, columns + 1), outputs[0], color=BLUE, width=0.6)
+        ax.bar_label(bars, fmt="%.4f", padding=3)
+        ax.axhline(0, color=GREY, linewidth=1)
+        ax.margins(y=0.15)
+        ax.set(xticks=range(1, columns + 1), xlabel="output", ylabel=name)
+        if columns == 1:
+            ax.set_xlim(0, 2)
+    else:
+        extreme = float(np.abs(outputs).max()) or 1.0
+        shown = ax.imshow(outputs, cmap="RdBu", vmin=-extreme, vmax=extreme, aspect="auto")
+        figure.colorbar(shown, ax=ax, label=name)
+        ax.grid(visible=False)
+        ax.set(
+            xticks=range(columns), xticklabels=range(1, columns + 1), xlabel="output",
+            yticks=range(rows), yticklabels=range(1, rows + 1), ylabel="row",
+        )  # fmt: skip
+    ax.set_title(title)
+    return figure

@@ -1,0 +1,36 @@
+"""Learning curves."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from src.pictures.figure import BLUE, GREY, ORANGE, new_figure
+
+
+def loss_figure(
+    curves: Mapping[str, Sequence[float]], baseline: Mapping[str, float], title: str
+) -> Figure:
+    """Training and validation loss by step, on a log scale, beside the constant predictor's.
+
+    curves: "step" and the losses, one value a logged point. baseline: its losses by name.
+    """
+    figure, (ax,) = new_figure()
+    steps = np.asarray(curves["step"])
+    marker = "." if len(steps) <= 20 else None
+    for name, label, colour in (
+        ("train/loss", "training", BLUE),
+        ("val/loss", "validation", ORANGE),
+    ):
+        if name not in curves:
+            continue
+        values = np.asarray(curves[name], dtype=float)
+        shown = np.isfinite(values) & (values > 0)
+        ax.plot(steps[shown], values[shown], color=colour, label=label, marker=marker)
+    if baseline.get("train/loss", 0.0) > 0:
+        ax.axhline(
+            baseline["train/loss"], color=GREY, linestyle=":", label="constant predictor (training)"
+        )
+    ax.set(yscale="log", xlabel="step", ylabel="loss", title=title)
+    ax.legend(frameon=False)
+    return figure

@@ -1,0 +1,112 @@
+"""What a run leaves behind: result.json, weights.safetensors."""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+Status = Literal["completed", "diverged", "interrupted"]
+MAX_PREDICTIONS = 1000
+MAX_VALUES = 1000
+# What cannot change a number: where things go, how they are shown, how far the run is continued.
+NO_NUMBER = (
+    *("name", "description", "print_every", "ckpt", "logger"),
+    *("data.input_name", "data.target_name", "data.unit", "data.classes", "data.range"),
+)
+
+
+@dataclass
+class Result:
+    """The contract for every reader of a run. Losses are in normalised units.
+
+    metrics: final values by name; baseline: the losses of the constant predictor.
+    predictions: {"input", "prediction", "target" or None} in raw units.
+    parameters: name -> {"shape", "values" (None above 1,000 numbers), "gradient" (likewise)}.
+    curves: "step" and each metric, one value a logged point. seconds: {"fit", "total"}.
+    steps: optimizer steps done; of a diverged run, those after which a loss was not finite.
+    """
+
+    experiment: str
+    seed: int
+    status: Status
+    epochs: int
+    steps: int
+    metrics: dict[str, float]
+    baseline: dict[str, float]
+    predictions: list[dict[str, Any]]
+    parameters: dict[str, dict[str, Any]]
+    curves: dict[str, list[float]]
+    config: dict[str, Any]
+    run_id: str
+    seconds: dict[str, float]
+    versions: dict[str, str]
+    git: dict[str, Any] | None
+
+    def write(self, directory: Path) -> None:
+        """result.json, written whole: to a temporary name, then renamed.
+
+        Numbers that are not finite become null, since JSON has no name for them.
+        """
+        text = json.dumps(_finite(asdict(self)), indent=1, allow_nan=False)
+        temporary = directory / "result.json.tmp"
+        temporary.write_text(text)
+        temporary.replace(directory / "result.json")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value
+
+
+def run_id(config: dict[str, Any]) -> str:
+    """A hash of everything in a resolved config that can change a number of the result."""
+    kept = json.loads(json.dumps(config))
+    for path in NO_NUMBER:
+        *sections, key = path.split(".")
+        place = kept
+        for name in sections:
+            place = place.get(name, {})
+        place.pop(key, None)
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The versions that can change a number."""
+    packages = ("torch", "lightning", "hydra-core", "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+@cache
+def git_state() -> dict[str, Any] | None:
+    """The commit of this program and whether files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", *arguments], cwd=here, env=environment, capture_output=True, text=True,
+                timeout=5, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired):
+            return None  # no git here, or one that hangs: the result is worth more than its commit
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}

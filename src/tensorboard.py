@@ -1,0 +1,61 @@
+"""Lightning's TensorBoard logger, with HParams written as TensorBoard's plugin reads them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+
+class TensorBoard(TensorBoardLogger):
+    """Event files directly in the run directory, and no `hp_metric = -1`."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(save_dir=directory, name="", version="", default_hp_metric=False)
+
+    def save(self) -> None:
+        """Nothing beside the events: Lightning would add an empty hparams.yaml."""
+
+    def log_png(self, tag: str, png: bytes, width: int, height: int, step: int) -> None:
+        """A picture as it lies on disk, drawn once."""
+        image = Summary.Image(encoded_image_string=png, colorspace=4, width=width, height=height)
+        self._add(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+
+    def log_settings(self, settings: Mapping[str, Any]) -> None:
+        """The settings of this run, for the HParams tab; its metrics are the run's scalars.
+
+        Written as a protobuf of its own: neither Lightning nor torch does without a fake
+        metric, and TensorBoard's own helper wants TensorFlow. No experiment record is written
+        either, since the plugin then takes the union of all runs' settings.
+        """
+        start = plugin_data_pb2.SessionStartInfo()
+        for name, value in settings.items():
+            field = start.hparams[name]
+            if isinstance(value, bool):
+                field.bool_value = value
+            elif isinstance(value, int | float):
+                field.number_value = value
+            else:
+                field.string_value = str(value)
+        self._session(metadata.SESSION_START_INFO_TAG, session_start_info=start)
+
+    def log_end(self, completed: bool) -> None:
+        """How the run ended, for the HParams tab."""
+        success, failure = 1, 3  # tensorboard.plugins.hparams.api_pb2.Status
+        end = plugin_data_pb2.SessionEndInfo(status=success if completed else failure)  # type: ignore
+        self._session(metadata.SESSION_END_INFO_TAG, session_end_info=end)
+
+    def _session(self, tag: str, **info: Any) -> None:
+        content = plugin_data_pb2.HParamsPluginData(**info, version=0)
+        about = SummaryMetadata(
+            plugin_data=SummaryMetadata.PluginData(
+                plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString()
+            )
+        )
+        value = Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)
+        self._add(Summary(value=[value]), 0)
+
+    def _add(self, summary: Summary, step: int) -> None:
+        self.experiment._get_file_writer().add_summary(summary, step)

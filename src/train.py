@@ -1,0 +1,107 @@
+"""The command: compose, check, then one run. Nothing imports this file: it is __main__."""
+
+import os
+import shutil
+import sys
+import time
+
+STARTED = time.perf_counter()
+
+from pathlib import Path  # noqa: E402
+
+import hydra  # noqa: E402
+from hydra.core.hydra_config import HydraConfig  # noqa: E402
+from hydra.errors import HydraException  # noqa: E402
+from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from omegaconf.errors import OmegaConfBaseException  # noqa: E402
+
+from src.check import Refused, check, folders_of  # noqa: E402
+from src.conf_files import list_experiments  # noqa: E402
+from src.errors import InputError  # noqa: E402
+from src.explain import explain  # noqa: E402
+
+
+def stamp() -> str:
+    """A name that no other run gets: the time, and six random hexadecimal digits."""
+    return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(3).hex()}"
+
+
+@hydra.main(config_path="../conf", config_name="train", version_base="1.3")
+def run_one(config: DictConfig) -> float | None:
+    """One run, or one job of a multirun. Returns the final val/loss (train/loss without one)."""
+    job = HydraConfig.get()
+    directory = Path(job.runtime.output_dir)
+    try:
+        folders = folders_of(OmegaConf.create({"runtime": job.runtime}))
+        settings = check(config, job.runtime.choices, folders)
+        # Imported here: a typo must be answered before torch is loaded.
+        from src.build import build
+        from src.console import new_console, show_start
+        from src.differences import differences
+        from src.fit import final_loss, fit, set_threads
+
+        set_threads(settings["trainer"]["threads"])
+        run = build(settings)
+    except InputError:
+        _discard(directory)
+        raise
+    console = new_console()
+    show_start(console, run, differences(settings, job.runtime.choices, folders))
+    result = fit(run, _relative(directory), console, STARTED)
+    if result.status == "interrupted":
+        raise SystemExit(130)
+    return final_loss(result)
+
+
+def _relative(directory: Path) -> Path:
+    """As the user would type it, where it lies below the present folder."""
+    here = Path.cwd()
+    return directory.relative_to(here) if directory.is_relative_to(here) else directory
+
+
+def _discard(directory: Path) -> None:
+    """Take back the directory that Hydra made for a run that was then refused."""
+    shutil.rmtree(directory / ".hydra", ignore_errors=True)
+    for folder in (directory, *directory.parents[:2]):
+        try:
+            folder.rmdir()
+        except OSError:
+            return  # not empty, so not only ours
+
+
+def main() -> None:
+    """Run the command; bad input becomes one message on stderr and exit code 2."""
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    # Without it Hydra prints its own message and exits before ours can be made.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("experiments", list_experiments, replace=True)
+    try:
+        run_one()
+        return
+    except Refused as error:
+        if wants_traceback:
+            raise
+        message = str(error)
+    except InputError as error:
+        if wants_traceback:
+            raise
+        message = str(error)
+    except (HydraException, OmegaConfBaseException) as error:
+        if wants_traceback:
+            raise
+        message = explain(error, [a for a in sys.argv[1:] if not a.startswith("-")])
+    except OSError as error:
+        if wants_traceback:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        message = f"{where}{error.strerror or error}"
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    first, _, rest = message.partition("\n")
+    print(f"Error: {first}" + (f"\n{rest}" if rest else ""), file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()
