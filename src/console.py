@@ -15,14 +15,15 @@ from src.run import Labels, Run
 from src.values import show
 
 FEW_ROWS = 20
-FEW_NUMBERS = 20
+FEW_NUMBERS = 10
 FEW_PARAMETERS = 100
 
 
 def new_console() -> Console:
     """To stdout. Where that is no terminal, wide enough that no table is folded."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
+    # No markup: a setting such as [mse, bce] would be read as a style.
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=120)
 
 
 def numbers(values: Any, limit: int = FEW_NUMBERS, form: str = ".4f") -> str:
@@ -54,7 +55,7 @@ def _table(*columns: str) -> Table:
 
 def _print(console: Console, title: str, table: Table) -> None:
     # Not rich's own title, which it folds to the table's width.
-    console.print(f"[bold]{title}[/bold]", soft_wrap=True)
+    console.print(title, style="bold", soft_wrap=True)
     console.print(table)
     console.print()
 
@@ -62,7 +63,7 @@ def _print(console: Console, title: str, table: Table) -> None:
 def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> None:
     """The settings that differ from the defaults, and the layers."""
     config = run.config
-    console.print(f"[bold]{run.name}[/bold]: {config['description']}\n", soft_wrap=True)
+    console.print(f"{run.name}: {config['description']}\n", style="bold", soft_wrap=True)
     settings = _table("setting", "value")
     for key, value in differences.items():
         settings.add_row(key, _short(show(value)))
@@ -93,7 +94,7 @@ def show_end(console: Console, run: Run, result: Result, directory: Path) -> Non
         _print(console, "Final metrics", table)
     if run.max_epochs == 0 and len(run.data.train) <= FEW_ROWS:
         _show_forward(console, run)
-    _show_predictions(console, run.labels, result.predictions)
+    show_predictions(console, run.labels, result.predictions)
     _show_parameters(console, result)
     console.print(f"run directory: {directory}", soft_wrap=True)
     if run.tensorboard:
@@ -101,25 +102,21 @@ def show_end(console: Console, run: Run, result: Result, directory: Path) -> Non
 
 
 def _show_status(console: Console, result: Result) -> None:
+    def say(text: str) -> None:
+        console.print(f"{text}\n", style="bold red", soft_wrap=True)
+
     train, base = result.metrics.get("train/loss"), result.baseline.get("train/loss")
     if result.status == "diverged":
-        console.print(
-            f"[bold red]diverged[/bold red] at step {result.steps}: the loss is not finite. "
-            "A smaller learning rate may help.\n",
-            soft_wrap=True,
+        say(
+            f"diverged at step {result.steps}: the loss or a parameter is not finite. "
+            "A smaller learning rate may help."
         )
     elif result.status == "interrupted":
-        console.print(
-            f"[bold]interrupted[/bold] after epoch {result.epochs}; checkpoint.ckpt continues "
-            "from there.\n",
-            soft_wrap=True,
-        )
-    elif train is not None and base is not None and train > base and result.steps:
-        console.print(
-            f"[bold red]worse than the constant predictor[/bold red]: train/loss {train:.4g} "
-            f"against {base:.4g}. The run has learned nothing; a smaller learning rate may "
-            "help.\n",
-            soft_wrap=True,
+        say(f"interrupted after epoch {result.epochs}; checkpoint.ckpt goes on from there.")
+    elif result.steps and train is not None and base is not None and train > base > 0:
+        say(
+            f"worse than the constant predictor: train/loss {train:.4g} against {base:.4g}. "
+            "The learning rate may be too large, or the run too short."
         )
 
 
@@ -127,7 +124,7 @@ def _show_forward(console: Console, run: Run) -> None:
     """Each layer's output: for a single neuron, the value before and after its activation."""
     rows = run.data.train.input
     table = _table("layer", "output shape", "values")
-    table.add_row("input", str(tuple(rows.shape)), numbers(rows.tolist()))
+    table.add_row("input", str(tuple(rows.shape)), numbers(rows.tolist(), form=".6g"))
     for layer in look(run.module.net, rows):
         values = numbers(layer.output.tolist())
         table.add_row(f"{layer.name} ({layer.kind})", str(tuple(layer.output.shape)), values)
@@ -143,22 +140,26 @@ def answer(prediction: Sequence[float | None], labels: Labels) -> str:
     return labels.classes[best] if best < len(labels.classes) else ""
 
 
-def _show_predictions(
-    console: Console, labels: Labels, predictions: Sequence[Mapping[str, Any]]
+def show_predictions(
+    console: Console,
+    labels: Labels,
+    predictions: Sequence[Mapping[str, Any]],
+    limit: int | None = FEW_ROWS,
 ) -> None:
+    """Inputs, predictions and targets in raw units; at most `limit` rows (None: all)."""
     has_target = any(row["target"] is not None for row in predictions)
     columns = [labels.input, f"predicted {labels.target}"]
     columns += [labels.target] if has_target else []
     columns += ["answer"] if labels.classes else []
     table = _table(*columns)
     unit = f" {labels.unit}" if labels.unit else ""
-    for row in predictions[:FEW_ROWS]:
-        cells = [numbers(row["input"], 6), numbers(row["prediction"]) + unit]
+    for row in predictions[:limit]:
+        cells = [numbers(row["input"], 6, ".6g"), numbers(row["prediction"]) + unit]
         cells += [numbers(row["target"]) + unit] if has_target else []
         cells += [answer(row["prediction"], labels)] if labels.classes else []
         table.add_row(*cells)
-    more = len(predictions) - FEW_ROWS
-    title = f"Predictions, {FEW_ROWS} of {len(predictions)}" if more > 0 else "Predictions"
+    cut = limit is not None and len(predictions) > limit
+    title = f"Predictions, {limit} of {len(predictions)}" if cut else "Predictions"
     _print(console, title, table)
 
 
@@ -166,12 +167,15 @@ def _show_parameters(console: Console, result: Result) -> None:
     count = sum(len(_flatten(p["values"] or [])) for p in result.parameters.values())
     if any(p["values"] is None for p in result.parameters.values()) or count > FEW_PARAMETERS:
         return
-    table = _table("name", "shape", "values", "gradient")
+    trained = any(p["gradient"] is not None for p in result.parameters.values())
+    table = _table("name", "shape", "values", *(["gradient"] if trained else []))
     for name, p in result.parameters.items():
-        gradient = "" if p["gradient"] is None else numbers(p["gradient"], form=".3g")
-        shape = str(tuple(p["shape"]))
-        table.add_row(name, shape, numbers(p["values"]), gradient)
-    _print(console, "Parameters, and the gradient of the training loss", table)
+        cells = [name, str(tuple(p["shape"])), numbers(p["values"])]
+        if trained:
+            cells += ["" if p["gradient"] is None else numbers(p["gradient"], form=".3g")]
+        table.add_row(*cells)
+    gradient = ", and the gradient of the training loss" if trained else ""
+    _print(console, f"Parameters{gradient}", table)
 
 
 def show_curvature(console: Console, found: Curvature, lr: float | None) -> None:

@@ -32,7 +32,8 @@ def _array(values: Tensor) -> Array:
 
 def _points(run: Run, split: Split, normalised: bool) -> Points:
     table = run.data.table
-    assert table.target is not None and split.target is not None
+    assert table.target is not None, "an example without targets has no points to draw"
+    assert split.target is not None, "a split has targets where its table has"
     if normalised:
         with torch.no_grad():
             prediction = run.module.net(split.input)
@@ -88,7 +89,7 @@ def draw_fit(run: Run, title: str) -> Figure:
     table = run.data.table
     if table.target is None:
         outputs = predict(run.module.net, run.data, table.input)
-        return output_figure(_array(outputs), title, run.labels.target)
+        return output_figure(_array(outputs), title, f"predicted {run.labels.target}")
     features, outputs = table.input.shape[1], table.target.shape[1]
     if features == 1 and outputs == 1:
         views = [_view(run, title, normalised=False)]

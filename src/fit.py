@@ -91,7 +91,7 @@ def _train(
                 return "completed", points
             trainer = _trainer(run, logger, directory, [points, progress])
             with warnings.catch_warnings():
-                # A checkpoint at an epoch's end is what Lightning expects of us here.
+                # torch deprecates what Lightning 2.6 calls; nothing a user could do about it.
                 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
                 trainer.fit(run.module, datamodule=run.data, ckpt_path=run.ckpt, weights_only=True)
             if points.curves["step"][-1] != trainer.global_step:
@@ -178,11 +178,9 @@ def _log_settings(logger: TensorBoard, run: Run, result: Result) -> None:
     logger.experiment.add_text("config", f"```yaml\n{text}\n```", 0)
     logger.log_settings(_flat_settings(run.config))
     logger.log_end(result.status == "completed")
-    if result.steps == 0 or run.max_epochs == 0:
-        logger.log_metrics(
-            {name: v for name, v in result.metrics.items() if name not in result.curves}, 0
-        )
-    logger.finalize("success")
+    more = {name: v for name, v in result.metrics.items() if name not in result.curves}
+    logger.log_metrics(more, result.steps)
+    logger.close()
 
 
 def _flat_settings(config: dict[str, Any]) -> dict[str, Any]:

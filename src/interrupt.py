@@ -18,7 +18,7 @@ def interruption(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         yield pressed.is_set
         return
 
-    def handle(number: int, frame: object) -> None:  # noqa: ARG001
+    def handle(number: int, frame: object) -> None:
         if pressed.is_set():
             raise SystemExit(130)
         pressed.set()

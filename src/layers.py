@@ -34,8 +34,7 @@ def look(net: nn.Module, input: Tensor) -> list[Layer]:
         shapes = {n: tuple(p.shape) for n, p in layer.named_parameters(recurse=False)}
         found.append(Layer(names[layer] or "neuron", _kind(layer), shapes, output))
 
-    # Layers that hold parameters of their own, or none below them: a bare neuron is both.
-    layers = [m for m in names if not list(m.children()) or list(m.parameters(recurse=False))]
+    layers = [module for module in names if not list(module.children())]
     handles = [layer.register_forward_hook(note) for layer in layers]
     try:
         with torch.no_grad():

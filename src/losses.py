@@ -58,7 +58,7 @@ class _ClampedBCE(torch.autograd.Function):
         return -(y * log_p + (1 - y) * log_q).mean()
 
     @staticmethod
-    def setup_context(ctx, inputs, output) -> None:  # noqa: ARG004
+    def setup_context(ctx, inputs, output) -> None:
         ctx.save_for_backward(*inputs)
 
     @staticmethod

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 import lightning.pytorch as pl
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -52,7 +53,7 @@ class Example(pl.LightningModule, ABC):
         if name in self.__dict__ and (value is None or type(value) is str):
             object.__setattr__(self, name, value)
         else:
-            super().__setattr__(name, value)
+            super().__setattr__(name, value)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -101,7 +102,7 @@ class BareTensorExample(Example):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         optimizer = self.optimizers()
-        assert isinstance(optimizer, pl.core.optimizer.LightningOptimizer)
+        assert isinstance(optimizer, LightningOptimizer)
         loss = self.loss(self.net(batch[0]), batch[1])
         optimizer.zero_grad()
         self.manual_backward(loss)

@@ -5,18 +5,27 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata  # type: ignore
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 
 class TensorBoard(TensorBoardLogger):
-    """Event files directly in the run directory, and no `hp_metric = -1`."""
+    """One event file, directly in the run directory, and no `hp_metric = -1`."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(save_dir=directory, name="", version="", default_hp_metric=False)
 
     def save(self) -> None:
         """Nothing beside the events: Lightning would add an empty hparams.yaml."""
+
+    def finalize(self, status: str) -> None:
+        """Flushes. Lightning ends its logger with the fit, and a second file would begin."""
+        if self._experiment is not None:
+            self.experiment.flush()
+
+    def close(self) -> None:
+        """After the last picture."""
+        self.experiment.close()
 
     def log_png(self, tag: str, png: bytes, width: int, height: int, step: int) -> None:
         """A picture as it lies on disk, drawn once."""
@@ -30,7 +39,7 @@ class TensorBoard(TensorBoardLogger):
         metric, and TensorBoard's own helper wants TensorFlow. No experiment record is written
         either, since the plugin then takes the union of all runs' settings.
         """
-        start = plugin_data_pb2.SessionStartInfo()
+        start = plugin_data_pb2.SessionStartInfo()  # type: ignore
         for name, value in settings.items():
             field = start.hparams[name]
             if isinstance(value, bool):
@@ -48,7 +57,7 @@ class TensorBoard(TensorBoardLogger):
         self._session(metadata.SESSION_END_INFO_TAG, session_end_info=end)
 
     def _session(self, tag: str, **info: Any) -> None:
-        content = plugin_data_pb2.HParamsPluginData(**info, version=0)
+        content = plugin_data_pb2.HParamsPluginData(**info, version=0)  # type: ignore
         about = SummaryMetadata(
             plugin_data=SummaryMetadata.PluginData(
                 plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString()

@@ -37,13 +37,14 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _between(value: Any, low: float, high: float | None, above: bool = False) -> bool:
+    return (value > low if above else value >= low) and (high is None or value <= high)
+
+
 def whole(low: int, high: int | None = None, *, example: str, null: str = "") -> Rule:
     text = f"a whole number, {low} or more" if high is None else f"a whole number, {low} to {high}"
     return Rule(
-        lambda v: (
-            (v is None and bool(null))
-            or (_is_whole(v) and v >= low and (high is None or v <= high))
-        ),
+        lambda v: (v is None and bool(null)) or (_is_whole(v) and _between(v, low, high)),
         text + (f", or null ({null})" if null else ""),
         example,
     )
@@ -57,7 +58,7 @@ def number(
     return Rule(
         lambda v: (
             (v is None and bool(null))
-            or (_is_number(v) and (v > low if above else v >= low) and v < high)
+            or (_is_number(v) and v != high and _between(v, low, high, above))
         ),
         text + (f", or null ({null})" if null else ""),
         example,

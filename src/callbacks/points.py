@@ -21,7 +21,8 @@ class LoggedPoints(pl.Callback):
     Not Lightning's validation loop: for eleven rows that loop costs twenty times the
     evaluation, and it knows no point 0.
 
-    run: what is run. logger: where points go. interrupted: asked at the end of each epoch; True stops there.
+    run: what is run. logger: where points go.
+    interrupted: asked at the end of each epoch; True stops there.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ def layers(
     Raises ValueError, naming both layers and both sizes, where one layer's outputs are not
     the next one's inputs.
     """
-    for number, (left, right) in enumerate(zip(layers[:-1], layers[1:], strict=True), start=1):
+    for number, (left, right) in enumerate(pairwise(layers), start=1):
         if left[1] != right[0]:
             raise ValueError(
                 f"layer linear{number} {list(left)} gives {left[1]} values, but layer "

@@ -1,5 +1,6 @@
 """Single neurons written out: with fixed weights, or with bare tensors for parameters."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
@@ -15,24 +16,35 @@ class Step(nn.Module):
         return (x > 0).to(x.dtype)
 
 
-class FixedNeuron(nn.Module):
+class WeightedSum(nn.Module):
+    """x · w + b with bare tensors: (rows, inputs) -> (rows, 1).
+
+    w: shape (inputs,). b: one number, shape (1,). trainable: whether they get gradients.
+    """
+
+    def __init__(self, w: Tensor, b: Tensor, trainable: bool) -> None:
+        super().__init__()
+        self.w = nn.Parameter(w, requires_grad=trainable)
+        self.b = nn.Parameter(b, requires_grad=trainable)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x * self.w).sum(dim=-1, keepdim=True) + self.b
+
+
+class FixedNeuron(nn.Sequential):
     """activation(x · weights + bias) with weights that nobody trains.
 
     (rows, len(weights)) -> (rows, 1). activation: "step", or a name of ACTIVATIONS.
     """
 
     def __init__(self, *, weights: Sequence[float], bias: float, activation: str = "step") -> None:
-        super().__init__()
-        self.weights = nn.Parameter(torch.tensor([float(w) for w in weights]), requires_grad=False)
-        self.bias = nn.Parameter(torch.tensor(float(bias)), requires_grad=False)
-        self.activation = Step() if activation == "step" else ACTIVATIONS[activation]()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.activation((x * self.weights).sum(dim=-1, keepdim=True) + self.bias)
+        w, b = torch.tensor([float(x) for x in weights]), torch.tensor([float(bias)])
+        act = Step() if activation == "step" else ACTIVATIONS[activation]()
+        super().__init__(OrderedDict(weighted_sum=WeightedSum(w, b, False), activation=act))
 
 
-class BareNeuron(nn.Module):
-    """activation(x · w + b), where w (inputs,) and b (1,) are bare tensors.
+class BareNeuron(nn.Sequential):
+    """activation(x · w + b), where w and b are bare tensors.
 
     w is drawn from weight_scale times a standard normal, then b from a standard normal.
     (rows, inputs) -> (rows, 1). activation: a name of ACTIVATIONS, or "naive_sigmoid", the
@@ -42,15 +54,11 @@ class BareNeuron(nn.Module):
     def __init__(
         self, *, inputs: int, weight_scale: float = 1.0, activation: str = "naive_sigmoid"
     ) -> None:
-        super().__init__()
-        self.w = nn.Parameter(weight_scale * torch.randn(inputs))
-        self.b = nn.Parameter(torch.randn(1))
-        self.activation = (
-            NaiveSigmoid() if activation == "naive_sigmoid" else ACTIVATIONS[activation]()
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.activation((x * self.w).sum(dim=-1, keepdim=True) + self.b)
+        w = weight_scale * torch.randn(inputs)
+        b = torch.randn(1)
+        naive = activation == "naive_sigmoid"
+        act = NaiveSigmoid() if naive else ACTIVATIONS[activation]()
+        super().__init__(OrderedDict(weighted_sum=WeightedSum(w, b, True), activation=act))
 
 
 class NaiveSigmoid(nn.Module):

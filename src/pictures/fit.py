@@ -57,17 +57,23 @@ def _draw_curve(ax: Axes, view: View) -> None:
     for name, points in view.splits.items():
         label, colour, marker = styles[name]
         x = points.input[:, 0]
-        size = 3 if many else 36
-        ax.scatter(x, points.target[:, 0], size, colour, marker, label=label, zorder=3)
+        # Of thousands of points, the validation ones as a thin line of dots inside the others.
+        size = {"train": 14, "val": 1}[name] if many else 36
+        ax.scatter(
+            *(x, points.target[:, 0]), s=size, c=colour, marker=marker, label=label, zorder=3,
+            linewidths=0 if many else 1,
+        )  # fmt: skip
         if not many:
-            crosses = ax.scatter(x, points.prediction[:, 0], 40, "black", "x", zorder=4)
+            crosses = ax.scatter(x, points.prediction[:, 0], s=40, c="black", marker="x", zorder=4)
             if name == "train":
                 crosses.set_label("prediction")
     ax.plot(
         view.curve.x, view.curve.y, color=GREEN, linewidth=2, label="fit", zorder=5 if many else 2
     )
     if view.probes is not None:
-        ax.scatter(view.probes.x, view.probes.y, 50, PURPLE, "s", label="asked for", zorder=5)
+        ax.scatter(
+            *(view.probes.x, view.probes.y), s=50, c=PURPLE, marker="s", label="asked for", zorder=5
+        )
     ax.set(xlabel=view.x_label, ylabel=view.y_label, title=view.title)
     ax.legend(frameon=False)
 
