@@ -228,7 +228,7 @@ def build(config: dict[str, Any]) -> Run:
         target_of(config["loss"], "loss"),
         _make_optimizer(config["optimizer"]),
         _make_schedule(config["scheduler"], steps),
-        **({"clip": trainer["gradient_clip_val"]} if bare else {}),
+        trainer["gradient_clip_val"],
     )
     early_stop, shown_range = config["early_stop"], data_config["range"]
     ckpt = None if config["ckpt"] is None else Path(config["ckpt"])
@@ -244,7 +244,6 @@ def build(config: dict[str, Any]) -> Run:
         log_every=_log_every(config),
         print_every=config["print_every"],
         accelerator=trainer["accelerator"],
-        gradient_clip_val=None if bare else trainer["gradient_clip_val"],
         early_stop=None if early_stop is None else EarlyStop(**early_stop),
         metrics=config["metrics"],
         analysis=config["analysis"],

@@ -11,8 +11,6 @@ import torch
 import yaml
 from rich.console import Console
 
-from src.callbacks.points import LoggedPoints
-from src.callbacks.progress import ShowProgress
 from src.console import show_curvature, show_end, show_rates
 from src.curvature import compare_rates, curvature, hessian
 from src.draw import draw_fit, save_png
@@ -25,6 +23,8 @@ from src.pictures.rates import rates_figure
 from src.result import Result, Status, git_state, run_id, versions
 from src.run import Run
 from src.tensorboard import TensorBoard
+from src.watchers.points import LoggedPoints
+from src.watchers.progress import ShowProgress
 from src.weights import save_weights
 
 # Lightning says at every fit which accelerators it did not find, and gives tips.
@@ -89,7 +89,8 @@ def _train(
             if run.max_epochs == 0:
                 points.record(0)
                 return "completed", points
-            trainer = _trainer(run, logger, directory, [points, progress])
+            run.module.watchers = [points, progress]
+            trainer = _trainer(run, logger, directory)
             with warnings.catch_warnings():
                 # torch deprecates what Lightning 2.6 calls; nothing a user could do about it.
                 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
@@ -108,15 +109,11 @@ def _train(
     return ("interrupted" if points.was_interrupted else "completed"), points
 
 
-def _trainer(
-    run: Run, logger: TensorBoard | None, directory: Path, callbacks: list[pl.Callback]
-) -> pl.Trainer:
+def _trainer(run: Run, logger: TensorBoard | None, directory: Path) -> pl.Trainer:
     return pl.Trainer(
         accelerator=run.accelerator,
         devices=1,
         max_epochs=run.max_epochs,
-        gradient_clip_val=run.gradient_clip_val,
-        callbacks=callbacks,
         logger=logger or False,
         default_root_dir=directory,
         # Both splits are evaluated by LoggedPoints, checkpoints are written at the end.
@@ -126,7 +123,7 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        log_every_n_steps=1,
+        log_every_n_steps=0,  # 1 would flush the logger at every step
     )
 
 

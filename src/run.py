@@ -45,7 +45,6 @@ class Run:
     log_every: int
     print_every: int | None = None
     accelerator: str = "cpu"
-    gradient_clip_val: float | None = None
     early_stop: EarlyStop | None = None
     metrics: list[str] = field(default_factory=list)
     analysis: str | None = None

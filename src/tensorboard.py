@@ -30,7 +30,7 @@ class TensorBoard(TensorBoardLogger):
     def log_png(self, tag: str, png: bytes, width: int, height: int, step: int) -> None:
         """A picture as it lies on disk, drawn once."""
         image = Summary.Image(encoded_image_string=png, colorspace=4, width=width, height=height)
-        self._add(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+        self.log_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
     def log_settings(self, settings: Mapping[str, Any]) -> None:
         """The settings of this run, for the HParams tab; its metrics are the run's scalars.
@@ -64,7 +64,8 @@ class TensorBoard(TensorBoardLogger):
             )
         )
         value = Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)
-        self._add(Summary(value=[value]), 0)
+        self.log_summary(Summary(value=[value]), 0)
 
-    def _add(self, summary: Summary, step: int) -> None:
+    def log_summary(self, summary: Summary, step: int) -> None:
+        """A record as it stands."""
         self.experiment._get_file_writer().add_summary(summary, step)

@@ -15,15 +15,10 @@ from hydra.errors import HydraException  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
+from src import resolvers  # noqa: E402
 from src.check import Refused, check, folders_of  # noqa: E402
-from src.conf_files import list_experiments  # noqa: E402
 from src.errors import InputError  # noqa: E402
 from src.explain import explain  # noqa: E402
-
-
-def stamp() -> str:
-    """A name that no other run gets: the time, and six random hexadecimal digits."""
-    return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(3).hex()}"
 
 
 @hydra.main(config_path="../conf", config_name="train", version_base="1.3")
@@ -74,8 +69,7 @@ def main() -> None:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Without it Hydra prints its own message and exits before ours can be made.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
-    OmegaConf.register_new_resolver("experiments", list_experiments, replace=True)
+    resolvers.register()
     try:
         run_one()
         return

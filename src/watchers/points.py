@@ -1,21 +1,23 @@
 """The logged points of a run, and what follows from them: early stopping, interruption."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from src.callbacks.histograms import log_histograms
 from src.evaluate import Metrics, evaluate, gradients
-from src.module import Diverged
+from src.module import Diverged, Watcher
 from src.run import Run
 from src.tensorboard import TensorBoard
+from src.watchers.histograms import histograms
+
+STATE = ("curves", "epochs_done", "best", "best_loss", "since_best")  # what a checkpoint keeps
 
 
-class LoggedPoints(pl.Callback):
+class LoggedPoints(Watcher):
     """Evaluates both splits at step 0, every `log_every` epochs, and at the end.
 
     Not Lightning's validation loop: for eleven rows that loop costs twenty times the
@@ -41,11 +43,11 @@ class LoggedPoints(pl.Callback):
         self.since_best = 0
         self.was_interrupted = False
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_start(self, trainer: pl.Trainer) -> None:
         if not self.curves["step"]:
             self.record(0)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_epoch_end(self, trainer: pl.Trainer) -> None:
         self.epochs_done += 1
         if self.epochs_done % self.run.log_every == 0:
             self.record(trainer.global_step)
@@ -70,7 +72,7 @@ class LoggedPoints(pl.Callback):
             raise Diverged(step)
         if self.logger is not None and self.run.histograms:
             found = gradients(net, self.run.module.loss, self.run.data.train)
-            log_histograms(self.logger.experiment, net, found, step)
+            self.logger.log_summary(histograms(net, found), step)
         self._remember_best(metrics)
 
     def _remember_best(self, metrics: Metrics) -> None:
@@ -85,18 +87,12 @@ class LoggedPoints(pl.Callback):
         else:
             self.since_best += 1
 
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        checkpoint |= {"run_config": self.run.config, "epochs_done": self.epochs_done}
+    def to_checkpoint(self) -> dict[str, Any]:
+        return {"run_config": self.run.config} | {name: getattr(self, name) for name in STATE}
 
-    def state_dict(self) -> dict[str, Any]:
-        names = ("curves", "epochs_done", "best", "best_loss", "since_best")
-        return {name: getattr(self, name) for name in names}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name, value in state_dict.items():
-            setattr(self, name, value)
+    def from_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        for name in STATE:
+            setattr(self, name, checkpoint[name])
 
 
 def _is_finite(net: torch.nn.Module) -> bool:

@@ -6,9 +6,10 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from src.callbacks.points import LoggedPoints
 from src.evaluate import evaluate
+from src.module import Watcher
 from src.run import Run
+from src.watchers.points import LoggedPoints
 
 INTERVAL = 0.1  # seconds between two refreshes of the bar
 
@@ -19,7 +20,7 @@ def losses_line(epoch: int, metrics: dict[str, float]) -> str:
     return f"epoch {epoch:>7}   {shown}"
 
 
-class ShowProgress(pl.Callback):
+class ShowProgress(Watcher):
     """A bar in a terminal, and lines with the losses.
 
     Lines every `run.print_every` epochs; where there is no terminal, by default every tenth
@@ -36,7 +37,7 @@ class ShowProgress(pl.Callback):
         self.bar: Progress | None = None
         self.drawn = 0.0
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_start(self, trainer: pl.Trainer) -> None:
         if self.console.is_terminal:
             self.bar = Progress(
                 TextColumn("epoch {task.completed}/{task.total}"),
@@ -50,7 +51,7 @@ class ShowProgress(pl.Callback):
             self.bar.add_task("fit", total=self.run.max_epochs, loss="")
             self.bar.start()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_epoch_end(self, trainer: pl.Trainer) -> None:
         epoch = trainer.current_epoch + 1
         if self.every and epoch % self.every == 0:
             metrics = evaluate(self.run.module.net, self.run.module.loss, self.run.data)

@@ -1,0 +1,30 @@
+"""Overrides -> checked settings, without a command line: for notebooks, tests and benchmarks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src import conf_files, resolvers
+from src.check import check
+from src.errors import InputError
+from src.explain import explain
+
+
+def compose_settings(*overrides: str) -> tuple[dict[str, Any], Mapping[str, str | None]]:
+    """The settings that a command with these overrides would run, and the choice of each group.
+
+    Raises InputError, as the command would print it.
+    """
+    resolvers.register()
+    with initialize_config_dir(str(conf_files.CONF), version_base="1.3"):
+        try:
+            config = compose(conf_files.ROOT, list(overrides), return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise InputError(explain(error, overrides)) from error
+    choices = config.hydra.runtime.choices
+    task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
+    return check(task, choices), choices
