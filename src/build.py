@@ -15,6 +15,7 @@ from torch import nn
 
 from src import losses
 from src.checkpoint import check_checkpoint
+from src.compatible import check_accelerator, check_shapes
 from src.data import sources
 from src.data.module import ExampleData
 from src.data.sources import Table
@@ -158,56 +159,13 @@ def _make_schedule(section: Mapping[str, Any], steps: int) -> Callable[[int], fl
     return partial(target_of(section, "scheduler"), **settings)
 
 
-def _check_shapes(config: Mapping[str, Any], net: nn.Module, data: ExampleData) -> None:
-    """The network takes the data, and the loss takes the network's output. Raises InputError."""
-    source = data.train
-    name = config["loss"]["_target_"].rpartition(".")[2]
-    first = next((m for m in net.modules() if isinstance(m, nn.Linear)), None)
-    try:
-        with torch.no_grad():
-            prediction = net(source.input)
-    except (RuntimeError, ValueError) as error:
-        takes = "another number" if first is None else str(first.in_features)
-        raise InputError(
-            f"the data has {source.input.shape[1]} input columns, but the network's first layer "
-            f"takes {takes}.\n{str(error).splitlines()[0]}"
-        ) from error
-    target = source.target
-    if target is None:
-        if config["trainer"]["max_epochs"] > 0:
-            raise InputError(
-                f"trainer.max_epochs={config['trainer']['max_epochs']}, but this example has no "
-                "target to learn.\nFix: trainer.max_epochs=0"
-            )
-        return
-    shapes = f"the output has shape {tuple(prediction.shape)} and the target {tuple(target.shape)}"
-    if prediction.shape != target.shape:
-        raise InputError(f"{shapes}; they must be the same")
-    if name.startswith("cross_entropy"):
-        if not bool((target >= 0).all() and torch.allclose(target.sum(1), target.new_ones(1))):
-            raise InputError(
-                f"loss={name} takes targets that are class probabilities, one column a class, "
-                f"each row summing to 1; this example's are not: {shapes}.\nFix: loss=mse, or "
-                "loss=bce for a single column of 0 and 1"
-            )
-    elif name.startswith("bce") and not bool(((target >= 0) & (target <= 1)).all()):
-        raise InputError(
-            f"loss={name} takes targets between 0 and 1; this example's range from "
-            f"{target.min():g} to {target.max():g} ({shapes}).\nFix: loss=mse"
-        )
-    if config["trainer"]["max_epochs"] > 0 and not any(p.requires_grad for p in net.parameters()):
-        raise InputError(
-            "this network's weights are fixed: there is nothing to train.\n"
-            "Fix: trainer.max_epochs=0"
-        )
-
-
 def build(config: dict[str, Any]) -> Run:
     """The run that a checked, resolved config describes.
 
     Draws from torch's global stream in this order: seed, source, network. Raises InputError.
     """
     refuse_foreign_targets(config)
+    check_accelerator(config["trainer"]["accelerator"])
     trainer, data_config = config["trainer"], config["data"]
     data = build_data(config)
     target = data.table.target
@@ -216,11 +174,14 @@ def build(config: dict[str, Any]) -> Run:
         raise InputError(f"this neuron has one output, but the target has {outputs} columns")
     net = build_net(config["model"], data.table.input.shape[1], outputs)
     net = net.to(DTYPES[config["precision"]])
-    _check_shapes(config, net, data)
+    check_shapes(config, net, data)
     probe = data_config["probe"]
     columns = data.table.input.shape[1]
     if probe is not None and any(len(row) != columns for row in probe):
-        raise InputError(f"data.probe={probe}: each row needs {columns} numbers")
+        raise InputError(
+            f"data.probe={probe} is not allowed.\nAllowed: rows of {columns} finite numbers, one "
+            "for each input column"
+        )
     steps = trainer["max_epochs"] * data.steps_per_epoch
     bare = isinstance(net, neurons.BareNeuron | neurons.BareLine)
     module: Example = (BareTensorExample if bare else LayerExample)(

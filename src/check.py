@@ -45,6 +45,9 @@ def check(
     choices: group -> choice, as Hydra's runtime.choices gives them.
     Returns the config, resolved, as plain containers. Raises InputError.
     """
+    for key in conf_files.root(folders):
+        if key not in config:
+            raise InputError(f"{key} was removed, but every run needs it.\nFix: without ~{key}")
     try:
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -72,15 +75,25 @@ def _check_root(
     known = [*expected, *GROUPS]
     for key in settings:
         if key not in known:
-            raise unknown(f"{key} does not exist.", key, known, "The settings and groups are")
-    for key in expected:
-        if key not in settings:
-            raise InputError(f"{key} was removed, but every run needs it.")
+            raise unknown_root(key, [*known], choices, folders)
     for group in GROUPS:
         if choices.get(group) is None or not isinstance(settings.get(group), dict):
             names = conf_files.choices(group, folders)
             raise InputError(f"{group}={show(settings.get(group))}: choose one of "
                              f"{', '.join(names)}.\nFix: {group}={names[0]}")  # fmt: skip
+
+
+def unknown_root(
+    path: str,
+    known: Sequence[str],
+    choices: Mapping[str, str | None],
+    folders: Sequence[Path] = (CONF,),
+) -> InputError:
+    """The error for a path whose first word is neither a setting nor a group."""
+    return unknown(
+        f"{path} does not exist.", path, known, "The settings and groups are",
+        conf_files.paths(choices, folders),
+    )  # fmt: skip
 
 
 def unknown_key(

@@ -42,9 +42,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"ckpt={path} cannot be read: {error.strerror}") from error
     except Exception as error:
         # torch raises a different class for each way in which bytes can be wrong.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"ckpt={path} is not a whole checkpoint (truncated, or of another kind): {reason[:120]}"
+            f"ckpt={path} is not a whole checkpoint: it is truncated, or a file of another kind.\n"
+            "Fix: the checkpoint.ckpt of a run below outputs/"
         ) from error
     if not isinstance(content, dict) or "run_config" not in content:
         raise InputError(f"ckpt={path} was not written by this program: it holds no run_config")

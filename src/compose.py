@@ -24,7 +24,7 @@ def compose_settings(*overrides: str) -> tuple[dict[str, Any], Mapping[str, str 
         try:
             config = compose(conf_files.ROOT, list(overrides), return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
-            raise InputError(explain(error, overrides)) from error
+            raise InputError(explain(error, overrides) or str(error)) from error
     choices = config.hydra.runtime.choices
     task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
     return check(task, choices), choices

@@ -1,7 +1,7 @@
 """What the config folders hold: groups, choices, the keys of a choice. Reads YAML, no torch."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,28 @@ def root(folders: Folders = (CONF,)) -> dict[str, Any]:
     """The keys of the root config that belong to no group, with their defaults."""
     path = next(p for f in folders if (p := f / f"{ROOT}.yaml").is_file())
     return {k: v for k, v in _load(path).items() if k not in ("defaults", "hydra")}
+
+
+def paths(chosen: Mapping[str, str | None], folders: Folders = (CONF,)) -> list[str]:
+    """Every key below a group, as it is typed: optimizer.lr, data.source.kind, ..."""
+
+    def below(path: str, content: Mapping[str, Any]) -> list[str]:
+        return [
+            where
+            for key, value in content.items()
+            if key != "_target_"
+            for where in (
+                below(f"{path}.{key}", value) if isinstance(value, dict) else [f"{path}.{key}"]
+            )
+        ]
+
+    known = groups(folders)
+    return [
+        path
+        for group, choice in chosen.items()
+        if group in known and group != "experiment" and choice is not None
+        for path in below(group, section(group, choice, folders))
+    ]
 
 
 def default_choices(name: str | None, folders: Folders = (CONF,)) -> dict[str, str]:

@@ -85,7 +85,7 @@ def _short(text: str, limit: int = 80) -> str:
 
 def show_end(console: Console, run: Run, result: Result, directory: Path) -> None:
     """Metrics beside the constant predictor's, predictions, parameters, and where all lies."""
-    _show_status(console, result)
+    _show_status(console, result, directory)
     if result.metrics:
         table = _table("metric", "value", "constant predictor")
         for name, value in result.metrics.items():
@@ -98,10 +98,11 @@ def show_end(console: Console, run: Run, result: Result, directory: Path) -> Non
     _show_parameters(console, result)
     console.print(f"run directory: {directory}", soft_wrap=True)
     if run.tensorboard:
-        console.print("look at it:    tensorboard --logdir outputs", soft_wrap=True)
+        logs = "outputs" if directory.parts[0] == "outputs" else directory
+        console.print(f"look at it:    tensorboard --logdir {logs}", soft_wrap=True)
 
 
-def _show_status(console: Console, result: Result) -> None:
+def _show_status(console: Console, result: Result, directory: Path) -> None:
     def say(text: str) -> None:
         console.print(f"{text}\n", style="bold red", soft_wrap=True)
 
@@ -112,7 +113,10 @@ def _show_status(console: Console, result: Result) -> None:
             "A smaller learning rate may help."
         )
     elif result.status == "interrupted":
-        say(f"interrupted after epoch {result.epochs}; checkpoint.ckpt goes on from there.")
+        say(
+            f"interrupted after epoch {result.epochs}. To go on from there, repeat the command "
+            f"with ckpt={directory / 'checkpoint.ckpt'}"
+        )
     elif result.steps and train is not None and base is not None and train > base > 0:
         say(
             f"worse than the constant predictor: train/loss {train:.4g} against {base:.4g}. "

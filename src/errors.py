@@ -9,12 +9,27 @@ class InputError(Exception):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A line that names the known word nearest to `word`, or "" where none is near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    """A line that names the known word nearest to `word`, or "" where none is near.
+
+    Near is: spelled alike; the last part of a path (lr of optimizer.lr); or the initials
+    (lr of learning_rate).
+    """
+    names = list(known)
+    found = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    last = word.rpartition(".")[2]
+    short = "".join(part[:1] for part in last.split("_"))
+    parts = {name.rpartition(".")[2]: name for name in reversed(names)}
+    found += [parts[w] for w in (last, short) if w in parts]
+    found += [parts[w] for w in difflib.get_close_matches(last, list(parts), n=1, cutoff=0.6)]
     return f"\nDid you mean {found[0]}?" if found else ""
 
 
-def unknown(what: str, word: str, known: Iterable[str], kind: str) -> InputError:
-    """The error for a name that is not among the known ones."""
+def unknown(
+    what: str, word: str, known: Iterable[str], kind: str, also: Iterable[str] = ()
+) -> InputError:
+    """The error for a name that is not among the known ones.
+
+    also: names that are not listed, but may be what was meant.
+    """
     names = sorted(known)
-    return InputError(f"{what}\n{kind}: {', '.join(names)}{nearest(word, names)}")
+    return InputError(f"{what}\n{kind}: {', '.join(names)}{nearest(word, [*names, *also])}")

@@ -6,9 +6,10 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
 from src import conf_files
-from src.check import GROUPS, unknown_key
+from src.check import GROUPS, unknown_key, unknown_root
 from src.conf_files import CONF
 from src.errors import InputError, unknown
 
@@ -20,11 +21,16 @@ def _values(override: Override) -> list[str]:
         except HydraException:
             return []
     value = override.value()
-    return [] if value is None else [str(value)]
+    return ["null" if value is None else str(value)]
 
 
-def explain(error: Exception, overrides: Sequence[str], folders: Sequence[Path] = (CONF,)) -> str:
-    """The message for an exception that Hydra raised while composing these overrides."""
+def explain(
+    error: Exception, overrides: Sequence[str], folders: Sequence[Path] = (CONF,)
+) -> str | None:
+    """The message for an exception that Hydra raised while composing these overrides.
+
+    None where it is no refusal of Hydra's, and none of the overrides is to blame.
+    """
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         _check_choices(parsed, folders)
@@ -33,7 +39,8 @@ def explain(error: Exception, overrides: Sequence[str], folders: Sequence[Path] 
         return str(found)
     except HydraException as found:
         return _plain(found)
-    return _plain(error)
+    ours_to_say = isinstance(error, HydraException | OmegaConfBaseException)
+    return _plain(error) if ours_to_say else None
 
 
 def _plain(error: Exception) -> str:
@@ -49,7 +56,7 @@ def _check_choices(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
     groups = conf_files.groups(folders)
     for override in parsed:
         group = override.key_or_group
-        if group not in groups:
+        if group not in groups or override.is_delete():
             continue
         known = conf_files.choices(group, folders)
         for value in _values(override):
@@ -69,7 +76,11 @@ def _check_choices(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
 
 
 def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
-    chosen = {o.key_or_group: str(o.value()) for o in parsed if not o.is_sweep_override()}
+    chosen = {
+        o.key_or_group: str(o.value())
+        for o in parsed
+        if not (o.is_sweep_override() or o.is_delete())
+    }
     current = conf_files.default_choices(chosen.get("experiment"), folders)
     current |= {group: choice for group, choice in chosen.items() if group in GROUPS}
     known_at_root = [*conf_files.root(folders), *GROUPS, "experiment"]
@@ -78,12 +89,7 @@ def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
         if first == "hydra" or override.key_or_group.startswith("hydra/"):
             continue
         if first not in known_at_root:
-            raise unknown(
-                f"{override.key_or_group} does not exist.",
-                first,
-                known_at_root,
-                "The settings and groups are",
-            )
+            raise unknown_root(override.key_or_group, known_at_root, current, folders)
         choice = str(current.get(first))
         if not rest:
             continue

@@ -82,6 +82,7 @@ def _train(
     run: Run, logger: TensorBoard | None, directory: Path, console: Console
 ) -> tuple[Status, LoggedPoints]:
     """Status and points of the run; leaves its checkpoint."""
+    checkpoint = directory / "checkpoint.ckpt"
     with interruption(lambda text: console.print(text)) as interrupted:
         points = LoggedPoints(run, logger, interrupted)
         progress = ShowProgress(run, points, console)
@@ -95,10 +96,12 @@ def _train(
                 # torch deprecates what Lightning 2.6 calls; nothing a user could do about it.
                 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
                 trainer.fit(run.module, datamodule=run.data, ckpt_path=run.ckpt, weights_only=True)
+            # Before the last point, which a continued run would not have where it stands.
+            trainer.save_checkpoint(checkpoint)
             if points.curves["step"][-1] != trainer.global_step:
                 points.record(trainer.global_step)
-            trainer.save_checkpoint(directory / "checkpoint.ckpt")
         except Diverged as error:
+            checkpoint.unlink(missing_ok=True)
             if points.curves["step"][-1] != error.step:
                 points.curves["step"].append(error.step)
                 for name, value in evaluate(run.module.net, run.module.loss, run.data).items():

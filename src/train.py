@@ -11,9 +11,7 @@ from pathlib import Path  # noqa: E402
 
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
-from hydra.errors import HydraException  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
-from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from src import resolvers  # noqa: E402
 from src.check import Refused, check, folders_of  # noqa: E402
@@ -37,9 +35,9 @@ def run_one(config: DictConfig) -> float | None:
 
         set_threads(settings["trainer"]["threads"])
         run = build(settings)
-    except InputError:
+    except InputError as error:
         _discard(directory)
-        raise
+        raise Refused(error) from error
     console = new_console()
     show_start(console, run, differences(settings, job.runtime.choices, folders))
     result = fit(run, _relative(directory), console, STARTED)
@@ -64,6 +62,17 @@ def _discard(directory: Path) -> None:
             return  # not empty, so not only ours
 
 
+def _message(error: BaseException) -> str | None:
+    """What to tell the user; None for a fault of this program, which keeps its traceback."""
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    assert isinstance(error, Exception)
+    return explain(error, [a for a in sys.argv[1:] if not a.startswith("-")])
+
+
 def main() -> None:
     """Run the command; bad input becomes one message on stderr and exit code 2."""
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -73,25 +82,12 @@ def main() -> None:
     try:
         run_one()
         return
-    except Refused as error:
-        if wants_traceback:
-            raise
-        message = str(error)
-    except InputError as error:
-        if wants_traceback:
-            raise
-        message = str(error)
-    except (HydraException, OmegaConfBaseException) as error:
-        if wants_traceback:
-            raise
-        message = explain(error, [a for a in sys.argv[1:] if not a.startswith("-")])
-    except OSError as error:
-        if wants_traceback:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        message = f"{where}{error.strerror or error}"
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except (Refused, Exception) as error:
+        message = None if wants_traceback else _message(error)
+        if message is None:
+            raise
     first, _, rest = message.partition("\n")
     print(f"Error: {first}" + (f"\n{rest}" if rest else ""), file=sys.stderr)
     raise SystemExit(2)

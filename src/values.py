@@ -2,12 +2,21 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from src.data.method import METHODS, parse
 from src.errors import InputError, nearest
+from src.rule import (
+    Rule,
+    flag,
+    is_list,
+    is_matrix,
+    is_number,
+    is_pair,
+    is_positive,
+    number,
+    one_of,
+    whole,
+)  # fmt: skip
 
 # The names that the code knows; a test holds them against the tables of the code itself.
 ACTIVATIONS = (
@@ -17,81 +26,6 @@ ACTIVATIONS = (
 INITS = ("default", "xavier", "kaiming", "normal", "zeros")
 METRICS = ("mse", "bce", "cross_entropy", "accuracy")
 ANALYSES = ("curvature", "optimal_lr")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A test, what it allows in words, an example, and the names among which it chooses."""
-
-    test: Callable[[Any], bool]
-    allowed: str
-    example: str
-    names: Sequence[str] = ()
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _between(value: Any, low: float, high: float | None, above: bool = False) -> bool:
-    return (value > low if above else value >= low) and (high is None or value <= high)
-
-
-def whole(low: int, high: int | None = None, *, example: str, null: str = "") -> Rule:
-    text = f"a whole number, {low} or more" if high is None else f"a whole number, {low} to {high}"
-    return Rule(
-        lambda v: (v is None and bool(null)) or (_is_whole(v) and _between(v, low, high)),
-        text + (f", or null ({null})" if null else ""),
-        example,
-    )
-
-
-def number(
-    low: float, high: float = math.inf, *, example: str, above: bool = False, null: str = ""
-) -> Rule:
-    text = f"a finite number {'above' if above else 'from'} {low:g}"
-    text += f" and below {high:g}" if high < math.inf else ("" if above else " up")
-    return Rule(
-        lambda v: (
-            (v is None and bool(null))
-            or (_is_number(v) and v != high and _between(v, low, high, above))
-        ),
-        text + (f", or null ({null})" if null else ""),
-        example,
-    )
-
-
-def one_of(names: Sequence[Any], *, example: str, null: str = "") -> Rule:
-    return Rule(
-        lambda v: (v is None and bool(null)) or (v in names and type(v) is type(names[0])),
-        ", ".join(map(str, names)) + (f", or null ({null})" if null else ""),
-        example,
-        [str(n) for n in names],
-    )
-
-
-def flag(*, example: str) -> Rule:
-    return Rule(lambda v: isinstance(v, bool), "true or false", example)
-
-
-def _is_list(value: object, test: Callable[[Any], bool]) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(test, value))
-
-
-def _is_positive(value: object) -> bool:
-    return _is_whole(value) and value > 0  # type: ignore[operator]
-
-
-def _is_matrix(value: object) -> bool:
-    return _is_list(value, lambda row: _is_list(row, _is_number))
-
-
-def _is_pair(value: object) -> bool:
-    return _is_list(value, _is_positive) and len(value) == 2  # type: ignore[arg-type]
 
 
 def _is_normalisation(value: object) -> bool:
@@ -105,16 +39,16 @@ def _is_normalisation(value: object) -> bool:
 def _is_early_stop(value: object) -> bool:
     return value is None or (
         isinstance(value, dict)
-        and _is_positive(value.get("patience"))
+        and is_positive(value.get("patience"))
         and set(value) <= {"patience", "min_delta"}
-        and _is_number(value.get("min_delta", 0.0))
+        and is_number(value.get("min_delta", 0.0))
         and value.get("min_delta", 0.0) >= 0
     )
 
 
 def _is_range(value: object) -> bool:
     return value is None or (
-        _is_list(value, _is_number) and len(value) == 2 and value[0] < value[1]  # type: ignore
+        is_list(value, is_number) and len(value) == 2 and value[0] < value[1]  # type: ignore
     )
 
 
@@ -128,7 +62,7 @@ NORMALISATION = Rule(
     "constant:0.1",
     ("none", "standardize", "min_max", "constant:0.1", "lp_norm:2"),
 )
-MATRIX = Rule(_is_matrix, "a list of rows of finite numbers", "'[[1, 2], [3, 4]]'")
+MATRIX = Rule(is_matrix, "a list of rows of finite numbers", "'[[1, 2], [3, 4]]'")
 
 RULES: dict[str, Rule] = {
     "name": Rule(
@@ -172,20 +106,20 @@ RULES: dict[str, Rule] = {
     "data.normalize_target": NORMALISATION,
     "data.normalize_on": one_of(("train", "all"), example="train"),
     "data.probe": Rule(
-        lambda v: v is None or _is_matrix(v), f"null, or {MATRIX.allowed}", "'[[10.0]]'"
+        lambda v: v is None or is_matrix(v), f"null, or {MATRIX.allowed}", "'[[10.0]]'"
     ),
     "data.input_name": TEXT,
     "data.target_name": TEXT,
     "data.unit": Rule(lambda v: v is None or isinstance(v, str), "a text, or null", "F"),
     "data.classes": Rule(
-        lambda v: v is None or _is_list(v, lambda n: isinstance(n, str)),
+        lambda v: v is None or is_list(v, lambda n: isinstance(n, str)),
         "a list of names, or null",
         "'[Not Spam, Spam]'",
     ),
     "data.range": Rule(_is_range, "null, or two numbers, the smaller one first", "'[20, 90]'"),
     "data.source.inputs": MATRIX,
     "data.source.targets": Rule(
-        lambda v: v is None or _is_matrix(v), f"null, or {MATRIX.allowed}", "'[[1], [0]]'"
+        lambda v: v is None or is_matrix(v), f"null, or {MATRIX.allowed}", "'[[1], [0]]'"
     ),
     "data.source.task": one_of(("regression", "binary", "classes"), example="regression"),
     "data.source.kind": one_of(("and", "or", "xor"), example="xor"),
@@ -194,12 +128,12 @@ RULES: dict[str, Rule] = {
     "data.source.rows": whole(1, example="5"),
     "data.source.features": whole(1, example="10"),
     "data.source.eigenvalues": Rule(
-        lambda v: _is_list(v, lambda x: _is_number(x) and x > 0),
+        lambda v: is_list(v, lambda x: is_number(x) and x > 0),
         "a list of numbers above 0",
         "'[1, 4, 9]'",
     ),
     "model.width": Rule(
-        lambda v: v is None or _is_positive(v) or _is_list(v, _is_positive),
+        lambda v: v is None or is_positive(v) or is_list(v, is_positive),
         "null (no hidden layer), a whole number from 1, or a list of them",
         "'[5,5]'",
     ),
@@ -209,7 +143,7 @@ RULES: dict[str, Rule] = {
     "model.bias": flag(example="true"),
     "model.init": one_of(INITS, example="xavier"),
     "model.layers": Rule(
-        lambda v: _is_list(v, _is_pair),
+        lambda v: is_list(v, is_pair),
         "a list of [inputs, outputs], whole numbers from 1",
         "'[[4,5],[5,2]]'",
     ),
@@ -222,7 +156,7 @@ RULES: dict[str, Rule] = {
     "optimizer.lr_decay": SMALL,
     "optimizer.eps": SMALL,
     "optimizer.betas": Rule(
-        lambda v: _is_list(v, lambda b: _is_number(b) and 0 <= b < 1) and len(v) == 2,
+        lambda v: is_list(v, lambda b: is_number(b) and 0 <= b < 1) and len(v) == 2,
         "two numbers from 0 and below 1",
         "'[0.9, 0.999]'",
     ),
@@ -240,7 +174,7 @@ OWN_RULES: dict[str, Rule] = {
         ("step", *ACTIVATIONS), example="step"
     ),
     "src.models.neurons.FixedNeuron model.weights": Rule(
-        lambda v: _is_list(v, _is_number), "a list of finite numbers", "'[1, 1]'"
+        lambda v: is_list(v, is_number), "a list of finite numbers", "'[1, 1]'"
     ),
     "src.models.neurons.FixedNeuron model.bias": number(-math.inf, example="-1.5"),
     "src.models.neurons.BareNeuron model.activation": one_of(

@@ -59,7 +59,7 @@ class ExampleData(pl.LightningDataModule):
         if batch_size is not None and batch_size > len(train):
             raise ValueError(
                 f"data.batch_size={batch_size} is larger than the training split of "
-                f"{len(train)} rows. Allowed: null (all rows at once) or 1 to {len(train)}"
+                f"{len(train)} rows.\nAllowed: null (all rows at once) or 1 to {len(train)}"
             )
         fitted_on = train if normalize_on == "train" else torch.arange(len(table.input))
         self.input_normaliser = fit(normalize_input, self.table.input[fitted_on])

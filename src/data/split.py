@@ -17,7 +17,7 @@ def split(rows: int, val_fraction: float, shuffle: bool, seed: int) -> tuple[Ten
     if val_fraction > 0 and not 0 < held_out < rows:
         raise ValueError(
             f"data.val_fraction={val_fraction:g} of {rows} rows holds out {held_out} rows "
-            f"and leaves {rows - held_out} for training. Allowed: 0 for no validation split, "
+            f"and leaves {rows - held_out} for training.\nAllowed: 0 for no validation split, "
             f"or a fraction that gives each split at least one row "
             f"({'at least %.3g' % (1 / rows) if rows > 1 else 'not possible with one row'})"
         )

@@ -60,7 +60,7 @@ def layers(
         if left[1] != right[0]:
             raise ValueError(
                 f"layer linear{number} {list(left)} gives {left[1]} values, but layer "
-                f"linear{number + 1} {list(right)} takes {right[0]}. "
+                f"linear{number + 1} {list(right)} takes {right[0]}.\n"
                 f"Fix: linear{number + 1} as [{left[1]},{right[1]}]"
             )
     parts: OrderedDict[str, nn.Module] = OrderedDict()
