@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from src import conf_files, resolvers
 from src.check import check
@@ -23,8 +21,12 @@ def compose_settings(*overrides: str) -> tuple[dict[str, Any], Mapping[str, str 
     with initialize_config_dir(str(conf_files.CONF), version_base="1.3"):
         try:
             config = compose(conf_files.ROOT, list(overrides), return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise InputError(explain(error, overrides) or str(error)) from error
+        except Exception as error:
+            # Hydra raises plain ValueErrors too; what no override explains is a fault of ours.
+            message = explain(error, overrides)
+            if message is None:
+                raise
+            raise InputError(message) from error
     choices = config.hydra.runtime.choices
     task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
     return check(task, choices), choices

@@ -11,6 +11,7 @@ from pathlib import Path  # noqa: E402
 
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
+from hydra.errors import HydraException  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
 from src import resolvers  # noqa: E402
@@ -66,7 +67,7 @@ def _message(error: BaseException) -> str | None:
     """What to tell the user; None for a fault of this program, which keeps its traceback."""
     if isinstance(error, Refused):
         return str(error)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
     assert isinstance(error, Exception)

@@ -1,0 +1,84 @@
+"""What the tests share: runs from overrides, in a folder of their own."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from src.build import build
+from src.compose import compose_settings
+from src.fit import fit
+from src.result import Result
+from src.run import Run
+
+ROOT = Path(__file__).parent.parent
+torch.set_num_threads(1)
+
+
+@dataclass
+class Finished:
+    """A run that was executed: its parts, its result, its directory and what it printed."""
+
+    run: Run
+    result: Result
+    directory: Path
+    text: str
+
+    def json(self) -> dict[str, Any]:
+        return json.loads((self.directory / "result.json").read_text())
+
+
+@pytest.fixture
+def finish(tmp_path: Path) -> Callable[..., Finished]:
+    """Executes a run of some overrides, without TensorBoard unless they ask for it."""
+    count = 0
+
+    def finish(*overrides: str) -> Finished:
+        nonlocal count
+        count += 1
+        directory = tmp_path / f"run{count}"
+        directory.mkdir()
+        logger = [] if any(o.startswith("logger") for o in overrides) else ["logger=none"]
+        run = build(compose_settings(*overrides, *logger)[0])
+        text = io.StringIO()
+        result = fit(run, directory, Console(file=text, width=160, markup=False))
+        return Finished(run, result, directory, text.getvalue())
+
+    return finish
+
+
+@dataclass
+class Answer:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., Answer]:
+    """Runs `python -m MODULE ARGUMENTS` in an empty folder."""
+
+    def command(module: str, *arguments: str, **environment: str) -> Answer:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return command

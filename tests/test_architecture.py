@@ -1,0 +1,94 @@
+"""The arrows of the house point one way: the imports are read and held to it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parent.parent / "src"
+FILES = {
+    ".".join(path.relative_to(SRC.parent).with_suffix("").parts): path
+    for path in sorted(SRC.rglob("*.py"))
+}
+# What may be imported of ours, by the longest prefix that fits a file.
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "src.models": ("src.models",),
+    "src.losses": (),
+    "src.optim": ("src.optim",),
+    "src.pictures": ("src.pictures",),
+    "src.data": ("src.data",),
+    "src.errors": (),
+    "src.rule": (),
+    "src.conf_files": (),
+    "src.values": ("src.errors", "src.rule", "src.data.method"),
+    "src.check": ("src.conf_files", "src.errors", "src.values"),
+    "src.explain": ("src.check", "src.conf_files", "src.errors"),
+    "src.module": (),
+    "src.run": ("src.data.module", "src.module"),
+    "src.curvature": ("src.data.module", "src.module"),
+    "src.result": (),
+    "src.tensorboard": (),
+    "src.build": (
+        *("src.losses", "src.checkpoint", "src.compatible", "src.data", "src.errors"),
+        *("src.models", "src.module", "src.optim", "src.run"),
+    ),
+    "src.fit": (
+        *("src.watchers", "src.console", "src.curvature", "src.draw", "src.evaluate"),
+        *("src.interrupt", "src.module", "src.outcome", "src.pictures", "src.result"),
+        *("src.run", "src.tensorboard", "src.weights"),
+    ),
+}
+PURE = ("src.models", "src.losses", "src.optim", "src.pictures", "src.data.sources",
+        "src.data.split", "src.data.normalise", "src.data.batches", "src.data.method")  # fmt: skip
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = {f"{node.module}.{name.name}" for name in node.names}
+            found |= {n for n in names if n in FILES} or {str(node.module)}
+    return found
+
+
+def within(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == p or name.startswith(f"{p}.") for p in prefixes)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_arrows(name: str) -> None:
+    rules = [rule for rule in ALLOWED if within(name, (rule,))]
+    ours = {i for i in imports(FILES[name]) if within(i, ("src",))}
+    assert not within("src.train", tuple(ours)), "nothing imports the command"
+    if rules:
+        allowed = ALLOWED[max(rules, key=len)]
+        assert {i for i in ours if not within(i, allowed)} == set()
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if within(n, PURE)])
+def test_the_centre_knows_no_framework(name: str) -> None:
+    roots = {i.partition(".")[0] for i in imports(FILES[name])}
+    assert not roots & {"lightning", "hydra", "omegaconf", "rich"}
+
+
+@pytest.mark.parametrize("name", ["src.fit", "src.module", "src.run", "src.result"])
+def test_training_knows_no_hydra(name: str) -> None:
+    assert not {i for i in imports(FILES[name]) if within(i, ("hydra", "omegaconf"))}
+
+
+def test_files_stay_short() -> None:
+    long = {n: len(p.read_text().splitlines()) for n, p in FILES.items()}
+    assert {n: lines for n, lines in long.items() if lines > 250} == {}
+
+
+def test_a_typo_is_answered_without_torch() -> None:
+    code = (
+        "import sys, src.check, src.explain, src.differences, src.resolvers\n"
+        "assert not {'torch', 'lightning', 'matplotlib', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=SRC.parent, check=True)

@@ -1,0 +1,155 @@
+"""The predict command, from a run's own directory and nothing else."""
+
+import csv
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from src import predict
+from tests.conftest import Answer
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs made by the command itself."""
+    import subprocess
+    import sys
+
+    from tests.conftest import ROOT
+
+    folder = tmp_path_factory.mktemp("runs")
+    for name, more in (
+        ("proportional", ("trainer.max_epochs=3000",)),
+        ("temperature_mlp", ("trainer.max_epochs=300", "precision=64",
+                             "data.normalize_target=standardize")),
+        ("spam", ()),
+    ):  # fmt: skip
+        subprocess.run(
+            [sys.executable, "-m", "src.train", f"+experiment={name}", "logger=none",
+             f"hydra.run.dir={folder / name}", *more],
+            cwd=ROOT, check=True, capture_output=True,
+        )  # fmt: skip
+    return folder
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        predict.main(arguments)
+    assert caught.value.code == 2
+    message = capsys.readouterr().err
+    assert message.startswith("Error: ")
+    return message
+
+
+def test_the_command(runs: Path, command: Callable[..., Answer]) -> None:
+    answer = command("src.predict", str(runs / "proportional"), "--inputs", "[[10.0], [0.5]]")
+    assert answer.code == 0
+    assert re.search(r"10 +19\.99|10 +20\.00", answer.out)
+
+
+def test_validation_rows_beside_their_targets(runs: Path) -> None:
+    import json
+
+    rows = predict.predict_run(runs / "temperature_mlp", None)
+    stored = json.loads((runs / "temperature_mlp" / "result.json").read_text())["predictions"]
+    assert len(rows) == 2
+    for mine, theirs in zip(rows, stored, strict=True):
+        assert mine["target"] == theirs["target"]
+        assert mine["prediction"] == pytest.approx(theirs["prediction"], rel=1e-12)
+
+
+def test_predictions_need_no_data(runs: Path, tmp_path: Path) -> None:
+    """The normalisation travels with the weights: a run works without its table."""
+    copy = tmp_path / "copy"
+    shutil.copytree(runs / "temperature_mlp", copy)
+    config = copy / ".hydra" / "config.yaml"
+    config.write_text(config.read_text().replace("src.data.sources.rows", "src.data.sources.gate"))
+    there = predict.predict_run(runs / "temperature_mlp", "[[50.0]]")
+    assert predict.predict_run(copy, "[[50.0]]") == there
+
+
+def test_csv_in_and_out(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    for text in ("x\n10\n20\n", "10\n20\n"):
+        table.write_text(text)
+        predict.main([str(runs / "proportional"), "--inputs", str(table), "--out", str(out)])
+        rows = list(csv.DictReader(out.read_text().splitlines()))
+        assert [float(r["input"]) for r in rows] == [10, 20]
+        assert [float(r["prediction"]) for r in rows] == pytest.approx([20, 40], abs=0.1)
+        assert "exists already" in refused(
+            capsys, str(runs / "proportional"), "--inputs", str(table), "--out", str(out)
+        )
+        out.unlink()
+
+
+def test_classes_are_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict.main([str(runs / "spam")])
+    assert "Spam" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("inputs", "words"), [
+    ("[[1, 2]]", ("row 1 has 2 columns", "takes 1")),
+    ("[[1], [2, 3]]", ("row 2",)),
+    ("[10]", ("a bare value",)),
+    ("[[1", ("is not JSON",)),
+    ("[]", ("holds no row",)),
+    ('[["a"]]', ("'a', not a finite number",)),
+    ("[[NaN]]", ("not a finite number",)),
+    ("nowhere.csv", ("nowhere.csv", "No such file")),
+])  # fmt: skip
+def test_bad_inputs(
+    inputs: str, words: tuple[str, ...], runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(capsys, str(runs / "proportional"), "--inputs", inputs)
+    assert all(word in message for word in words)
+
+
+def test_a_csv_with_text_in_it(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("x\n1\nabc\n")
+    message = refused(capsys, str(runs / "proportional"), "--inputs", str(path))
+    assert "line 3" in message
+    assert "abc" in message
+
+
+def test_directories_that_are_no_runs(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "does not exist" in refused(capsys, str(tmp_path / "none"))
+    assert "is not the directory of a run" in refused(capsys, str(tmp_path))
+    copy = tmp_path / "copy"
+    shutil.copytree(runs / "proportional", copy)
+    weights = copy / "weights.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[: len(content) // 2])
+    assert "not a whole weights file" in refused(capsys, str(copy))
+    weights.unlink()
+    assert "weights.safetensors does not exist" in refused(capsys, str(copy))
+    weights.write_bytes(content)
+    config = copy / ".hydra" / "config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("width: null", "width: 3"))
+    assert "do not fit" in refused(capsys, str(copy), "--inputs", "[[1]]")
+    config.write_text("just: [text")
+    assert "is not a config" in refused(capsys, str(copy))
+
+
+@pytest.mark.parametrize("where", ["src.models.mlp.mlp", "torch.optim.SGD", "src.losses.mse"])
+def test_a_target_of_a_stranger_is_refused(
+    where: str, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "sent"
+    shutil.copytree(runs / "proportional", copy)
+    (tmp_path / "evil_module.py").write_text("raise RuntimeError('imported')")
+    config = copy / ".hydra" / "config.yaml"
+    text = config.read_text()
+    assert where in text
+    config.write_text(text.replace(where, "evil_module.run"))
+    message = refused(capsys, str(copy), "--inputs", "[[1]]")
+    assert "evil_module.run" in message
+    assert "nothing was imported" in message

@@ -1,0 +1,147 @@
+"""What a run logs, read back through TensorBoard's own reader and its own server."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.conftest import Finished
+
+NAMES = ("hidden_linear.weight", "hidden_linear.bias", "output_linear.weight", "output_linear.bias")
+
+
+@pytest.fixture
+def two_runs(finish: Callable[..., Finished]) -> list[Finished]:
+    base = ("+experiment=temperature_mlp", "trainer.max_epochs=50", "log_every=10")
+    return [finish(*base, "logger=tensorboard", f"optimizer.lr={lr}") for lr in ("0.001", "0.0001")]
+
+
+def read(directory: Path) -> EventAccumulator:
+    assert len(list(directory.glob("events.out.*"))) == 1
+    events = EventAccumulator(str(directory), size_guidance={"histograms": 0, "images": 0})
+    events.Reload()
+    return events
+
+
+def test_events(two_runs: list[Finished]) -> None:
+    done = two_runs[0]
+    events = read(done.directory)
+    tags: dict[str, Any] = events.Tags()
+    assert set(tags["scalars"]) == {"train/loss", "val/loss"}
+    for name in ("train/loss", "val/loss"):
+        found = events.Scalars(name)
+        assert [e.step for e in found] == done.result.curves["step"] == [0, 10, 20, 30, 40, 50]
+        assert [e.value for e in found] == pytest.approx(done.result.curves[name])
+    assert set(tags["histograms"]) == {
+        f"{k}/{n}" for k in ("parameters", "gradients") for n in NAMES
+    }
+    last = events.Histograms("parameters/hidden_linear.weight")[-1]
+    weight = [row[0] for row in done.json()["parameters"]["hidden_linear.weight"]["values"]]
+    value = last.histogram_value
+    assert (last.step, value.num, value.min, value.max) == (
+        50, 8, pytest.approx(min(weight)), pytest.approx(max(weight)),
+    )  # fmt: skip
+    assert sum(value.bucket) == 8
+    assert set(tags["images"]) == {"figures/fit", "figures/loss"}
+    image = events.Images("figures/fit")[0]
+    assert image.encoded_image_string == (done.directory / "fit.png").read_bytes()
+    assert "config/text_summary" in tags["tensors"]
+    text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "max_epochs: 50" in text
+
+
+def test_histograms_of_one_number_and_of_equal_ones(finish: Callable[..., Finished]) -> None:
+    done = finish("+experiment=proportional", "trainer.max_epochs=2", "logger=tensorboard",
+                  "model.init=zeros")  # fmt: skip
+    found = read(done.directory).Histograms("parameters/output_linear.bias")[0].histogram_value
+    assert (found.num, sum(found.bucket)) == (1, 1)
+
+
+def test_a_diverged_run_is_readable(finish: Callable[..., Finished]) -> None:
+    done = finish("+experiment=temperature_linear", "optimizer.lr=0.1", "logger=tensorboard")
+    values = [e.value for e in read(done.directory).Scalars("train/loss")]
+    assert all(value == value and abs(value) != float("inf") for value in values)
+
+
+def test_metrics_of_an_untrained_run_are_scalars(finish: Callable[..., Finished]) -> None:
+    done = finish("+experiment=losses", "logger=tensorboard")
+    tags: dict[str, Any] = read(done.directory).Tags()
+    assert {"mse", "bce", "cross_entropy", "train/loss"} <= set(tags["scalars"])
+
+
+@pytest.fixture
+def server(two_runs: list[Finished]) -> Iterator[str]:
+    logs = two_runs[0].directory.parent
+    with subprocess.Popen(
+        [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--host", "127.0.0.1",
+         "--port", "0", "--load_fast", "false"],
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                if (found := re.search(r"http://127\.0\.0\.1:\d+", line)) is not None:
+                    yield found[0]
+                    break
+            else:
+                pytest.fail("TensorBoard did not start")
+        finally:
+            process.terminate()
+            process.stderr.read()
+
+
+def ask(address: str, content: dict[str, Any] | None = None) -> Any:
+    data = None if content is None else json.dumps(content).encode()
+    headers = {"Content-Type": "application/json"}
+    for _ in range(60):
+        try:
+            with urllib.request.urlopen(
+                urllib.request.Request(address, data, headers), timeout=10
+            ) as answer:
+                found = json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            error.close()
+            found = None
+        if found:
+            return found
+        time.sleep(0.5)  # it reads the logs on a thread of its own
+    pytest.fail(f"no answer from {address}")
+
+
+def test_the_server_shows_two_runs(server: str, two_runs: list[Finished]) -> None:
+    runs = {done.directory.name for done in two_runs}
+    scalars = ask(f"{server}/data/plugin/scalars/tags")
+    for _ in range(60):
+        if set(scalars) == runs:
+            break
+        time.sleep(0.5)
+        scalars = ask(f"{server}/data/plugin/scalars/tags")
+    assert set(scalars) == runs
+    request = {
+        "experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_UNKNOWN"],
+        "colParams": [{"hparam": "optimizer.lr"}, {"metric": {"group": "", "tag": "val/loss"}}],
+        "startIndex": 0, "sliceSize": 10,
+    }  # fmt: skip
+    groups = ask(f"{server}/data/plugin/hparams/session_groups", request)["sessionGroups"]
+    found = {
+        group["hparams"]["optimizer.lr"]: {
+            m["name"]["tag"]: m["value"] for m in group["metricValues"]
+        }
+        for group in groups
+    }
+    assert set(found) == {0.001, 0.0001}
+    for done in two_runs:
+        lr = done.result.config["optimizer"]["lr"]
+        assert found[lr]["val/loss"] == pytest.approx(done.result.metrics["val/loss"])
+    experiment = ask(f"{server}/data/plugin/hparams/experiment", {"experimentName": ""})
+    metrics = {m["name"]["tag"] for m in experiment["metricInfos"]}
+    assert "hp_metric" not in metrics
+    assert {"train/loss", "val/loss"} <= metrics
