@@ -20,7 +20,7 @@ from src.module import Diverged
 from src.outcome import parameters, predictions
 from src.pictures.loss import loss_figure
 from src.pictures.rates import rates_figure
-from src.result import Result, Status, git_state, run_id, versions
+from src.result import NO_NUMBER, Result, Status, git_state, run_id, versions
 from src.run import Run
 from src.tensorboard import TensorBoard
 from src.watchers.points import LoggedPoints
@@ -92,10 +92,7 @@ def _train(
                 return "completed", points
             run.module.watchers = [points, progress]
             trainer = _trainer(run, logger, directory)
-            with warnings.catch_warnings():
-                # torch deprecates what Lightning 2.6 calls; nothing a user could do about it.
-                warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-                trainer.fit(run.module, datamodule=run.data, ckpt_path=run.ckpt, weights_only=True)
+            _fit_where_the_net_is(run, trainer)
             # Before the last point, which a continued run would not have where it stands.
             trainer.save_checkpoint(checkpoint)
             if points.curves["step"][-1] != trainer.global_step:
@@ -110,6 +107,19 @@ def _train(
         finally:
             progress.close()
     return ("interrupted" if points.was_interrupted else "completed"), points
+
+
+def _fit_where_the_net_is(run: Run, trainer: pl.Trainer) -> None:
+    """Fit with the splits on the trainer's device; all is back on the CPU afterwards."""
+    run.data.to(trainer.strategy.root_device)
+    try:
+        with warnings.catch_warnings():
+            # torch deprecates what Lightning 2.6 calls; nothing a user could do about it.
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+            trainer.fit(run.module, datamodule=run.data, ckpt_path=run.ckpt, weights_only=True)
+    finally:
+        run.module.cpu()
+        run.data.to(torch.device("cpu"))
 
 
 def _trainer(run: Run, logger: TensorBoard | None, directory: Path) -> pl.Trainer:
@@ -190,6 +200,8 @@ def _flat_settings(config: dict[str, Any]) -> dict[str, Any]:
         for key, value in config[group].items():
             if key == "_target_":
                 flat[group] = str(value).rpartition(".")[2]
+            elif f"{group}.{key}" in NO_NUMBER:
+                continue
             elif isinstance(value, bool | int | float | str):
                 flat[f"{group}.{key}"] = value
             elif isinstance(value, list) and len(str(value)) < 30:

@@ -89,6 +89,16 @@ class ExampleData(pl.LightningDataModule):
     def steps_per_epoch(self) -> int:
         return -(-len(self.train) // (self.batch_size or len(self.train)))
 
+    def to(self, device: torch.device) -> None:
+        """Move the splits; the raw table and the normalisers stay, and follow what they meet."""
+
+        def moved(split: Split) -> Split:
+            target = None if split.target is None else split.target.to(device)
+            return Split(split.input.to(device), target, split.rows)
+
+        self.train = moved(self.train)
+        self.val = None if self.val is None else moved(self.val)
+
     def _batches(self, split: Split, batch_size: int | None, shuffle: bool) -> Batches:
         if split.target is None:
             raise ValueError("this example has no targets, so there is nothing to train on")
