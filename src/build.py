@@ -4,18 +4,19 @@ A `_target_` is a key of a table, never a name to import, so a config that a str
 cannot make this program run code of his choice.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
 from src import losses
+from src.cadence import log_every
 from src.checkpoint import check_checkpoint
-from src.compatible import check_accelerator, check_shapes
+from src.compatible import check_accelerator, check_data_settings, check_shapes
 from src.data import sources
 from src.data.module import ExampleData
 from src.data.sources import Table
@@ -25,26 +26,21 @@ from src.module import BareTensorExample, Example, LayerExample
 from src.optim import by_hand, schedules
 from src.run import EarlyStop, Labels, Run
 
-TARGETS: dict[str, Callable[..., Any]] = {
-    f"{module.__name__}.{name}": getattr(module, name)
-    for module, names in (
-        (sources, ("rows", "gate", "sine", "normal", "quadratic")),
-        (mlp, ("mlp", "layers", "SideBySide")),
-        (neurons, ("FixedNeuron", "BareNeuron", "BareLine")),
-        (
-            losses,
-            (
-                *("mse", "mse_by_hand", "bce", "bce_by_hand", "bce_log_odds"),
-                *("cross_entropy", "cross_entropy_by_hand"),
-            ),
-        ),
-        (by_hand, ("sgd", "momentum", "adagrad", "rmsprop", "adam")),
-        (schedules, ("step", "exponential", "cosine", "warmup")),
-    )
-    for name in names
-} | {
-    f"torch.optim.{name}": getattr(torch.optim, name)
-    for name in ("SGD", "Adagrad", "RMSprop", "Adam", "AdamW")
+
+def _named(module: ModuleType, *names: str) -> dict[str, Callable[..., Any]]:
+    return {f"{module.__name__}.{name}": getattr(module, name) for name in names}
+
+
+# What each section of a config may instantiate.
+TARGETS: dict[str, dict[str, Callable[..., Any]]] = {
+    "data.source": _named(sources, "rows", "gate", "sine", "normal", "quadratic"),
+    "model": _named(mlp, "mlp", "layers", "SideBySide")
+    | _named(neurons, "FixedNeuron", "BareNeuron", "BareLine"),
+    "loss": _named(losses, "mse", "bce", "bce_log_odds", "cross_entropy")
+    | _named(losses, "mse_by_hand", "bce_by_hand", "cross_entropy_by_hand"),
+    "optimizer": _named(torch.optim, "SGD", "Adagrad", "RMSprop", "Adam", "AdamW")
+    | _named(by_hand, "sgd", "momentum", "adagrad", "rmsprop", "adam"),
+    "scheduler": _named(schedules, "step", "exponential", "cosine", "warmup"),
 }
 DTYPES = {32: torch.float32, 64: torch.float64}
 # What a network's builder is told about its data, beside its own config.
@@ -55,28 +51,23 @@ ONE_OUTPUT = ("src.models.neurons.BareNeuron", "src.models.neurons.BareLine")
 def target_of(section: Mapping[str, Any], where: str) -> Callable[..., Any]:
     """The callable behind a section's `_target_`. Raises InputError outside the allow-list."""
     name = section.get("_target_")
-    if name not in TARGETS:
-        allowed = [t for t in TARGETS if t.startswith(f"src.{where}") or where in t]
+    if not isinstance(name, str) or name not in TARGETS[where]:
         raise InputError(
-            f"{where}._target_={name} is not on the allow-list; nothing was imported.\n"
-            f"Allowed: {', '.join(allowed or TARGETS)}"
+            f"{where}._target_={name} is not on the allow-list (src/build.py); nothing was "
+            f"imported.\nAllowed: {', '.join(TARGETS[where])}"
         )
-    return TARGETS[name]
+    return TARGETS[where][name]
 
 
 def refuse_foreign_targets(config: Any, where: str = "") -> None:
-    """Raises InputError for any `_target_`, at any depth, that is not on the allow-list."""
+    """Raises InputError for any `_target_` that is not on the allow-list of its section."""
     if isinstance(config, Mapping):
+        if config.get("_target_") is not None:
+            if where not in TARGETS:
+                raise InputError(f"{where}: only {', '.join(TARGETS)} may have a _target_")
+            target_of(config, where)
         for key, value in config.items():
-            path = f"{where}.{key}" if where else str(key)
-            if key == "_target_" and value is not None and value not in TARGETS:
-                raise InputError(
-                    f"{path}={value} is not on the allow-list (src/build.py); nothing was imported"
-                )
-            refuse_foreign_targets(value, path)
-    elif isinstance(config, list):
-        for item in config:
-            refuse_foreign_targets(item, where)
+            refuse_foreign_targets(value, f"{where}.{key}" if where else str(key))
 
 
 def _settings(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,12 +75,13 @@ def _settings(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _call(section: Mapping[str, Any], where: str, **more: Any) -> Any:
-    """Call a section's target; what it refuses as a ValueError is the user's input."""
+    """Call a section's target; what it cannot do with the settings is the user's input."""
     function = target_of(section, where)
     try:
         return function(**_settings(section) | more)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{where}: {error}") from error
+    except (ValueError, TypeError, RuntimeError, MemoryError) as error:
+        # torch's RuntimeError is its answer to a net that no memory can hold.
+        raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
 
 
 def build_net(model: Mapping[str, Any], inputs: int, outputs: int | None) -> nn.Module:
@@ -130,24 +122,15 @@ def build_data(config: Mapping[str, Any]) -> ExampleData:
         raise InputError(str(error)) from error
 
 
-def _log_every(config: Mapping[str, Any]) -> int:
-    """Epochs between points: as asked for, or the 1, 2 or 5 · 10ⁿ nearest a hundredth."""
-    if config["log_every"] is not None:
-        return config["log_every"]
-    wanted = max(config["trainer"]["max_epochs"] / 100, 1.0)
-    exponent = math.floor(math.log10(wanted))
-    nice = [m * 10**e for e in (exponent, exponent + 1) for m in (1, 2, 5)]
-    return min(nice, key=lambda k: abs(math.log(k / wanted)))
-
-
 def _make_optimizer(
     section: Mapping[str, Any],
 ) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
-    make = target_of(section, "optimizer")
-    settings = _settings(section)
+    settings = dict(section)
     if "betas" in settings:
         settings["betas"] = tuple(settings["betas"])
-    return partial(make, **settings)
+    # Tried once, so that settings which do not go together are refused before training.
+    _call(settings, "optimizer", params=[nn.Parameter(torch.zeros(1))])
+    return partial(target_of(section, "optimizer"), **_settings(settings))
 
 
 def _make_schedule(section: Mapping[str, Any], steps: int) -> Callable[[int], float] | None:
@@ -157,6 +140,17 @@ def _make_schedule(section: Mapping[str, Any], steps: int) -> Callable[[int], fl
     if "steps" in settings and settings["steps"] is None:
         settings["steps"] = max(steps, 1)
     return partial(target_of(section, "scheduler"), **settings)
+
+
+def _labels(data: Mapping[str, Any]) -> Labels:
+    shown = data["range"]
+    return Labels(
+        data["input_name"],
+        data["target_name"],
+        data["unit"],
+        data["classes"],
+        None if shown is None else tuple(shown),
+    )
 
 
 def build(config: dict[str, Any]) -> Run:
@@ -175,13 +169,7 @@ def build(config: dict[str, Any]) -> Run:
     net = build_net(config["model"], data.table.input.shape[1], outputs)
     net = net.to(DTYPES[config["precision"]])
     check_shapes(config, net, data)
-    probe = data_config["probe"]
-    columns = data.table.input.shape[1]
-    if probe is not None and any(len(row) != columns for row in probe):
-        raise InputError(
-            f"data.probe={probe} is not allowed.\nAllowed: rows of {columns} finite numbers, one "
-            "for each input column"
-        )
+    check_data_settings(data_config, data)
     steps = trainer["max_epochs"] * data.steps_per_epoch
     bare = isinstance(net, neurons.BareNeuron | neurons.BareLine)
     module: Example = (BareTensorExample if bare else LayerExample)(
@@ -191,7 +179,7 @@ def build(config: dict[str, Any]) -> Run:
         _make_schedule(config["scheduler"], steps),
         trainer["gradient_clip_val"],
     )
-    early_stop, shown_range = config["early_stop"], data_config["range"]
+    early_stop = config["early_stop"]
     ckpt = None if config["ckpt"] is None else Path(config["ckpt"])
     if ckpt is not None:
         check_checkpoint(ckpt, config)
@@ -202,20 +190,15 @@ def build(config: dict[str, Any]) -> Run:
         data=data,
         config=config,
         max_epochs=trainer["max_epochs"],
-        log_every=_log_every(config),
+        log_every=log_every(config),
         print_every=config["print_every"],
         accelerator=trainer["accelerator"],
+        threads=trainer["threads"],
         early_stop=None if early_stop is None else EarlyStop(**early_stop),
         metrics=config["metrics"],
         analysis=config["analysis"],
-        probe=probe,
-        labels=Labels(
-            data_config["input_name"],
-            data_config["target_name"],
-            data_config["unit"],
-            data_config["classes"],
-            None if shown_range is None else tuple(shown_range),
-        ),
+        probe=data_config["probe"],
+        labels=_labels(data_config),
         tensorboard=config["logger"]["tensorboard"],
         histograms=config["logger"]["histograms"],
         ckpt=ckpt,

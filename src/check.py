@@ -13,8 +13,6 @@ from src.conf_files import CONF
 from src.errors import InputError, unknown
 from src.values import check_value, show
 
-# Sections whose keys all have a default in the code, so that a key may be taken out with ~.
-REMOVABLE = ("model", "optimizer", "scheduler")
 PROBABILITIES = ("sigmoid", "softmax", "naive_sigmoid", "step")
 GROUPS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "logger")
 
@@ -138,19 +136,23 @@ def _check_section(
             elif key != "_target_":
                 check_value(where, value, str(found.get("_target_", "")))
         for key in wanted:
-            if key not in found and group not in REMOVABLE:
+            if key not in found:
                 raise InputError(f"{path}.{key} was removed, but every run needs it.")
 
     walk(group, section, expected, file.get(group))
 
 
 def _check_combination(settings: Mapping[str, Any]) -> None:
+    if settings["logger"]["histograms"] and not settings["logger"]["tensorboard"]:
+        raise InputError("logger.histograms=true, but nothing is logged.\nFix: logger=tensorboard")
     loss = str(settings["loss"]["_target_"]).rpartition(".")[2]
     model = settings["model"]
     output = str(model.get("output_activation", model.get("activation", "identity")))
-    if loss.startswith("bce") and output.removesuffix("_by_hand") not in PROBABILITIES:
+    takes = f"loss={loss}" if loss.startswith("bce") else "metrics=[bce]"
+    wants = loss.startswith("bce") or "bce" in settings["metrics"]
+    if wants and output.removesuffix("_by_hand") not in PROBABILITIES:
         raise InputError(
-            f"loss={loss} takes probabilities, but the output activation is {output}, "
+            f"{takes} takes probabilities, but the output activation is {output}, "
             "whose values are not bounded to 0 and 1.\nFix: model.output_activation=sigmoid"
         )
     if loss.startswith("cross_entropy") and output.removesuffix("_by_hand") == "softmax":
@@ -160,14 +162,18 @@ def _check_combination(settings: Mapping[str, Any]) -> None:
         )
 
 
+def without_hydra(config: DictConfig) -> DictConfig:
+    """The program's own part of a composed config."""
+    return OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
+
+
 class CheckBeforeRun(Callback):
     """Hydra calls this before it makes the run directory: a refused run leaves nothing."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         try:
             folders = folders_of(config.hydra)
-            task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
-            check(task, config.hydra.runtime.choices, folders)
+            check(without_hydra(config), config.hydra.runtime.choices, folders)
             refuse_used(Path(config.hydra.run.dir))
         except InputError as error:
             raise Refused(error) from error

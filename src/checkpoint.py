@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 
+from src.cadence import log_every
 from src.errors import InputError
 from src.values import show
 
 # What a continued run may change: how long it goes on, and what is shown of it.
 FREE = {
-    *("name", "description", "log_every", "print_every", "early_stop", "metrics", "analysis"),
-    *("ckpt", "logger", "trainer.max_epochs", "trainer.threads", "trainer.accelerator"),
+    *("name", "description", "log_every", "print_every", "metrics", "analysis"),
+    *("ckpt", "logger", "trainer.max_epochs"),
     *("data.probe", "data.input_name", "data.target_name", "data.unit", "data.classes"),
     "data.range",
 }
@@ -46,7 +47,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"ckpt={path} is not a whole checkpoint: it is truncated, or a file of another kind.\n"
             "Fix: the checkpoint.ckpt of a run below outputs/"
         ) from error
-    if not isinstance(content, dict) or "run_config" not in content:
+    ours = isinstance(content, dict) and isinstance(content.get("run_config"), dict)
+    if not ours or not isinstance(content.get("epochs_done"), int):
         raise InputError(f"ckpt={path} was not written by this program: it holds no run_config")
     return content
 
@@ -62,6 +64,12 @@ def check_checkpoint(path: Path, config: Mapping[str, Any]) -> None:
         raise InputError(
             f"ckpt={path} belongs to a run with other settings, so going on from it would be "
             f"neither run:\n" + "\n".join(lines)
+        )
+    rhythms = (log_every(content["run_config"]), log_every(config))
+    if config["early_stop"] is not None and rhythms[0] != rhythms[1]:
+        raise InputError(
+            f"ckpt={path} had a logged point every {rhythms[0]} epochs, and early stopping counts "
+            f"them; this run would have one every {rhythms[1]}.\nFix: log_every={rhythms[0]}"
         )
     epochs, wanted = content["epochs_done"], config["trainer"]["max_epochs"]
     if wanted <= epochs:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from src.data.module import ExampleData
 from src.errors import InputError
+from src.values import show
 
 
 def check_accelerator(name: str) -> None:
@@ -18,45 +19,107 @@ def check_accelerator(name: str) -> None:
         )
 
 
+MOST_CURVED = 2000  # parameters whose Hessian, n x n in float64, is still a small matter
+
+
+def _first_layer(net: nn.Module) -> str:
+    first = next((m for m in net.modules() if isinstance(m, nn.Linear)), None)
+    return "another number" if first is None else str(first.in_features)
+
+
 def check_shapes(config: Mapping[str, Any], net: nn.Module, data: ExampleData) -> None:
     """The network takes the data, and the loss takes the network's output. Raises InputError."""
-    source = data.train
-    name = config["loss"]["_target_"].rpartition(".")[2]
-    first = next((m for m in net.modules() if isinstance(m, nn.Linear)), None)
+    split, epochs = data.train, config["trainer"]["max_epochs"]
     try:
         with torch.no_grad():
-            prediction = net(source.input)
+            prediction = net(split.input)
     except (RuntimeError, ValueError) as error:
-        takes = "another number" if first is None else str(first.in_features)
         raise InputError(
-            f"the data has {source.input.shape[1]} input columns, but the network's first layer "
-            f"takes {takes}.\n{str(error).splitlines()[0]}"
+            f"the data has {split.input.shape[1]} input columns, but the network's first layer "
+            f"takes {_first_layer(net)}.\n{str(error).splitlines()[0]}"
         ) from error
-    target = source.target
-    if target is None:
-        if config["trainer"]["max_epochs"] > 0:
-            raise InputError(
-                f"trainer.max_epochs={config['trainer']['max_epochs']}, but this example has no "
-                "target to learn.\nFix: trainer.max_epochs=0"
-            )
+    trainable = sum(p.numel() for p in net.parameters() if p.requires_grad)
+    _check_analysis(config, split.target is not None, trainable)
+    if split.target is None:
+        for key, value, off in (
+            ("trainer.max_epochs", epochs, 0),
+            ("metrics", config["metrics"], []),
+            ("data.normalize_target", config["data"]["normalize_target"], "none"),
+        ):
+            if value != off:
+                raise InputError(
+                    f"{key}={show(value)}, but this example has no target to learn or to compare "
+                    f"with.\nFix: {key}={show(off)}"
+                )
         return
-    shapes = f"the output has shape {tuple(prediction.shape)} and the target {tuple(target.shape)}"
-    if prediction.shape != target.shape:
+    shapes = (
+        f"the output has shape {tuple(prediction.shape)} and the target {tuple(split.target.shape)}"
+    )
+    if prediction.shape != split.target.shape:
         raise InputError(f"{shapes}; they must be the same")
+    loss = config["loss"]["_target_"].rpartition(".")[2]
+    for what in (f"loss={loss}", *(f"metrics={name}" for name in config["metrics"])):
+        _check_target(what, split.target, shapes)
+    if epochs > 0 and not trainable:
+        raise InputError(
+            "this network's weights are fixed: there is nothing to train.\n"
+            "Fix: trainer.max_epochs=0"
+        )
+
+
+def _check_target(what: str, target: Tensor, shapes: str) -> None:
+    name = what.partition("=")[2]
     if name.startswith("cross_entropy"):
         if not bool((target >= 0).all() and torch.allclose(target.sum(1), target.new_ones(1))):
             raise InputError(
-                f"loss={name} takes targets that are class probabilities, one column a class, "
+                f"{what} takes targets that are class probabilities, one column a class, "
                 f"each row summing to 1; this example's are not: {shapes}.\nFix: loss=mse, or "
                 "loss=bce for a single column of 0 and 1"
             )
     elif name.startswith("bce") and not bool(((target >= 0) & (target <= 1)).all()):
         raise InputError(
-            f"loss={name} takes targets between 0 and 1; this example's range from "
+            f"{what} takes targets between 0 and 1; this example's range from "
             f"{target.min():g} to {target.max():g} ({shapes}).\nFix: loss=mse"
         )
-    if config["trainer"]["max_epochs"] > 0 and not any(p.requires_grad for p in net.parameters()):
+
+
+def _check_analysis(config: Mapping[str, Any], has_target: bool, trainable: int) -> None:
+    name = config["analysis"]
+    if name is not None and not (has_target and 0 < trainable <= MOST_CURVED):
         raise InputError(
-            "this network's weights are fixed: there is nothing to train.\n"
-            "Fix: trainer.max_epochs=0"
+            f"analysis={name} needs a target, and from 1 to {MOST_CURVED} trainable parameters; "
+            f"this run has {'a' if has_target else 'no'} target and {trainable:,} of them.\n"
+            "Fix: analysis=null"
+        )
+
+
+def check_data_settings(data: Mapping[str, Any], built: ExampleData) -> None:
+    """Settings of the data section that only its rows can tell right from wrong."""
+    table = built.table
+    columns = table.input.shape[1]
+    probe, classes = data["probe"], data["classes"]
+    if probe is not None and any(len(row) != columns for row in probe):
+        raise InputError(
+            f"data.probe={show(probe)} is not allowed.\nAllowed: rows of {columns} finite "
+            "numbers, one for each input column"
+        )
+    if data["range"] is not None and columns != 1:
+        raise InputError(f"data.range draws over one input, but there are {columns} columns")
+    if table.target is None or table.task == "regression":
+        return
+    if table.target.shape[1] > 1 and classes is not None and len(classes) != table.target.shape[1]:
+        raise InputError(
+            f"data.classes={show(classes)} names {len(classes)} classes, but the target has "
+            f"{table.target.shape[1]} columns"
+        )
+    binary = table.task == "binary"
+    whole = bool(((table.target == 0) | (table.target == 1)).all())
+    shaped = table.target.shape[1] == 1 if binary else bool((table.target.sum(dim=1) == 1).all())
+    if not (whole and shaped):
+        wanted = "one column of 0 and 1" if binary else "one 1 in each row, and else 0"
+        raise InputError(f"data.source.task={table.task} takes targets of {wanted}")
+    if built.target_normaliser is not None and not built.target_normaliser.is_identity:
+        raise InputError(
+            f"data.normalize_target={data['normalize_target']} would move the classes 0 and 1."
+            "\nFix: data.normalize_target=none"
         )

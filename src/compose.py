@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from src import conf_files, resolvers
-from src.check import check
+from src.check import check, without_hydra
 from src.errors import InputError
 from src.explain import explain
 
@@ -28,5 +27,4 @@ def compose_settings(*overrides: str) -> tuple[dict[str, Any], Mapping[str, str 
                 raise
             raise InputError(message) from error
     choices = config.hydra.runtime.choices
-    task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
-    return check(task, choices), choices
+    return check(without_hydra(config), choices), choices

@@ -98,7 +98,7 @@ def show_end(console: Console, run: Run, result: Result, directory: Path) -> Non
     _show_parameters(console, result)
     console.print(f"run directory: {directory}", soft_wrap=True)
     if run.tensorboard:
-        logs = "outputs" if directory.parts[0] == "outputs" else directory
+        logs = "outputs" if directory.parts[:1] == ("outputs",) else directory
         console.print(f"look at it:    tensorboard --logdir {logs}", soft_wrap=True)
 
 
@@ -184,6 +184,13 @@ def _show_parameters(console: Console, result: Result) -> None:
 
 def show_curvature(console: Console, found: Curvature, lr: float | None) -> None:
     """The eigenvalues of the Hessian at the end, and the rates that follow from them."""
+    if not found.is_convex:
+        console.print(
+            f"Hessian of the training loss: λmin {found.smallest:.4g}, λmax {found.largest:.4g}: "
+            "not convex here, so no learning rate is best\n",
+            soft_wrap=True,
+        )
+        return
     console.print(
         f"Hessian of the training loss: λmin {found.smallest:.4g}, λmax {found.largest:.4g}; "
         f"optimal learning rate η* = 2 / (λmin + λmax) = {found.best_lr:.4g}, "

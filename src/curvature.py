@@ -1,5 +1,6 @@
 """The curvature of a loss at a point, and what it says of the learning rate."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,8 @@ def hessian(net: nn.Module, loss: Loss, split: Split) -> Tensor:
         return loss(functional_call(net, named | fixed, (input,)), target)
 
     point = torch.cat([p.flatten() for p in free.values()])
-    return torch.func.hessian(value)(point)
+    # Reverse over reverse: the hand-written cross-entropy has no forward-mode derivative.
+    return torch.func.jacrev(torch.func.jacrev(value))(point)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Curvature:
     @property
     def largest(self) -> float:
         return self.eigenvalues.max().item()
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether every direction curves upwards; if not, no rate is best."""
+        return self.smallest > 1e-9 * abs(self.largest)
 
     @property
     def best_lr(self) -> float:
@@ -95,16 +102,18 @@ class Descent:
 
 
 def descend(matrix: Tensor, start: Tensor, lr: float, steps: int = STEPS) -> list[float]:
-    """|w| / |start| after 0 … steps steps of w - lr A w, in float64.
+    """log(|w| / |start|) after 0 … steps steps of w - lr A w, in float64.
 
-    matrix: A, shape (n, n). start: shape (n,).
+    matrix: A, shape (n, n). start: shape (n,). Logarithms, and w scaled to length 1 after each
+    step, since 400 steps pass the range of floats. -inf once w is 0.
     """
-    w, norms = start.double(), [1.0]
-    first = w.norm().item()
+    w, logs = start.double() / start.double().norm(), [0.0]
     for _ in range(steps):
         w = w - lr * (matrix @ w)
-        norms.append(w.norm().item() / first)
-    return norms
+        length = w.norm().item()
+        logs.append(logs[-1] + math.log(length) if length > 0 else -math.inf)
+        w = w / length if length > 0 else w
+    return logs
 
 
 def compare_rates(matrix: Tensor, multiples: Sequence[float] = MULTIPLES) -> list[Descent]:
@@ -118,9 +127,10 @@ def compare_rates(matrix: Tensor, multiples: Sequence[float] = MULTIPLES) -> lis
     rates = [m * found.best_lr for m in multiples] + [BEYOND * found.max_lr]
     result = []
     for lr in rates:
-        norms = descend(matrix, start, lr)
-        half = len(norms) // 2
-        rate = (norms[-1] / norms[half]) ** (1 / (len(norms) - 1 - half))
-        multiple = lr / found.best_lr
-        result.append(Descent(multiple, lr, found.contraction(lr), rate, norms))
+        logs = descend(matrix, start, lr)
+        half = len(logs) // 2
+        ended = logs[-1] == -math.inf
+        rate = 0.0 if ended else math.exp((logs[-1] - logs[half]) / (len(logs) - 1 - half))
+        norms = [math.exp(max(min(value, 700.0), -700.0)) for value in logs]
+        result.append(Descent(lr / found.best_lr, lr, found.contraction(lr), rate, norms))
     return result

@@ -65,7 +65,7 @@ def _view(run: Run, title: str, normalised: bool) -> View:
     labels = tuple(f"{name} (normalised)" for name in names) if normalised else names
     probes = None
     if run.probe and not normalised:
-        asked = torch.tensor(run.probe).to(run.data.table.input)
+        asked = torch.tensor(run.probe, dtype=run.data.table.input.dtype)
         probes = Curve(_array(asked)[:, 0], _array(predict(run.module.net, run.data, asked))[:, 0])
     splits = {name: _points(run, split, normalised) for name, split in run.data.splits.items()}
     return View(splits, _curve(run, normalised), labels[0], labels[1], title, probes)
@@ -99,7 +99,10 @@ def draw_fit(run: Run, title: str) -> Figure:
     splits = {name: _points(run, split, False) for name, split in run.data.splits.items()}
     if features == 2 and outputs == 1:
         x, y, values = _map(run)
-        return decision_figure(x, y, values, splits, title, value_name="prediction")
+        names = (f"{run.labels.input} 1", f"{run.labels.input} 2")
+        predicted = f"predicted {run.labels.target}"
+        binary = table.task == "binary"
+        return decision_figure(x, y, values, splits, title, names, predicted, binary)
     return scatter_figure(splits, title, run.labels.target)
 
 

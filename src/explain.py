@@ -12,6 +12,7 @@ from src import conf_files
 from src.check import GROUPS, unknown_key, unknown_root
 from src.conf_files import CONF
 from src.errors import InputError, unknown
+from src.values import RULES
 
 
 def _values(override: Override) -> list[str]:
@@ -90,9 +91,12 @@ def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
             continue
         if first not in known_at_root:
             raise unknown_root(override.key_or_group, known_at_root, current, folders)
-        choice = str(current.get(first))
         if not rest:
             continue
+        if first not in GROUPS:
+            example = f"\nFor example: {first}={RULES[first].example}" if first in RULES else ""
+            raise InputError(f"{override.key_or_group}: {first} is one setting.{example}")
+        choice = str(current.get(first))
         wanted = conf_files.section(first, choice, folders)
         path = first
         for word in rest:

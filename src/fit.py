@@ -1,6 +1,7 @@
 """One run through Lightning: a built run in, its result and its directory out. Knows no Hydra."""
 
 import logging
+import math
 import time
 import warnings
 from pathlib import Path
@@ -38,12 +39,13 @@ def fit(run: Run, directory: Path, console: Console, started: float | None = Non
     command began, for `seconds.total`. Raises OSError where the directory cannot be written.
     """
     started = time.perf_counter() if started is None else started
+    torch.set_num_threads(run.threads)
     logger = TensorBoard(directory) if run.tensorboard else None
     began = time.perf_counter()
     status, points = _train(run, logger, directory, console)
     seconds = time.perf_counter() - began
     net = run.module.net.eval()
-    if points.best is not None:
+    if points.best is not None and status != "diverged":
         net.load_state_dict(points.best)
     metrics = _final_metrics(run, points, status)
     figures = {} if status == "diverged" else _analyse(run, console, metrics)
@@ -65,6 +67,7 @@ def fit(run: Run, directory: Path, console: Console, started: float | None = Non
         git=git_state(),
     )
     save_weights(directory / "weights.safetensors", net, run.data)
+    result.write(directory)  # before the pictures, and again with the time they took
     figures |= _figures(run, result)
     for name, figure in figures.items():
         png, width, height = save_png(figure, directory / f"{name}.png")
@@ -155,12 +158,11 @@ def _analyse(run: Run, console: Console, metrics: dict[str, float]) -> dict[str,
         return {}
     net, loss, train = run.module.net, run.module.loss, run.data.train
     found = curvature(net, loss, train)
-    metrics |= {
-        "hessian/lambda_min": found.smallest,
-        "hessian/lambda_max": found.largest,
-        "hessian/optimal_lr": found.best_lr,
-    }
-    show_curvature(console, found, run.config["optimizer"].get("lr"))
+    metrics |= {"hessian/lambda_min": found.smallest, "hessian/lambda_max": found.largest}
+    show_curvature(console, found, run.config["optimizer"]["lr"])
+    if not found.is_convex:
+        return {}
+    metrics["hessian/optimal_lr"] = found.best_lr
     if run.analysis != "optimal_lr":
         return {}
     rates = compare_rates(hessian(net, loss, train))
@@ -188,8 +190,11 @@ def _log_settings(logger: TensorBoard, run: Run, result: Result) -> None:
     logger.experiment.add_text("config", f"```yaml\n{text}\n```", 0)
     logger.log_settings(_flat_settings(run.config))
     logger.log_end(result.status == "completed")
+    # Those of the kept weights, where early stopping kept others than the last.
+    kept = {f"kept/{n}": v for n, v in result.metrics.items() if v != result.curves.get(n, [v])[-1]}
     more = {name: v for name, v in result.metrics.items() if name not in result.curves}
-    logger.log_metrics(more, result.steps)
+    finite = {name: value for name, value in (more | kept).items() if math.isfinite(value)}
+    logger.log_metrics(finite, result.steps)
     logger.close()
 
 
@@ -212,7 +217,3 @@ def _flat_settings(config: dict[str, Any]) -> dict[str, Any]:
 def final_loss(result: Result) -> float | None:
     """What a sweeper minimises: val/loss, or train/loss without a validation split."""
     return result.metrics.get("val/loss", result.metrics.get("train/loss"))
-
-
-def set_threads(threads: int) -> None:
-    torch.set_num_threads(threads)

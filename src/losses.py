@@ -32,7 +32,13 @@ def mse_by_hand(prediction: Tensor, target: Tensor) -> Tensor:
 def bce(prediction: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy of probabilities; torch clamps each logarithm at -100."""
     _check(prediction, target)
-    return F.binary_cross_entropy(prediction, target)
+    try:
+        return F.binary_cross_entropy(prediction, target)
+    except RuntimeError:
+        # torch refuses a NaN as no probability; to a run it is divergence, an outcome.
+        if bool(torch.isfinite(prediction).all()):
+            raise
+        return prediction.sum() * torch.nan
 
 
 def bce_by_hand(prediction: Tensor, target: Tensor) -> Tensor:

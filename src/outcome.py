@@ -16,7 +16,8 @@ def predictions(run: Run) -> list[Prediction]:
     """The probes, or else the validation rows, or else the training rows; raw units."""
     table, data = run.data.table, run.data
     if run.probe is not None:
-        return prediction_rows(run.module.net, run, torch.tensor(run.probe).to(table.input), None)
+        asked = torch.tensor(run.probe[:MAX_PREDICTIONS], dtype=table.input.dtype)
+        return prediction_rows(run.module.net, run, asked, None)
     rows = (data.val or data.train).rows[:MAX_PREDICTIONS]
     target = None if table.target is None else table.target[rows]
     return prediction_rows(run.module.net, run, table.input[rows], target)

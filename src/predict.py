@@ -67,26 +67,28 @@ def _from_json(text: str) -> list[Any]:
 
 def _from_csv(path: Path) -> list[Any]:
     try:
-        lines = [row for row in csv.reader(io.StringIO(path.read_text())) if row]
+        text = path.read_text(encoding="utf-8-sig")
+        lines = [(i, row) for i, row in enumerate(csv.reader(io.StringIO(text)), 1) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
             f"--inputs {path}: {reason}\nAllowed: rows as JSON ('[[10.0]]'), or a CSV file"
         ) from error
 
-    def numbers(row: list[str], where: int) -> list[float]:
+    def is_number(cell: str) -> bool:
         try:
-            return [float(cell) for cell in row]
-        except ValueError as error:
-            raise InputError(f"--inputs {path}: line {where}: {error}") from error
+            float(cell)
+        except ValueError:
+            return False
+        return True
 
-    if lines:
-        try:
-            numbers(lines[0], 1)
-        except InputError:
-            lines = lines[1:]  # a header
-            return [numbers(row, i) for i, row in enumerate(lines, start=2)]
-    return [numbers(row, i) for i, row in enumerate(lines, start=1)]
+    if lines and not any(map(is_number, lines[0][1])):
+        lines = lines[1:]  # a header: names, and no number among them
+    for number, row in lines:
+        for cell in row:
+            if not is_number(cell):
+                raise InputError(f"--inputs {path}: line {number} holds {cell!r}, not a number")
+    return [[float(cell) for cell in row] for _, row in lines]
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -99,8 +101,10 @@ def read_config(directory: Path) -> dict[str, Any]:
         config = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a config: {str(error).splitlines()[0]}") from error
-    if not isinstance(config, dict) or not {"model", "data", "loss"} <= set(config):
-        raise InputError(f"{path} is not the config of a run: it has no model, data and loss")
+    needed = ("seed", "precision", "model", "data", "loss")
+    missing = [key for key in needed if not isinstance(config, dict) or key not in config]
+    if missing or not isinstance(config, dict):
+        raise InputError(f"{path} is not the config of a run: it has no {', '.join(missing)}")
     return {str(key): value for key, value in config.items()}
 
 

@@ -41,6 +41,7 @@ def number(
     low: float, high: float = math.inf, *, example: str, above: bool = False, null: str = ""
 ) -> Rule:
     text = f"a finite number {'above' if above else 'from'} {low:g}"
+    text = "a finite number" if low == -math.inf else text
     text += f" and below {high:g}" if high < math.inf else ("" if above else " up")
     return Rule(
         lambda v: (

@@ -45,6 +45,7 @@ class Run:
     log_every: int
     print_every: int | None = None
     accelerator: str = "cpu"
+    threads: int = 1
     early_stop: EarlyStop | None = None
     metrics: list[str] = field(default_factory=list)
     analysis: str | None = None

@@ -10,12 +10,15 @@ STARTED = time.perf_counter()
 from pathlib import Path  # noqa: E402
 
 import hydra  # noqa: E402
+from hydra._internal.utils import get_args_parser  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from hydra.errors import HydraException  # noqa: E402
+from hydra.types import RunMode  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
 from src import resolvers  # noqa: E402
 from src.check import Refused, check, folders_of  # noqa: E402
+from src.conf_files import CONF  # noqa: E402
 from src.errors import InputError  # noqa: E402
 from src.explain import explain  # noqa: E402
 
@@ -32,16 +35,23 @@ def run_one(config: DictConfig) -> float | None:
         from src.build import build
         from src.console import new_console, show_start
         from src.differences import differences
-        from src.fit import final_loss, fit, set_threads
+        from src.fit import final_loss, fit
 
-        set_threads(settings["trainer"]["threads"])
         run = build(settings)
     except InputError as error:
-        _discard(directory)
+        if not any(o.startswith("hydra.run.dir=") for o in job.overrides.hydra):
+            _discard(directory)
         raise Refused(error) from error
     console = new_console()
     show_start(console, run, differences(settings, job.runtime.choices, folders))
-    result = fit(run, _relative(directory), console, STARTED)
+    # Of a sweep's jobs, only the first could count the imports as its own: none does.
+    started = STARTED if job.mode == RunMode.RUN else time.perf_counter()
+    try:
+        result = fit(run, _relative(directory), console, started)
+    except OSError as error:
+        where = error.filename or _relative(directory)
+        message = f"{where}: {error.strerror or error}\nWhat was written before is kept."
+        raise Refused(InputError(message)) from error
     if result.status == "interrupted":
         raise SystemExit(130)
     return final_loss(result)
@@ -71,7 +81,9 @@ def _message(error: BaseException) -> str | None:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
     assert isinstance(error, Exception)
-    return explain(error, [a for a in sys.argv[1:] if not a.startswith("-")])
+    options = get_args_parser().parse_args()
+    more = [Path(options.config_dir)] if options.config_dir else []
+    return explain(error, options.overrides, [CONF, *more])
 
 
 def main() -> None:

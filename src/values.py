@@ -13,6 +13,7 @@ from src.rule import (
     is_number,
     is_pair,
     is_positive,
+    is_whole,
     number,
     one_of,
     whole,
@@ -98,10 +99,14 @@ RULES: dict[str, Rule] = {
     "trainer.gradient_clip_val": number(0, above=True, example="1.0", null="no limit"),
     "logger.tensorboard": flag(example="true"),
     "logger.histograms": flag(example="false"),
-    "data.val_fraction": number(0, 1, example="0.2"),
+    "data.val_fraction": number(-math.inf, example="0.2"),  # its range: where the rows are known
     "data.split_seed": SEED,
     "data.shuffle": flag(example="true"),
-    "data.batch_size": whole(1, example="200", null="the whole training split at once"),
+    "data.batch_size": Rule(
+        lambda v: v is None or is_whole(v),  # its range: where the rows are known
+        "a whole number from 1, or null (the whole training split at once)",
+        "200",
+    ),
     "data.normalize_input": NORMALISATION,
     "data.normalize_target": NORMALISATION,
     "data.normalize_on": one_of(("train", "all"), example="train"),
@@ -148,7 +153,7 @@ RULES: dict[str, Rule] = {
         "'[[4,5],[5,2]]'",
     ),
     "model.weight_scale": number(0, example="0.1"),
-    "optimizer.lr": number(0, example="0.01"),
+    "optimizer.lr": number(0, 1e38, example="0.01"),
     "optimizer.weight_decay": number(0, example="0.01"),
     "optimizer.momentum": FACTOR,
     "optimizer.alpha": FACTOR,

@@ -1,5 +1,6 @@
 """weights.safetensors: the trained parameters, and the normalisation that belongs to them."""
 
+import errno
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,10 @@ def save_weights(path: Path, net: nn.Module, data: ExampleData) -> None:
     about = {"input": _to_text(data.input_normaliser), "outputs": str(outputs)}
     if data.target_normaliser is not None:
         about["target"] = _to_text(data.target_normaliser)
-    save_file(tensors, path, metadata=about)
+    try:
+        save_file(tensors, path, metadata=about)
+    except SafetensorError as error:  # its way to say that the system refused
+        raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def _to_text(normaliser: Normaliser) -> str:

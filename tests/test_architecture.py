@@ -24,14 +24,21 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.conf_files": (),
     "src.values": ("src.errors", "src.rule", "src.data.method"),
     "src.check": ("src.conf_files", "src.errors", "src.values"),
-    "src.explain": ("src.check", "src.conf_files", "src.errors"),
+    "src.explain": ("src.check", "src.conf_files", "src.errors", "src.values"),
     "src.module": (),
     "src.run": ("src.data.module", "src.module"),
     "src.curvature": ("src.data.module", "src.module"),
     "src.result": (),
     "src.tensorboard": (),
     "src.build": (
-        *("src.losses", "src.checkpoint", "src.compatible", "src.data", "src.errors"),
+        *(
+            "src.losses",
+            "src.cadence",
+            "src.checkpoint",
+            "src.compatible",
+            "src.data",
+            "src.errors",
+        ),
         *("src.models", "src.module", "src.optim", "src.run"),
     ),
     "src.fit": (

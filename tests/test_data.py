@@ -88,6 +88,11 @@ def test_normalisations_by_hand() -> None:
     assert torch.equal(fit("constant:0.1", x).apply(x), 0.1 * x)
 
 
+def test_a_constant_column_that_rounding_blurs() -> None:
+    normaliser = fit("standardize", torch.full((11, 1), 0.1))
+    assert normaliser.apply(torch.tensor([[0.2]])).item() == pytest.approx(0.1, rel=1e-5)
+
+
 @pytest.mark.parametrize("bad", ["lp:5", "constant:0", "constant:", "lp_norm:0.5", "", "max"])
 def test_bad_methods(bad: str) -> None:
     with pytest.raises(ValueError, match="no normalisation"):

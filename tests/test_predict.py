@@ -73,7 +73,7 @@ def test_predictions_need_no_data(runs: Path, tmp_path: Path) -> None:
 
 def test_csv_in_and_out(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table, out = tmp_path / "in.csv", tmp_path / "out.csv"
-    for text in ("x\n10\n20\n", "10\n20\n"):
+    for text in ("x\n10\n20\n", "\ufeff10\n20\n"):
         table.write_text(text)
         predict.main([str(runs / "proportional"), "--inputs", str(table), "--out", str(out)])
         rows = list(csv.DictReader(out.read_text().splitlines()))
@@ -111,10 +111,12 @@ def test_a_csv_with_text_in_it(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "bad.csv"
-    path.write_text("x\n1\nabc\n")
-    message = refused(capsys, str(runs / "proportional"), "--inputs", str(path))
-    assert "line 3" in message
-    assert "abc" in message
+    for text in ("x\n1\n\nabc\n", "1\n1\n\nabc"):
+        path.write_text(text)
+        message = refused(capsys, str(runs / "proportional"), "--inputs", str(path))
+        assert "line 4 holds 'abc'" in message
+    path.write_text("1,2,x\n1,2,3\n")
+    assert "line 1" in refused(capsys, str(runs / "proportional"), "--inputs", str(path))
 
 
 def test_directories_that_are_no_runs(
@@ -135,6 +137,8 @@ def test_directories_that_are_no_runs(
     text = config.read_text()
     config.write_text(text.replace("width: null", "width: 3"))
     assert "do not fit" in refused(capsys, str(copy), "--inputs", "[[1]]")
+    config.write_text(text.replace("precision: 32", ""))
+    assert "it has no precision" in refused(capsys, str(copy), "--inputs", "[[1]]")
     config.write_text("just: [text")
     assert "is not a config" in refused(capsys, str(copy))
 

@@ -127,8 +127,9 @@ def test_checkpoints_that_cannot_be_continued(
     for content in (path.read_bytes()[:3000], b"hello", b""):
         broken.write_bytes(content)
         assert "not a whole checkpoint" in refused(*SHORT, f"ckpt={broken}")
-    torch.save({"state_dict": {}}, broken)
-    assert "not written by this program" in refused(*SHORT, f"ckpt={broken}")
+    for content in ({"state_dict": {}}, {"run_config": 1}, {"run_config": {}}, [1]):
+        torch.save(content, broken)
+        assert "not written by this program" in refused(*SHORT, f"ckpt={broken}")
     message = refused(*SHORT, "scheduler=cosine", f"ckpt={path}", "optimizer.lr=0.5")
     assert "optimizer.lr: 0.001 there, 0.5 here" in message
     message = refused(*SHORT, "scheduler=cosine", f"ckpt={path}")
@@ -165,6 +166,29 @@ def test_divergence_is_an_outcome(finish: Callable[..., Finished]) -> None:
     assert all(torch.isfinite(w).all() for w in weights.values())
 
 
+@pytest.mark.parametrize("overrides", [
+    ("+experiment=temperature_linear", "optimizer.lr=0.1", "precision=64"),
+    ("+experiment=temperature_linear", "optimizer.lr=0.1", "early_stop={patience: 5}"),
+    ("+experiment=xor", "model.width=4", "model.activation=relu", "optimizer.lr=1e30"),
+    ("+experiment=sine", "data.batch_size=200", "optimizer=sgd", "optimizer.lr=1e30",
+     "model.output_activation=identity"),
+])  # fmt: skip
+def test_every_way_to_diverge_leaves_a_result(
+    overrides: tuple[str, ...], finish: Callable[..., Finished]
+) -> None:
+    done = finish(*overrides)
+    found = done.json()
+    assert found["status"] == "diverged"
+    assert found["metrics"]["train/loss"] is None
+    assert (done.directory / "loss.png").exists()
+
+
+def test_probes_keep_their_precision(finish: Callable[..., Finished]) -> None:
+    done = finish("+experiment=proportional", "precision=64", "data.probe=[[0.1]]",
+                  "trainer.max_epochs=1")  # fmt: skip
+    assert done.result.predictions[0]["input"] == [0.1]
+
+
 def test_a_saturated_net_is_worse_than_a_constant(finish: Callable[..., Finished]) -> None:
     done = finish("+experiment=sine", "optimizer=sgd", "optimizer.lr=1e6", "trainer.max_epochs=20")
     assert done.result.status == "completed"
@@ -180,6 +204,23 @@ def test_early_stopping_keeps_the_best_weights(finish: Callable[..., Finished]) 
     assert done.result.epochs < 5000
     assert len(curve) - 1 - curve.index(min(curve)) == 5
     assert done.result.metrics["val/loss"] == min(curve)
+
+
+def test_the_best_weights_are_kept_whatever_the_minimum_gain(
+    finish: Callable[..., Finished],
+) -> None:
+    done = finish(*SHORT, "early_stop={patience: 3, min_delta: 60}", "data.val_fraction=0")
+    curve = done.result.curves["train/loss"]
+    assert done.result.metrics["train/loss"] == min(curve) < curve[0] - 60
+
+
+def test_a_checkpoint_of_an_early_stopped_run(finish: Callable[..., Finished]) -> None:
+    stop = "early_stop={patience: 2}"
+    done = finish(*SHORT, stop)
+    path = done.directory / "checkpoint.ckpt"
+    longer = (*SHORT, "trainer.max_epochs=90", f"ckpt={path}")
+    assert "early_stop: {patience: 2} there, null here" in refused(*longer)
+    assert "log_every=10" in refused(*longer, stop, "log_every=5")
 
 
 def test_early_stopping_with_a_minimum_gain(finish: Callable[..., Finished]) -> None:

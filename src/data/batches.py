@@ -38,6 +38,8 @@ class Batches:
         self.seed = seed
         self.epoch = 0
 
+    batch_sampler = None  # where there is a `sampler`, Lightning asks for this too
+
     @property
     def sampler(self) -> "Batches":
         """Lightning tells the epoch to a loader's `sampler`."""

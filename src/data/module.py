@@ -56,9 +56,9 @@ class ExampleData(pl.LightningDataModule):
             table.task,
         )
         train, val = split(len(table.input), val_fraction, shuffle, split_seed)
-        if batch_size is not None and batch_size > len(train):
+        if batch_size is not None and not 1 <= batch_size <= len(train):
             raise ValueError(
-                f"data.batch_size={batch_size} is larger than the training split of "
+                f"data.batch_size={batch_size} does not suit the training split of "
                 f"{len(train)} rows.\nAllowed: null (all rows at once) or 1 to {len(train)}"
             )
         fitted_on = train if normalize_on == "train" else torch.arange(len(table.input))

@@ -34,9 +34,10 @@ class Normaliser:
         return bool((self.shift == 0).all() and self.factor == 1 and (self.divisor == 1).all())
 
 
-def _positive(scale: Tensor) -> Tensor:
-    # A constant column has no scale of its own; dividing by 1 leaves it alone.
-    return torch.where(scale > 0, scale, torch.ones_like(scale))
+def _positive(scale: Tensor, x: Tensor) -> Tensor:
+    # A constant column has no scale of its own, only rounding; dividing by 1 leaves it alone.
+    rounding = 8 * torch.finfo(x.dtype).eps * x.abs().max(dim=0).values
+    return torch.where(scale > rounding, scale, torch.ones_like(scale))
 
 
 def fit(method: str, x: Tensor) -> Normaliser:
@@ -54,8 +55,8 @@ def fit(method: str, x: Tensor) -> Normaliser:
         return Normaliser(zero, number, one)
     if name == "lp_norm":
         norm = torch.linalg.vector_norm(x, ord=number, dim=0)
-        return Normaliser(zero, 1.0, _positive(norm))
+        return Normaliser(zero, 1.0, _positive(norm, x))
     if name == "standardize":
-        return Normaliser(x.mean(dim=0), 1.0, _positive(x.std(dim=0, correction=0)))
+        return Normaliser(x.mean(dim=0), 1.0, _positive(x.std(dim=0, correction=0), x))
     low, high = x.min(dim=0).values, x.max(dim=0).values
-    return Normaliser(low, 1.0, _positive(high - low))
+    return Normaliser(low, 1.0, _positive(high - low, x))

@@ -1,5 +1,7 @@
 """Which rows are held out for validation."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -14,12 +16,13 @@ def split(rows: int, val_fraction: float, shuffle: bool, seed: int) -> tuple[Ten
     Raises ValueError where one of the splits would have no row.
     """
     held_out = int(val_fraction * rows)
-    if val_fraction > 0 and not 0 < held_out < rows:
+    if val_fraction != 0 and not 0 < held_out < rows:
+        least = math.ceil(1000 / rows) / 1000
+        possible = f"{least:g} or more, and below 1," if rows > 1 else "none of one row,"
         raise ValueError(
-            f"data.val_fraction={val_fraction:g} of {rows} rows holds out {held_out} rows "
-            f"and leaves {rows - held_out} for training.\nAllowed: 0 for no validation split, "
-            f"or a fraction that gives each split at least one row "
-            f"({'at least %.3g' % (1 / rows) if rows > 1 else 'not possible with one row'})"
+            f"data.val_fraction={val_fraction:g} is not allowed: of {rows} rows it holds out "
+            f"{held_out} and leaves {rows - held_out} for training.\nAllowed: 0 for no validation "
+            f"split, or {possible} so that each split has a row"
         )
     if held_out == 0:
         return torch.arange(rows), torch.arange(0)

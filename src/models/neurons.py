@@ -28,7 +28,14 @@ class WeightedSum(nn.Module):
         self.b = nn.Parameter(b, requires_grad=trainable)
 
     def forward(self, x: Tensor) -> Tensor:
+        _check_columns(x, len(self.w))
         return (x * self.w).sum(dim=-1, keepdim=True) + self.b
+
+
+def _check_columns(x: Tensor, columns: int) -> None:
+    # One weight would broadcast over any number of columns.
+    if x.shape[-1] != columns:
+        raise ValueError(f"the input has {x.shape[-1]} columns, but there are {columns} weights")
 
 
 class FixedNeuron(nn.Sequential):
@@ -77,4 +84,5 @@ class BareLine(nn.Module):
         self.b = nn.Parameter(torch.randn(()))
 
     def forward(self, x: Tensor) -> Tensor:
+        _check_columns(x, 1)
         return self.w * x + self.b

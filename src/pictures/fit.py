@@ -1,6 +1,6 @@
 """What a network has learned, beside its data: one picture for each kind of example."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,7 +40,6 @@ class View:
     y_label: str
     title: str
     probes: Curve | None = None
-    extra: dict[str, Curve] = field(default_factory=dict)
 
 
 def curve_figure(views: list[View]) -> Figure:
@@ -80,28 +79,34 @@ def _draw_curve(ax: Axes, view: View) -> None:
 
 def decision_figure(
     grid_x: Array, grid_y: Array, values: Array, splits: dict[str, Points], title: str,
-    names: tuple[str, str] = ("input 1", "input 2"), value_name: str = "prediction",
+    names: tuple[str, str], value_name: str, classes: bool,
 ) -> Figure:  # fmt: skip
-    """Two-feature examples: the prediction as a map, its 0.5 line, and the data on it.
+    """Two-feature examples: the prediction as a map, and the data on it in the same colours.
 
-    grid_x: (columns,), grid_y: (rows,), values: (rows, columns).
+    grid_x: (columns,), grid_y: (rows,), values: (rows, columns). classes: targets are 0 and 1,
+    so that the map has a line at 0.5, and the classes have shapes of their own.
     """
     figure, (ax,) = new_figure(height=5.0)
-    low, high = min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values)))
-    shown = ax.pcolormesh(
-        grid_x, grid_y, values, cmap="cividis", vmin=low, vmax=high, shading="auto"
-    )
+    every = np.concatenate([values.ravel(), *(p.target.ravel() for p in splits.values())])
+    low, high = (0.0, 1.0) if classes else (float(every.min()), float(every.max()))
+    colours = {"cmap": "cividis", "vmin": low, "vmax": high}
+    shown = ax.pcolormesh(grid_x, grid_y, values, shading="auto", **colours)
     figure.colorbar(shown, ax=ax, label=value_name)
-    if values.min() < 0.5 < values.max():
+    if classes and values.min() < 0.5 < values.max():
         ax.contour(grid_x, grid_y, values, levels=[0.5], colors="white", linewidths=2)
     for name, points in splits.items():
-        for truth, marker in ((0, "o"), (1, "^")):
-            rows = (points.target[:, 0] > 0.5) == bool(truth)
+        kind = {"train": "training", "val": "validation"}[name]
+        marks = ((0, "o"), (1, "^")) if classes else ((None, "o" if name == "train" else "D"),)
+        for truth, marker in marks:
+            rows = np.full(len(points.target), True) if truth is None else (
+                (points.target[:, 0] > 0.5) == bool(truth)
+            )  # fmt: skip
             if rows.any():
-                label = f"{'validation' if name == 'val' else 'target'} {truth}"
                 ax.scatter(
-                    points.input[rows, 0], points.input[rows, 1], 90, label=label, marker=marker,
-                    facecolor="white" if name == "train" else ORANGE, edgecolor="black", zorder=3,
+                    points.input[rows, 0], points.input[rows, 1], s=90, marker=marker, zorder=3,
+                    c=points.target[rows, 0], edgecolors="white" if name == "train" else ORANGE,
+                    linewidths=1.5, label=kind if truth is None else f"{kind}, target {truth}",
+                    **colours,
                 )  # fmt: skip
     ax.grid(visible=False)
     ax.set(xlabel=names[0], ylabel=names[1], title=title)

@@ -25,7 +25,8 @@ def loss_figure(
         if name not in curves:
             continue
         values = np.asarray(curves[name], dtype=float)
-        shown = np.isfinite(values) & (values > 0)
+        # A diverging run passes every scale; matplotlib's ticks overflow near the largest float.
+        shown = (values > 0) & (values < 1e100)
         ax.plot(steps[shown], values[shown], color=colour, label=label, marker=marker)
     if baseline.get("train/loss", 0.0) > 0:
         ax.axhline(

@@ -14,7 +14,8 @@ from src.run import Run
 from src.tensorboard import TensorBoard
 from src.watchers.histograms import histograms
 
-STATE = ("curves", "epochs_done", "best", "best_loss", "since_best")  # what a checkpoint keeps
+# What a checkpoint keeps.
+STATE = ("curves", "epochs_done", "best", "best_loss", "mark", "since_mark")
 
 
 class LoggedPoints(Watcher):
@@ -40,7 +41,8 @@ class LoggedPoints(Watcher):
         self.epochs_done = 0
         self.best: dict[str, Tensor] | None = None
         self.best_loss = math.inf
-        self.since_best = 0
+        self.mark = math.inf  # the loss that patience is counted from
+        self.since_mark = 0
         self.was_interrupted = False
 
     def on_start(self, trainer: pl.Trainer) -> None:
@@ -52,7 +54,7 @@ class LoggedPoints(Watcher):
         if self.epochs_done % self.run.log_every == 0:
             self.record(trainer.global_step)
             stop = self.run.early_stop
-            if stop is not None and self.since_best >= stop.patience:
+            if stop is not None and self.since_mark >= stop.patience:
                 trainer.should_stop = True
         if self.interrupted():
             self.was_interrupted = self.epochs_done < self.run.max_epochs
@@ -80,12 +82,14 @@ class LoggedPoints(Watcher):
         if stop is None or not metrics:
             return
         loss = metrics.get("val/loss", metrics["train/loss"])
-        if loss < self.best_loss - stop.min_delta:
-            self.best_loss, self.since_best = loss, 0
+        if loss < self.best_loss:
+            self.best_loss = loss
             state = self.run.module.net.state_dict()
             self.best = {name: value.detach().clone() for name, value in state.items()}
+        if loss < self.mark - stop.min_delta:
+            self.mark, self.since_mark = loss, 0
         else:
-            self.since_best += 1
+            self.since_mark += 1
 
     def to_checkpoint(self) -> dict[str, Any]:
         return {"run_config": self.run.config} | {name: getattr(self, name) for name in STATE}
