@@ -81,7 +81,8 @@ def _call(section: Mapping[str, Any], where: str, **more: Any) -> Any:
         return function(**_settings(section) | more)
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:
         # torch's RuntimeError is its answer to a net that no memory can hold.
-        raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
+        text = str(error) if isinstance(error, ValueError) else str(error).splitlines()[0]
+        raise InputError(f"{where}: {text}") from error
 
 
 def build_net(model: Mapping[str, Any], inputs: int, outputs: int | None) -> nn.Module:

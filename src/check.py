@@ -95,16 +95,29 @@ def unknown_root(
 
 
 def unknown_key(
-    path: str, group: str, choice: str, known: Sequence[str], by_experiment: str | None
+    path: str,
+    group: str,
+    choice: str,
+    known: Sequence[str],
+    by_experiment: str | None = None,
+    folders: Sequence[Path] = (CONF,),
 ) -> InputError:
     """The error for a key that a section does not have.
 
     by_experiment: the experiment whose file sets it, where it was not the command line.
     """
     word = path.rpartition(".")[2]
-    error = unknown(
-        f"{path} does not exist for {group}={choice}.", word, known, f"The keys of {group} are"
-    )
+    if known:
+        error = unknown(
+            f"{path} does not exist for {group}={choice}.", word, known, f"The keys of {group} are"
+        )
+    else:
+        error = InputError(f"{path} does not exist: {group}={choice} has no settings.")
+    where = path.removeprefix(f"{group}.")
+    others = [name for name in conf_files.choices(group, folders)
+              if where in conf_files.section(group, name, folders)]  # fmt: skip
+    if others:
+        error = InputError(f"{error}\n{where} is a key of {group}={'|'.join(others)}")
     if by_experiment is not None:
         return InputError(f"{error}\nThe experiment {by_experiment} sets it. Fix: '~{path}'")
     return error
@@ -127,7 +140,8 @@ def _check_section(
         for key, value in found.items():
             where = f"{path}.{key}"
             if key not in wanted:
-                raise unknown_key(where, group, choice, names, experiment if key in by else None)
+                setter = experiment if key in by else None
+                raise unknown_key(where, group, choice, names, setter, folders)
             if isinstance(wanted[key], dict):
                 if not isinstance(value, dict):
                     raise InputError(f"{where}={show(value)} replaces a section with the keys "

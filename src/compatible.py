@@ -51,7 +51,9 @@ def check_shapes(config: Mapping[str, Any], net: nn.Module, data: ExampleData) -
                     f"{key}={show(value)}, but this example has no target to learn or to compare "
                     f"with.\nFix: {key}={show(off)}"
                 )
+        _check_classes(config, data, prediction.shape[1])
         return
+    _check_classes(config, data, prediction.shape[1])
     shapes = (
         f"the output has shape {tuple(prediction.shape)} and the target {tuple(split.target.shape)}"
     )
@@ -59,7 +61,7 @@ def check_shapes(config: Mapping[str, Any], net: nn.Module, data: ExampleData) -
         raise InputError(f"{shapes}; they must be the same")
     loss = config["loss"]["_target_"].rpartition(".")[2]
     for what in (f"loss={loss}", *(f"metrics={name}" for name in config["metrics"])):
-        _check_target(what, split.target, shapes)
+        _check_target(what, split.target, shapes, data.table.task)
     if epochs > 0 and not trainable:
         raise InputError(
             "this network's weights are fixed: there is nothing to train.\n"
@@ -67,8 +69,24 @@ def check_shapes(config: Mapping[str, Any], net: nn.Module, data: ExampleData) -
         )
 
 
-def _check_target(what: str, target: Tensor, shapes: str) -> None:
+def _check_classes(config: Mapping[str, Any], data: ExampleData, outputs: int) -> None:
+    """One output tells two classes apart, more outputs as many as they are."""
+    classes, wanted = config["data"]["classes"], 2 if outputs == 1 else outputs
+    if classes is None:
+        return
+    numbers = data.table.target is not None and data.table.task == "regression"
+    if numbers or len(classes) != wanted:
+        reason = "these targets are numbers" if numbers else f"this network tells {wanted} apart"
+        raise InputError(f"data.classes={show(classes)} names {len(classes)} classes, but {reason}")
+
+
+def _check_target(what: str, target: Tensor, shapes: str, task: str) -> None:
     name = what.partition("=")[2]
+    if name == "accuracy" and task == "regression":
+        raise InputError(
+            "metrics=accuracy counts right classes, but these targets are numbers.\n"
+            "Fix: metrics=[mse], or data.source.task=binary where they are 0 and 1"
+        )
     if name.startswith("cross_entropy"):
         if not bool((target >= 0).all() and torch.allclose(target.sum(1), target.new_ones(1))):
             raise InputError(
@@ -97,7 +115,7 @@ def check_data_settings(data: Mapping[str, Any], built: ExampleData) -> None:
     """Settings of the data section that only its rows can tell right from wrong."""
     table = built.table
     columns = table.input.shape[1]
-    probe, classes = data["probe"], data["classes"]
+    probe = data["probe"]
     if probe is not None and any(len(row) != columns for row in probe):
         raise InputError(
             f"data.probe={show(probe)} is not allowed.\nAllowed: rows of {columns} finite "
@@ -107,11 +125,6 @@ def check_data_settings(data: Mapping[str, Any], built: ExampleData) -> None:
         raise InputError(f"data.range draws over one input, but there are {columns} columns")
     if table.target is None or table.task == "regression":
         return
-    if table.target.shape[1] > 1 and classes is not None and len(classes) != table.target.shape[1]:
-        raise InputError(
-            f"data.classes={show(classes)} names {len(classes)} classes, but the target has "
-            f"{table.target.shape[1]} columns"
-        )
     binary = table.task == "binary"
     whole = bool(((table.target == 0) | (table.target == 1)).all())
     shaped = table.target.shape[1] == 1 if binary else bool((table.target.sum(dim=1) == 1).all())

@@ -83,8 +83,18 @@ def _short(text: str, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def show_end(console: Console, run: Run, result: Result, directory: Path) -> None:
-    """Metrics beside the constant predictor's, predictions, parameters, and where all lies."""
+def show_end(console: Console, run: Run, result: Result, directory: Path, kept: int | None) -> None:
+    """Metrics beside the constant predictor's, predictions, parameters, and where all lies.
+
+    kept: the step whose weights early stopping kept, None where they are the last ones.
+    """
+    if kept is not None:
+        early = "stopped early" if result.epochs < run.max_epochs else "trained to the end"
+        console.print(
+            f"{early}, after epoch {result.epochs}; kept the weights of step {kept}, the best\n",
+            style="bold",
+            soft_wrap=True,
+        )
     _show_status(console, result, directory)
     if result.metrics:
         table = _table("metric", "value", "constant predictor")
@@ -117,10 +127,12 @@ def _show_status(console: Console, result: Result, directory: Path) -> None:
             f"interrupted after epoch {result.epochs}. To go on from there, repeat the command "
             f"with ckpt={directory / 'checkpoint.ckpt'}"
         )
-    elif result.steps and train is not None and base is not None and train > base > 0:
+    elif result.steps and train is not None and base is not None and train > 0.999 * base > 0:
+        how = "worse than" if train > 1.001 * base else "no better than"
         say(
-            f"worse than the constant predictor: train/loss {train:.4g} against {base:.4g}. "
-            "The learning rate may be too large, or the run too short."
+            f"{how} the constant predictor: train/loss {train:.4g} against {base:.4g}. The "
+            "learning rate may not suit, the run may be too short, or the output activation may "
+            "not reach the targets."
         )
 
 
@@ -155,6 +167,8 @@ def show_predictions(
     columns = [labels.input, f"predicted {labels.target}"]
     columns += [labels.target] if has_target else []
     columns += ["answer"] if labels.classes else []
+    if all(len(row["input"]) == 1 for row in predictions):
+        predictions = sorted(predictions, key=lambda row: row["input"])
     table = _table(*columns)
     unit = f" {labels.unit}" if labels.unit else ""
     for row in predictions[:limit]:

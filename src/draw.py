@@ -89,7 +89,8 @@ def draw_fit(run: Run, title: str) -> Figure:
     table = run.data.table
     if table.target is None:
         outputs = predict(run.module.net, run.data, table.input)
-        return output_figure(_array(outputs), title, f"predicted {run.labels.target}")
+        unit = f" ({run.labels.unit})" if run.labels.unit else ""
+        return output_figure(_array(outputs), title, f"predicted {run.labels.target}{unit}")
     features, outputs = table.input.shape[1], table.target.shape[1]
     if features == 1 and outputs == 1:
         views = [_view(run, title, normalised=False)]

@@ -32,7 +32,13 @@ def explain(
 
     None where it is no refusal of Hydra's, and none of the overrides is to blame.
     """
+    if str(error).startswith("Ambiguous value"):
+        return (
+            f"{str(error).splitlines()[0]}: several values are a sweep.\n"
+            "Fix: -m in front of the overrides, or one value (with a decimal point: 0.05)"
+        )
     try:
+        _check_grammar(overrides)
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         _check_choices(parsed, folders)
         _check_keys(parsed, folders)
@@ -53,6 +59,18 @@ def _plain(error: Exception) -> str:
     return "\n".join(lines) or type(error).__name__
 
 
+def _check_grammar(overrides: Sequence[str]) -> None:
+    for override in overrides:
+        try:
+            OverridesParser.create().parse_overrides([override])
+        except HydraException as error:
+            raise InputError(
+                f"{override!r} cannot be read as key=value.\n"
+                "Fix: no blanks around =, and quotes around brackets, braces and blanks: "
+                "'model.width=[5,5]', 'early_stop={patience: 10}'"
+            ) from error
+
+
 def _check_choices(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
     groups = conf_files.groups(folders)
     for override in parsed:
@@ -71,6 +89,10 @@ def _check_choices(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
             raise unknown(
                 f"{group}={value} does not exist.", value, known, f"The choices of {group} are"
             )
+        several = sum(o.key_or_group == group for o in parsed) > 1
+        if override.is_add() and (group != "experiment" or several):
+            fix = "one experiment" if several else f"{group}={override.value()}, without the plus"
+            raise InputError(f"+{group}={override.value()} would be a second {group}.\nFix: {fix}")
         if group == "experiment" and not override.is_add():
             raise InputError(f"experiment={override.value()} needs a plus sign in front.\n"
                              f"Fix: +experiment={override.value()}")  # fmt: skip
@@ -103,7 +125,7 @@ def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
             path = f"{path}.{word}"
             if not isinstance(wanted, dict) or word not in wanted:
                 names = [k for k in wanted if k != "_target_"] if isinstance(wanted, dict) else []
-                raise unknown_key(path, first, choice, names, None)
+                raise unknown_key(path, first, choice, names, None, folders)
             wanted = wanted[word]
         if override.is_add():
             raise InputError(f"{path} exists already.\nFix: without the plus sign: "

@@ -45,7 +45,8 @@ def fit(run: Run, directory: Path, console: Console, started: float | None = Non
     status, points = _train(run, logger, directory, console)
     seconds = time.perf_counter() - began
     net = run.module.net.eval()
-    if points.best is not None and status != "diverged":
+    kept = points.best_step if status != "diverged" else None
+    if points.best is not None and kept is not None:
         net.load_state_dict(points.best)
     metrics = _final_metrics(run, points, status)
     figures = {} if status == "diverged" else _analyse(run, console, metrics)
@@ -68,7 +69,7 @@ def fit(run: Run, directory: Path, console: Console, started: float | None = Non
     )
     save_weights(directory / "weights.safetensors", net, run.data)
     result.write(directory)  # before the pictures, and again with the time they took
-    figures |= _figures(run, result)
+    figures |= _figures(run, result, kept)
     for name, figure in figures.items():
         png, width, height = save_png(figure, directory / f"{name}.png")
         if logger is not None:
@@ -77,7 +78,7 @@ def fit(run: Run, directory: Path, console: Console, started: float | None = Non
         _log_settings(logger, run, result)
     result.seconds["total"] = time.perf_counter() - started
     result.write(directory)
-    show_end(console, run, result, directory)
+    show_end(console, run, result, directory, kept)
     return result
 
 
@@ -175,12 +176,13 @@ def _analyse(run: Run, console: Console, metrics: dict[str, float]) -> dict[str,
     return {"optimal_lr": figure}
 
 
-def _figures(run: Run, result: Result) -> dict[str, Any]:
-    figures = {"fit": draw_fit(run, f"{run.name}, seed {run.seed}")}
+def _figures(run: Run, result: Result, kept: int | None) -> dict[str, Any]:
+    title = f"{run.name}, seed {run.seed}"
+    if result.status != "completed":
+        title += f": {result.status} at step {result.steps}"
+    figures = {"fit": draw_fit(run, title)}
     if len(result.curves["step"]) > 1:
-        figures["loss"] = loss_figure(
-            result.curves, result.baseline, f"{run.name}, seed {run.seed}"
-        )
+        figures["loss"] = loss_figure(result.curves, result.baseline, title, kept)
     return figures
 
 

@@ -41,12 +41,14 @@ def parse_inputs(text: str, columns: int) -> Rows:
     """
     rows = _from_json(text) if text.lstrip().startswith("[") else _from_csv(Path(text))
     if not rows:
-        raise InputError(f"--inputs {text} holds no row")
+        raise InputError(
+            f"--inputs {text} holds no row of numbers (numbers are separated by commas)"
+        )
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, list) or len(row) != columns:
-            found = f"{len(row)} columns" if isinstance(row, list) else "a bare value"
+            found = f"has {len(row)} columns" if isinstance(row, list) else "is no list"
             raise InputError(
-                f"--inputs: row {number} has {found}, but the network takes {columns}.\n"
+                f"--inputs: row {number} {found}, but the network takes {columns}.\n"
                 f"Fix: rows like {json.dumps([[0.0] * columns])}"
             )
         for value in row:

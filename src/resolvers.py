@@ -5,7 +5,7 @@ import time
 
 from omegaconf import OmegaConf
 
-from src.conf_files import list_experiments
+from src.conf_files import CONF, list_experiments
 
 
 def stamp() -> str:
@@ -13,7 +13,13 @@ def stamp() -> str:
     return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(3).hex()}"
 
 
+def base(group: str) -> str:
+    """The settings that every choice of a group has, as their file states them."""
+    return (CONF / group / "base.yaml").read_text()
+
+
 def register() -> None:
-    """`${stamp:}` for output directories, `${experiments:}` for --help."""
+    """`${stamp:}` for output directories, `${experiments:}` and `${base:data}` for --help."""
     OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("base", base, replace=True)
     OmegaConf.register_new_resolver("experiments", list_experiments, replace=True)

@@ -6,6 +6,8 @@ import sys
 import time
 
 STARTED = time.perf_counter()
+if not __package__:
+    raise SystemExit("Error: run it from the project's folder as: python -m src.train")
 
 from pathlib import Path  # noqa: E402
 

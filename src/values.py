@@ -1,6 +1,7 @@
 """What each setting may be: one table from key to rule. Imports no torch."""
 
 import math
+import os
 import re
 
 from src.data.method import METHODS, parse
@@ -94,7 +95,7 @@ RULES: dict[str, Rule] = {
         "outputs/sine/RUN/checkpoint.ckpt",
     ),
     "trainer.accelerator": one_of(("cpu", "gpu"), example="cpu"),
-    "trainer.threads": whole(1, example="1"),
+    "trainer.threads": whole(1, os.cpu_count(), example="1"),
     "trainer.max_epochs": whole(0, example="1000"),
     "trainer.gradient_clip_val": number(0, above=True, example="1.0", null="no limit"),
     "logger.tensorboard": flag(example="true"),

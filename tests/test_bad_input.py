@@ -36,7 +36,18 @@ TABLE: dict[tuple[str, ...], tuple[str, ...]] = {
     (SINE, "~seed"): ("seed was removed",),
     (SINE, "~trainer.max_epochs"): ("trainer.max_epochs was removed",),
     (SINE, "data.split_seed=${nope}"): ("nope",),
-    (SINE, "model.width=[5,"): ("[5,",),
+    (SINE, "model.width=[5,"): ("[5,", "quotes around brackets"),
+    (SINE, "optimizer.lr =0.1", "optimizer.lr=0.1=2"): ("no blanks around =",),
+    (SINE, "early_stop={patience:", "10}"): ("'early_stop={patience: 10}'",),
+    (SINE, "optimizer.lr=0,05"): ("optimizer.lr", "0.05", "-m"),
+    (SINE, "+optimizer=sgd"): ("a second optimizer", "without the plus"),
+    (SINE, "+experiment=xor"): ("a second experiment",),
+    (SINE, "scheduler.gamma=0.5"): ("scheduler=none has no settings",),
+    (SINE, "optimizer.momentum=0.9"): ("optimizer=momentum|momentum_by_hand",),
+    (SINE, "trainer.threads=100000"): ("trainer.threads=100000",),
+    (SINE, "metrics=[accuracy]"): ("these targets are numbers",),
+    (SINE, "data.classes=[a,b]"): ("these targets are numbers",),
+    ("+experiment=spam", "data.classes=[a]"): ("1 classes", "tells 2 apart"),
     **{
         (SINE, f"optimizer.lr={v}"): (f"optimizer.lr={v} is", "a finite number from 0")
         for v in ("-1", "abc", "nan", "inf", "null", "true")

@@ -20,6 +20,7 @@ def new_figure(panels: int = 1, height: float = 4.5) -> tuple[Figure, list[Axes]
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25)
+        ax.set_axisbelow(True)
     return figure, axes
 
 

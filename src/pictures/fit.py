@@ -57,7 +57,7 @@ def _draw_curve(ax: Axes, view: View) -> None:
         label, colour, marker = styles[name]
         x = points.input[:, 0]
         # Of thousands of points, the validation ones as a thin line of dots inside the others.
-        size = {"train": 14, "val": 1}[name] if many else 36
+        size = {"train": 14, "val": 2}[name] if many else 36
         ax.scatter(
             *(x, points.target[:, 0]), s=size, c=colour, marker=marker, label=label, zorder=3,
             linewidths=0 if many else 1,
@@ -74,7 +74,12 @@ def _draw_curve(ax: Axes, view: View) -> None:
             *(view.probes.x, view.probes.y), s=50, c=PURPLE, marker="s", label="asked for", zorder=5
         )
     ax.set(xlabel=view.x_label, ylabel=view.y_label, title=view.title)
-    ax.legend(frameon=False)
+    targets = np.concatenate([points.target.ravel() for points in view.splits.values()])
+    span = float(np.ptp(targets)) or 1.0
+    if not np.abs(view.curve.y - targets.mean()).max() < 100 * span:
+        # A diverged fit would press all data onto one line.
+        ax.set_ylim(targets.min() - span, targets.max() + span)
+    ax.legend(frameon=False, markerscale=2 if many else 1)
 
 
 def decision_figure(
@@ -127,8 +132,13 @@ def scatter_figure(splits: dict[str, Points], title: str, unit: str) -> Figure:
         points = splits[name]
         ax.scatter(points.target.ravel(), points.prediction.ravel(), 36, colour, label=label,
                    zorder=3)  # fmt: skip
-        ends += [points.target.min(), points.target.max()]
-    ax.axline((min(ends), min(ends)), slope=1, color=GREY, linestyle=":", label="right")
+        ends += [points.target, points.prediction]
+    every = np.concatenate([values.ravel() for values in ends])
+    every = every[np.isfinite(every)]
+    low, high = float(every.min()), float(every.max())
+    margin = 0.05 * (high - low) or 1.0
+    ax.plot([low, high], [low, high], color=GREY, linestyle=":", label="right")
+    ax.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
     ax.set(xlabel=f"{unit} (true)", ylabel=f"{unit} (predicted)", title=title)
     ax.legend(frameon=False)
     return figure

@@ -5,15 +5,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from src.pictures.figure import BLUE, GREY, ORANGE, new_figure
+from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, new_figure
 
 
 def loss_figure(
-    curves: Mapping[str, Sequence[float]], baseline: Mapping[str, float], title: str
+    curves: Mapping[str, Sequence[float]],
+    baseline: Mapping[str, float],
+    title: str,
+    kept: int | None = None,
 ) -> Figure:
     """Training and validation loss by step, on a log scale, beside the constant predictor's.
 
     curves: "step" and the losses, one value a logged point. baseline: its losses by name.
+    kept: the step whose weights were kept, marked; None where they are the last ones.
     """
     figure, (ax,) = new_figure()
     steps = np.asarray(curves["step"])
@@ -32,6 +36,9 @@ def loss_figure(
         ax.axhline(
             baseline["train/loss"], color=GREY, linestyle=":", label="constant predictor (training)"
         )
+    if kept is not None:
+        ax.axvline(kept, color=GREEN, linestyle="--", label=f"weights kept: step {kept}")
+    ax.set_xlim(-0.02 * steps[-1], 1.02 * steps[-1])
     ax.set(yscale="log", xlabel="step", ylabel="loss", title=title)
     ax.legend(frameon=False)
     return figure

@@ -15,7 +15,7 @@ from src.tensorboard import TensorBoard
 from src.watchers.histograms import histograms
 
 # What a checkpoint keeps.
-STATE = ("curves", "epochs_done", "best", "best_loss", "mark", "since_mark")
+STATE = ("curves", "epochs_done", "best", "best_loss", "best_step", "mark", "since_mark")
 
 
 class LoggedPoints(Watcher):
@@ -41,6 +41,7 @@ class LoggedPoints(Watcher):
         self.epochs_done = 0
         self.best: dict[str, Tensor] | None = None
         self.best_loss = math.inf
+        self.best_step: int | None = None
         self.mark = math.inf  # the loss that patience is counted from
         self.since_mark = 0
         self.was_interrupted = False
@@ -83,7 +84,7 @@ class LoggedPoints(Watcher):
             return
         loss = metrics.get("val/loss", metrics["train/loss"])
         if loss < self.best_loss:
-            self.best_loss = loss
+            self.best_loss, self.best_step = loss, int(self.curves["step"][-1])
             state = self.run.module.net.state_dict()
             self.best = {name: value.detach().clone() for name, value in state.items()}
         if loss < self.mark - stop.min_delta:

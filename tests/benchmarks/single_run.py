@@ -30,6 +30,7 @@ import hydra
 from omegaconf import OmegaConf
 OmegaConf.register_new_resolver("stamp", lambda: "empty")
 OmegaConf.register_new_resolver("experiments", lambda: "")
+OmegaConf.register_new_resolver("base", lambda group: "")
 @hydra.main(config_path=sys.argv.pop(1), config_name="train", version_base="1.3")
 def run(config): pass
 run()
