@@ -22,7 +22,7 @@ from src.data.module import ExampleData
 from src.data.sources import Table
 from src.errors import InputError
 from src.models import mlp, neurons
-from src.module import BareTensorExample, Example, LayerExample
+from src.module import Example
 from src.optim import by_hand, schedules
 from src.run import EarlyStop, Labels, Run
 
@@ -172,8 +172,7 @@ def build(config: dict[str, Any]) -> Run:
     check_shapes(config, net, data)
     check_data_settings(data_config, data)
     steps = trainer["max_epochs"] * data.steps_per_epoch
-    bare = isinstance(net, neurons.BareNeuron | neurons.BareLine)
-    module: Example = (BareTensorExample if bare else LayerExample)(
+    module = Example(
         net,
         target_of(config["loss"], "loss"),
         _make_optimizer(config["optimizer"]),

@@ -1,16 +1,14 @@
-"""The LightningModules that wrap the example networks: hooks and logging, no mathematics.
+"""The LightningModule that wraps the example networks: hooks and the step, no mathematics.
 
 Nothing is logged in `training_step`: a logged point holds the losses of whole splits, which
 `src.watchers.points` evaluates every few epochs.
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -48,8 +46,12 @@ class Watcher:
         """Take up what `to_checkpoint` wrote."""
 
 
-class Example(pl.LightningModule, ABC):
-    """A network, its loss, its optimizer and its schedule.
+class Example(pl.LightningModule):
+    """A network, its loss, its optimizer and its schedule: the one module of all examples.
+
+    Optimization is manual: the step stands in the open, as the bare-tensor examples want it,
+    and does not pass Lightning's closures, strategy and precision plugins, which have nothing
+    to do for such nets and double the time of a fit on eleven rows.
 
     net: (rows, features) -> (rows, outputs), in normalised units.
     make_optimizer: parameters -> optimizer. schedule: step -> factor of the learning rate.
@@ -65,6 +67,7 @@ class Example(pl.LightningModule, ABC):
         clip: float | None = None,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.net = net
         self.loss = loss
         self.make_optimizer = make_optimizer
@@ -84,8 +87,25 @@ class Example(pl.LightningModule, ABC):
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
 
-    @abstractmethod
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None: ...
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        loss = self.loss(self.net(batch[0]), batch[1])
+        # Before the update, so that the weights that gave the loss are the ones kept.
+        if not math.isfinite(loss.item()):
+            raise Diverged(self.trainer.global_step)
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, Optimizer), "one optimizer"
+        optimizer.zero_grad()
+        loss.backward()
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
+        steps = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        steps.increment_ready()
+        optimizer.step()
+        steps.increment_completed()
+        if self.schedule is not None:
+            scheduler = self.lr_schedulers()
+            assert isinstance(scheduler, LambdaLR), "one schedule"
+            scheduler.step()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """For `Trainer.validate`; our own runs evaluate both splits at the logged points."""
@@ -107,15 +127,6 @@ class Example(pl.LightningModule, ABC):
         for watcher in self.watchers:
             watcher.from_checkpoint(checkpoint)
 
-    def on_before_backward(self, loss: Tensor) -> None:
-        # Before the update, so that the weights that gave the loss are the ones kept.
-        if not math.isfinite(loss.item()):
-            raise Diverged(self.trainer.global_step)
-
-    def clip_gradient(self) -> None:
-        if self.clip is not None:
-            nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
-
     def configure_optimizers(self):  # type: ignore[override]
         optimizer = self.make_optimizer(self.net.parameters())
         if self.schedule is None:
@@ -125,45 +136,3 @@ class Example(pl.LightningModule, ABC):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
-
-
-class LayerExample(Example):
-    """Most examples: Lightning calls backward and the optimizer."""
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        return self.loss(self.net(batch[0]), batch[1])
-
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Optimizer | LightningOptimizer,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
-        # Not optimizer.step(closure): the way through Lightning's strategy and precision
-        # plugins, which have nothing to do here, is a tenth of a fit on eleven rows.
-        if optimizer_closure is not None:
-            optimizer_closure()
-        self.clip_gradient()
-        plain = optimizer.optimizer if isinstance(optimizer, LightningOptimizer) else optimizer
-        plain.step()
-
-
-class BareTensorExample(Example):
-    """The neurons of bare tensors: forward, backward and update in the open."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.automatic_optimization = False
-
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, LightningOptimizer)
-        loss = self.loss(self.net(batch[0]), batch[1])
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        self.clip_gradient()
-        optimizer.step()
-        scheduler = self.lr_schedulers()
-        if isinstance(scheduler, LambdaLR):
-            scheduler.step()
