@@ -15,7 +15,8 @@ def stamp() -> str:
 
 def base(group: str) -> str:
     """The settings that every choice of a group has, as their file states them."""
-    return (CONF / group / "base.yaml").read_text()
+    # Hydra substitutes $NAMES in what becomes part of its help text.
+    return (CONF / group / "base.yaml").read_text().replace("$", "$$")
 
 
 def register() -> None:

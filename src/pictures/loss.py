@@ -40,5 +40,5 @@ def loss_figure(
         ax.axvline(kept, color=GREEN, linestyle="--", label=f"weights kept: step {kept}")
     ax.set_xlim(-0.02 * steps[-1], 1.02 * steps[-1])
     ax.set(yscale="log", xlabel="step", ylabel="loss", title=title)
-    ax.legend(frameon=False)
+    ax.legend(edgecolor="none")  # with a ground: it may lie on the dotted line
     return figure
