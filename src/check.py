@@ -75,9 +75,10 @@ def _check_root(
         if key not in known:
             raise unknown_root(key, [*known], choices, folders)
     for group in GROUPS:
-        if choices.get(group) is None or not isinstance(settings.get(group), dict):
+        chosen = choices.get(group)
+        if chosen in (None, "base") or not isinstance(settings.get(group), dict):
             names = conf_files.choices(group, folders)
-            raise InputError(f"{group}={show(settings.get(group))}: choose one of "
+            raise InputError(f"{group}={show(chosen)}: choose one of "
                              f"{', '.join(names)}.\nFix: {group}={names[0]}")  # fmt: skip
 
 

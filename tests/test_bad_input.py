@@ -102,6 +102,7 @@ TABLE: dict[tuple[str, ...], tuple[str, ...]] = {
     ("+experiment=weather", "model.outputs=null"): ("model.outputs=1",),
     ("+experiment=and_gate_by_hand", "trainer.max_epochs=5"): ("weights are fixed",),
     (ONE, "model=bare_neuron"): ("one output", "2 columns"),
+    (SINE, "data=base"): ("data=base: choose one of", "sine"),
     (SINE, "name=../x"): ("names a folder",),
     (SINE, "metrics=[bce]"): ("metrics=[bce]", "tanh"),
     (SINE, "metrics=[cross_entropy]"): ("metrics=cross_entropy", "class probabilities"),
