@@ -41,8 +41,7 @@ def run_one(config: DictConfig) -> float | None:
 
         run = build(settings)
     except InputError as error:
-        if not any(o.startswith("hydra.run.dir=") for o in job.overrides.hydra):
-            _discard(directory)
+        _discard(directory, any(o.startswith("hydra.run.dir=") for o in job.overrides.hydra))
         raise Refused(error) from error
     console = new_console()
     show_start(console, run, differences(settings, job.runtime.choices, folders))
@@ -65,9 +64,15 @@ def _relative(directory: Path) -> Path:
     return directory.relative_to(here) if directory.is_relative_to(here) else directory
 
 
-def _discard(directory: Path) -> None:
-    """Take back the directory that Hydra made for a run that was then refused."""
+def _discard(directory: Path, named_by_user: bool) -> None:
+    """Take back what Hydra made for a run that was then refused.
+
+    A directory that the user named may have been his before; only `.hydra` in it was not, and
+    would make the corrected command look like a second run in the same place.
+    """
     shutil.rmtree(directory / ".hydra", ignore_errors=True)
+    if named_by_user:
+        return
     for folder in (directory, *directory.parents[:2]):
         try:
             folder.rmdir()

@@ -164,6 +164,15 @@ def test_the_command(
     assert "-m" in arguments or list(tmp_path.rglob("*")) in ([], [tmp_path / "outputs"])
 
 
+def test_a_refused_run_leaves_a_named_directory_usable(
+    command: Callable[..., Answer], tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    assert command("src.train", ONE, "data.batch_size=9", "hydra.run.dir=mine").code == 2
+    assert list((tmp_path / "mine").iterdir()) == []
+    assert command("src.train", ONE, "hydra.run.dir=mine").code == 0
+
+
 def test_a_flag_shows_the_traceback(command: Callable[..., Answer]) -> None:
     answer = command("src.train", SINE, "optimizer.lr=-1", HYDRA_FULL_ERROR="1")
     assert answer.code != 0
