@@ -4,8 +4,9 @@ A `_target_` is a key of a table, never a name to import, so a config that a str
 cannot make this program run code of his choice.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,6 +43,7 @@ TARGETS: dict[str, dict[str, Callable[..., Any]]] = {
     | _named(by_hand, "sgd", "momentum", "adagrad", "rmsprop", "adam"),
     "scheduler": _named(schedules, "step", "exponential", "cosine", "warmup"),
 }
+DRAWN = ("src.data.sources.normal",)  # sources that draw from torch's global stream
 DTYPES = {32: torch.float32, 64: torch.float64}
 # What a network's builder is told about its data, beside its own config.
 SHAPED = {"src.models.mlp.mlp": ("inputs", "outputs"), "src.models.neurons.BareNeuron": ("inputs",)}
@@ -103,11 +105,25 @@ def build_net(model: Mapping[str, Any], inputs: int, outputs: int | None) -> nn.
     return _call(settings, "model", **shape)
 
 
+@lru_cache(maxsize=64)
+def _fixed_table(source: str) -> Table:
+    return _call(json.loads(source), "data.source")
+
+
 def build_data(config: Mapping[str, Any]) -> ExampleData:
     """Seeds torch, builds the source, splits and normalises."""
-    torch.manual_seed(config["seed"])
+    # torch.manual_seed's CPU part. The rest of it keeps a formatted stack for a GPU that may
+    # never be there: half of the time that building a member takes, and memory each time.
+    torch.default_generator.manual_seed(config["seed"])
+    source = config["data"]["source"]
+    # A sweep builds thousands of members on one table; one that draws is drawn for each seed.
+    drawn = source.get("_target_") in DRAWN
+    table: Table = _call(source, "data.source") if drawn else _fixed_table(json.dumps(source))
+    return _split(config, table)
+
+
+def _split(config: Mapping[str, Any], table: Table) -> ExampleData:
     data = config["data"]
-    table: Table = _call(data["source"], "data.source")
     names = (
         *("val_fraction", "split_seed", "shuffle", "batch_size"),
         *("normalize_input", "normalize_target", "normalize_on"),
@@ -123,9 +139,10 @@ def build_data(config: Mapping[str, Any]) -> ExampleData:
         raise InputError(str(error)) from error
 
 
-def _make_optimizer(
+def make_optimizer(
     section: Mapping[str, Any],
 ) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
+    """Parameters -> optimizer. Raises InputError where its settings do not go together."""
     settings = dict(section)
     if "betas" in settings:
         settings["betas"] = tuple(settings["betas"])
@@ -134,7 +151,8 @@ def _make_optimizer(
     return partial(target_of(section, "optimizer"), **_settings(settings))
 
 
-def _make_schedule(section: Mapping[str, Any], steps: int) -> Callable[[int], float] | None:
+def make_schedule(section: Mapping[str, Any], steps: int) -> Callable[[int], float] | None:
+    """Step -> factor of the learning rate, for a run of so many steps; None for no schedule."""
     if section.get("_target_") is None:
         return None
     settings = _settings(section)
@@ -154,29 +172,35 @@ def _labels(data: Mapping[str, Any]) -> Labels:
     )
 
 
-def build(config: dict[str, Any]) -> Run:
-    """The run that a checked, resolved config describes.
+def build_start(config: Mapping[str, Any]) -> tuple[ExampleData, nn.Module]:
+    """The data and the untrained network of a run.
 
     Draws from torch's global stream in this order: seed, source, network. Raises InputError.
     """
-    refuse_foreign_targets(config)
-    check_accelerator(config["trainer"]["accelerator"])
-    trainer, data_config = config["trainer"], config["data"]
     data = build_data(config)
     target = data.table.target
     outputs = None if target is None else target.shape[1]
     if config["model"]["_target_"] in ONE_OUTPUT and outputs not in (None, 1):
         raise InputError(f"this neuron has one output, but the target has {outputs} columns")
     net = build_net(config["model"], data.table.input.shape[1], outputs)
-    net = net.to(DTYPES[config["precision"]])
+    dtype = DTYPES[config["precision"]]
+    return data, net if dtype == torch.float32 else net.to(dtype)  # torch draws in float32
+
+
+def build(config: dict[str, Any]) -> Run:
+    """The run that a checked, resolved config describes. Raises InputError."""
+    refuse_foreign_targets(config)
+    check_accelerator(config["trainer"]["accelerator"])
+    trainer, data_config = config["trainer"], config["data"]
+    data, net = build_start(config)
     check_shapes(config, net, data)
     check_data_settings(data_config, data)
     steps = trainer["max_epochs"] * data.steps_per_epoch
     module = Example(
         net,
         target_of(config["loss"], "loss"),
-        _make_optimizer(config["optimizer"]),
-        _make_schedule(config["scheduler"], steps),
+        make_optimizer(config["optimizer"]),
+        make_schedule(config["scheduler"], steps),
         trainer["gradient_clip_val"],
     )
     early_stop = config["early_stop"]

@@ -54,19 +54,27 @@ def check_shapes(config: Mapping[str, Any], net: nn.Module, data: ExampleData) -
         _check_classes(config, data, prediction.shape[1])
         return
     _check_classes(config, data, prediction.shape[1])
-    shapes = (
-        f"the output has shape {tuple(prediction.shape)} and the target {tuple(split.target.shape)}"
-    )
     if prediction.shape != split.target.shape:
-        raise InputError(f"{shapes}; they must be the same")
-    loss = config["loss"]["_target_"].rpartition(".")[2]
-    for what in (f"loss={loss}", *(f"metrics={name}" for name in config["metrics"])):
-        _check_target(what, split.target, shapes, data.table.task)
+        raise InputError(
+            f"the output has shape {tuple(prediction.shape)} and the target "
+            f"{tuple(split.target.shape)}; they must be the same"
+        )
+    check_targets(config, data)
     if epochs > 0 and not trainable:
         raise InputError(
             "this network's weights are fixed: there is nothing to train.\n"
             "Fix: trainer.max_epochs=0"
         )
+
+
+def check_targets(config: Mapping[str, Any], data: ExampleData) -> None:
+    """The loss and the metrics can take these targets. Raises InputError."""
+    target = data.train.target
+    if target is None:
+        return
+    loss = config["loss"]["_target_"].rpartition(".")[2]
+    for what in (f"loss={loss}", *(f"metrics={name}" for name in config["metrics"])):
+        _check_target(what, target, f"shape {tuple(target.shape)}", data.table.task)
 
 
 def _check_classes(config: Mapping[str, Any], data: ExampleData, outputs: int) -> None:

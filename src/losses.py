@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+BOUND = 9.999999960041972e-13  # torch's 1e-12, which its kernels hold as a float32
+
 
 def _check(prediction: Tensor, target: Tensor) -> None:
     if prediction.shape != target.shape:
@@ -70,7 +72,7 @@ class _ClampedBCE(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):  # type: ignore[override]
         p, y = ctx.saved_tensors
-        return grad * (p - y) / (p * (1 - p)).clamp(min=1e-12) / p.numel(), None
+        return grad * (p - y) / (p * (1 - p)).clamp(min=BOUND) / p.numel(), None
 
 
 def bce_log_odds(prediction: Tensor, target: Tensor) -> Tensor:

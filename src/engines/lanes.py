@@ -1,0 +1,271 @@
+"""A further axis for the members, behind all others: the model axis last.
+
+`widen` rewrites the graph of one member so that every tensor carries the members on a last
+axis. Elementwise operations then broadcast as they stand, dimensions are counted from the
+front, and the innermost loop of each kernel runs over members: whatever the shape of a layer,
+the vector lanes are full, and a sum over rows never crosses lanes. With a number of members
+that is a multiple of LANES no kernel has a remainder loop, so that a member's numbers depend
+neither on its neighbours nor on its place among them.
+
+Not torch.func.vmap, which moves the members to the front at every operation: the innermost
+loops then run over a handful of hidden units. `leading` does that, for nets whose matrix
+products are worth a call of BLAS each.
+"""
+
+import math
+import operator
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.fx import Graph, GraphModule, Node
+from torch.fx.experimental.proxy_tensor import make_fx
+
+LANES = 64  # four vectors of 16 floats: the group in which torch's sums over rows proceed
+PRODUCT = 512  # numbers of a matrix product that are formed at once, per member
+
+aten = torch.ops.aten
+
+
+class CannotWiden(Exception):
+    """An operation that has no form with a further axis."""
+
+
+def _same(value: Any, *_: Any, **__: Any) -> Any:
+    return value
+
+
+def _square_or_power(x: Any, exponent: float) -> Any:
+    return x * x if exponent == 2 else torch.pow(x, exponent)
+
+
+# Operations that treat every number alike; shapes align from the right, lanes with lanes.
+ELEMENTWISE: dict[Any, Callable[..., Any]] = {
+    aten.add.Tensor: torch.add, aten.add.Scalar: torch.add,
+    aten.sub.Tensor: torch.sub, aten.sub.Scalar: torch.sub, aten.rsub.Scalar: torch.rsub,
+    aten.mul.Tensor: torch.mul, aten.mul.Scalar: torch.mul,
+    aten.div.Tensor: torch.div, aten.div.Scalar: torch.div,
+    aten.neg.default: torch.neg, aten.reciprocal.default: torch.reciprocal,
+    aten.abs.default: torch.abs, aten.sign.default: torch.sign,
+    aten.exp.default: torch.exp, aten.expm1.default: torch.expm1,
+    aten.log.default: torch.log, aten.log1p.default: torch.log1p,
+    aten.sqrt.default: torch.sqrt, aten.rsqrt.default: torch.rsqrt,
+    aten.sin.default: torch.sin, aten.cos.default: torch.cos,
+    aten.tanh.default: torch.tanh, aten.sigmoid.default: torch.sigmoid,
+    aten.relu.default: torch.relu, aten.hardtanh.default: F.hardtanh,
+    aten.leaky_relu.default: F.leaky_relu, aten.pow.Tensor_Scalar: _square_or_power,
+    aten.clamp.default: torch.clamp, aten.maximum.default: torch.maximum,
+    aten.minimum.default: torch.minimum, aten.where.self: torch.where,
+    aten.eq.Tensor: torch.eq, aten.eq.Scalar: torch.eq, aten.ne.Scalar: torch.ne,
+    aten.gt.Scalar: torch.gt, aten.ge.Scalar: torch.ge, aten.gt.Tensor: torch.gt,
+    aten.lt.Scalar: torch.lt, aten.le.Scalar: torch.le, aten.lt.Tensor: torch.lt,
+    aten.bitwise_or.Tensor: torch.bitwise_or, aten.bitwise_and.Tensor: torch.bitwise_and,
+    aten.logical_not.default: torch.logical_not, aten.isnan.default: torch.isnan,
+    aten.alias.default: _same, aten.detach.default: _same, aten.clone.default: _same,
+}  # fmt: skip
+# Tensors of one number, wherever it is needed: they stay a Python number.
+CONSTANTS = {
+    aten.full.default: lambda _, value: value,
+    aten.full_like.default: lambda _, value: value,
+    aten.ones_like.default: lambda _: 1.0,
+    aten.zeros_like.default: lambda _: 0.0,
+    aten.scalar_tensor.default: lambda value: value,
+}
+FOLDED: dict[Any, Callable[..., float]] = {
+    aten.mul.Tensor: operator.mul, aten.mul.Scalar: operator.mul,
+    aten.div.Tensor: operator.truediv, aten.div.Scalar: operator.truediv,
+    aten.neg.default: operator.neg,
+}  # fmt: skip
+SHAPES = (aten.expand.default, aten.view.default, aten.unsqueeze.default, aten.alias.default)
+REDUCTIONS = {aten.sum: torch.sum, aten.mean: torch.mean, aten.amax: torch.amax}
+
+
+def multiply(a: Tensor, b: Tensor) -> Tensor:
+    """(n, k, lanes) times (k, m, lanes) to (n, m, lanes), by products and sums.
+
+    A product of few numbers is formed at once. A large one goes by its shortest axis, so that
+    what lies between is a slice of it.
+    """
+    n, k, m = a.shape[0], a.shape[1], b.shape[1]
+    if k == 1:
+        return a * b
+    if n == 1:
+        return (a.transpose(0, 1) * b).sum(0, keepdim=True)
+    if m == 1:
+        return (a * b.transpose(0, 1)).sum(1, keepdim=True)
+    if n * k * m <= PRODUCT:
+        return (a[:, :, None] * b).sum(1)
+    if k <= min(n, m):
+        total = a[:, :1] * b[:1]
+        for i in range(1, k):
+            total = torch.addcmul(total, a[:, i : i + 1], b[i : i + 1])
+        return total
+    if n <= m:
+        return torch.stack([(a[i][:, None] * b).sum(0) for i in range(n)])
+    columns = b.transpose(0, 1)
+    return torch.stack([(a * columns[j]).sum(1) for j in range(m)], dim=1)
+
+
+def multiply_fused(a: Tensor, b: Tensor) -> Tensor:
+    """The same for a compiler, which forms no product that it can add up at once."""
+    return a * b if a.shape[1] == 1 else (a[:, :, None] * b).sum(1)
+
+
+class _Widener:
+    def __init__(self, source: GraphModule, fused: bool) -> None:
+        self.source = source
+        self.multiply = multiply_fused if fused else multiply
+        self.graph = Graph()
+        self.new: dict[Node, Any] = {}
+        self.laned: set[Node] = set()
+
+    def run(self) -> GraphModule:
+        for node in self.source.graph.nodes:
+            if node.op == "placeholder":
+                self.new[node] = self.graph.placeholder(node.name)
+                self.laned.add(node)
+            elif node.op == "output":
+                self.graph.output(_map(node.args[0], self.new.__getitem__))
+            elif node.op == "call_function":
+                self.call(node)
+            else:
+                raise CannotWiden(f"{node.op} {node.target}")
+        return GraphModule({}, self.graph)
+
+    def emit(self, node: Node, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        self.new[node] = self.graph.call_function(function, args, kwargs)
+        self.laned.add(node)
+
+    def call(self, node: Node) -> None:
+        target: Any = node.target
+        if target in CONSTANTS:
+            self.new[node] = CONSTANTS[target](*node.args)
+            return
+        values = [self.new.get(a) if isinstance(a, Node) else a for a in node.args]
+        tensors = [a for a in node.all_input_nodes if isinstance(self.new[a], Node)]
+        if not tensors:
+            self.fold(node, values)
+            return
+        if target in ELEMENTWISE:
+            function = ELEMENTWISE[target]
+            if target is aten.where.self:
+                values = [self._as_tensor(v, node) if i else v for i, v in enumerate(values)]
+            if function is torch.maximum and not all(isinstance(v, Node) for v in values):
+                number = next(v for v in values if not isinstance(v, Node))
+                tensor = next(v for v in values if isinstance(v, Node))
+                self.emit(node, torch.clamp, tensor, min=number)
+            elif function is _same:
+                self.new[node] = values[0]
+                self.laned.add(node)
+            else:
+                self.emit(node, function, *values, **node.kwargs)
+        elif target is operator.getitem:
+            self.emit(node, operator.getitem, *values)
+        elif target.overloadpacket in REDUCTIONS:
+            self.reduce(node, REDUCTIONS[target.overloadpacket], values)
+        else:
+            self.reshape(node, target, values)
+
+    def _as_tensor(self, value: Any, node: Node) -> Any:
+        # torch.where takes numbers, but then guesses their type.
+        if isinstance(value, Node):
+            return value
+        return self.graph.call_function(
+            torch.full, ((1,), value), {"dtype": node.meta["val"].dtype,
+                                        "device": node.meta["val"].device}
+        )  # fmt: skip
+
+    def fold(self, node: Node, values: list[Any]) -> None:
+        target: Any = node.target
+        if target in FOLDED:
+            self.new[node] = FOLDED[target](*values)
+        elif target in SHAPES:  # one number for every place, wherever the places are
+            self.new[node] = values[0]
+        else:
+            raise CannotWiden(f"{target} of a constant")
+
+    def reduce(self, node: Node, function: Callable[..., Any], values: list[Any]) -> None:
+        dims = _dims(node.args[0])
+        given = node.args[1] if len(node.args) > 1 else None
+        over = range(dims) if not given else [d % dims for d in given]  # type: ignore[union-attr]
+        keep = bool(node.args[2]) if len(node.args) > 2 else False
+        if not over:
+            self.new[node] = values[0]
+            self.laned.add(node)
+        else:
+            self.emit(node, function, values[0], tuple(over), keepdim=keep)
+
+    def reshape(self, node: Node, target: Any, values: list[Any]) -> None:
+        x, *rest = values
+        dims = _dims(node.args[0]) if isinstance(node.args[0], Node) else 0
+        if target is aten.view.default or target is aten._unsafe_view.default:
+            self.emit(node, torch.reshape, x, (*node.meta["val"].shape, -1))
+        elif target is aten.expand.default:
+            self.emit(node, Tensor.expand, x, (*node.meta["val"].shape, -1))
+        elif target is aten.permute.default:
+            self.emit(node, torch.permute, x, (*(d % dims for d in rest[0]), dims))
+        elif target is aten.unsqueeze.default:
+            self.emit(node, torch.unsqueeze, x, rest[0] % (dims + 1))
+        elif target is aten.squeeze.dims:
+            self.emit(node, torch.reshape, x, (*node.meta["val"].shape, -1))
+        elif target is aten.select.int:
+            self.emit(node, torch.select, x, rest[0] % dims, rest[1])
+        elif target is aten.slice.Tensor:
+            dim, start, end, step = [*rest, *[0, 0, math.inf, 1][len(rest) :]]
+            cut = (slice(None),) * (dim % dims) + (slice(start, min(end, 2**62), step),)
+            self.emit(node, operator.getitem, x, cut)
+        elif target is aten.split_with_sizes.default:
+            self.emit(node, torch.split, x, list(rest[0]), (rest[1] if len(rest) > 1 else 0) % dims)
+        elif target is aten.cat.default:
+            parts = [self.new[part] for part in node.args[0]]  # type: ignore[union-attr]
+            if not all(isinstance(part, Node) for part in parts):
+                raise CannotWiden("cat with a constant")
+            dim = rest[0] if rest else 0
+            self.emit(node, torch.cat, parts, dim % node.meta["val"].dim())
+        elif target in (aten._softmax.default, aten._log_softmax.default):
+            function = torch.softmax if target is aten._softmax.default else torch.log_softmax
+            self.emit(node, function, x, rest[0] % dims)
+        elif target is aten.max.dim:
+            self.emit(node, torch.max, x, rest[0] % dims, *rest[1:])
+        elif target is aten.argmax.default:
+            self.emit(node, torch.argmax, x, rest[0] % dims, *rest[1:])
+        elif target is aten._to_copy.default:
+            self.emit(node, Tensor.to, x, node.meta["val"].dtype)
+        elif target is aten.mm.default:
+            self.emit(node, self.multiply, x, *rest)
+        elif target is aten.addmm.default and not node.kwargs:
+            product = self.graph.call_function(self.multiply, tuple(rest))
+            self.emit(node, torch.add, product, x)
+        else:
+            raise CannotWiden(str(target))
+
+
+def _dims(node: Any) -> int:
+    return node.meta["val"].dim()
+
+
+def _map(value: Any, function: Callable[[Any], Any]) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_map(item, function) for item in value)
+    return function(value)
+
+
+def widen(member: GraphModule, fused: bool = False) -> GraphModule:
+    """The same graph with the members on a last axis of every input and output.
+
+    fused: for a compiler. Raises CannotWiden where an operation has no such form.
+    """
+    return _Widener(member, fused).run()
+
+
+def leading(member: GraphModule, example: tuple[Tensor, ...]) -> GraphModule:
+    """The same graph with the members on the first axis, by torch.func.vmap.
+
+    example: inputs of the size that it will be called with, (members, …).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make_fx(torch.func.vmap(member))(*example)
