@@ -43,25 +43,57 @@ def check(
     choices: group -> choice, as Hydra's runtime.choices gives them.
     Returns the config, resolved, as plain containers. Raises InputError.
     """
-    for key in conf_files.root(folders):
-        if key not in config:
-            raise InputError(f"{key} was removed, but every run needs it.\nFix: without ~{key}")
+    settings = resolve(config)
+    check_settings(settings, choices, folders)
+    return settings
+
+
+def resolve(config: DictConfig) -> dict[str, Any]:
+    """The config as plain containers, interpolations replaced. Raises InputError."""
     try:
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise InputError(str(error).splitlines()[0]) from error
     assert isinstance(plain, dict)
-    settings: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    return {str(key): value for key, value in plain.items()}
+
+
+def check_settings(
+    settings: Mapping[str, Any],
+    choices: Mapping[str, str | None],
+    folders: Sequence[Path] = (CONF,),
+) -> None:
+    """The same for a config that is resolved already."""
+    for key in conf_files.root(folders):
+        if key not in settings:
+            raise InputError(f"{key} was removed, but every run needs it.\nFix: without ~{key}")
     if settings.get("data") is None and choices.get("data") is None:
         raise no_experiment(folders)
     expected = conf_files.root(folders)
     _check_root(settings, expected, choices, folders)
-    for key in expected:
-        check_value(key, settings[key])
+    for key, default in expected.items():
+        if isinstance(default, dict):
+            _check_keys(key, settings[key], default)
+        else:
+            check_value(key, settings[key])
     for group in GROUPS:
         _check_section(group, str(choices[group]), settings[group], choices, folders)
-    _check_combination(settings)
-    return settings
+    check_combination(settings)
+
+
+def _check_keys(section: str, found: Any, known: Mapping[str, Any]) -> None:
+    """A section of the root config, such as sweep, that is no group."""
+    if not isinstance(found, dict):
+        raise InputError(f"{section}={show(found)} replaces a section with the keys "
+                         f"{', '.join(known)}")  # fmt: skip
+    for key, value in found.items():
+        if key not in known:
+            raise unknown(f"{section}.{key} does not exist.", key, known,
+                          f"The keys of {section} are")  # fmt: skip
+        check_value(f"{section}.{key}", value)
+    for key in known:
+        if key not in found:
+            raise InputError(f"{section}.{key} was removed, but it is needed.")
 
 
 def _check_root(
@@ -157,7 +189,8 @@ def _check_section(
     walk(group, section, expected, file.get(group))
 
 
-def _check_combination(settings: Mapping[str, Any]) -> None:
+def check_combination(settings: Mapping[str, Any]) -> None:
+    """Settings that are allowed one by one, but not together. Raises InputError."""
     if settings["logger"]["histograms"] and not settings["logger"]["tensorboard"]:
         raise InputError("logger.histograms=true, but nothing is logged.\nFix: logger=tensorboard")
     loss = str(settings["loss"]["_target_"]).rpartition(".")[2]

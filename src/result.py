@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -17,9 +18,25 @@ MAX_PREDICTIONS = 1000
 MAX_VALUES = 1000
 # What cannot change a number: where things go, how they are shown, how far the run is continued.
 NO_NUMBER = (
-    *("name", "description", "print_every", "ckpt", "logger"),
+    *("name", "description", "print_every", "ckpt", "logger", "engine", "sweep"),
     *("data.input_name", "data.target_name", "data.unit", "data.classes", "data.range"),
 )
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How training ended; the run's net holds the final parameters.
+
+    epochs: those done. curves: "step" and each metric, one value a logged point; the last step
+    is where training ended. kept: the step whose parameters early stopping kept, None for the
+    last one. logged: whether the points have gone to the run's logger already.
+    """
+
+    status: Status
+    epochs: int
+    curves: dict[str, list[float]]
+    kept: int | None = None
+    logged: bool = False
 
 
 @dataclass
@@ -70,17 +87,22 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def run_id(config: dict[str, Any]) -> str:
-    """A hash of everything in a resolved config that can change a number of the result."""
-    kept = json.loads(json.dumps(config))
-    for path in NO_NUMBER:
-        *sections, key = path.split(".")
-        place = kept
-        for name in sections:
-            place = place.get(name, {})
-        place.pop(key, None)
-    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+def numbers_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved config that can change a number of the result."""
+    kept = {key: value for key, value in config.items() if key not in NO_NUMBER}
+    kept["data"] = {k: v for k, v in config["data"].items() if f"data.{k}" not in NO_NUMBER}
+    return kept
+
+
+def digest(content: Any) -> str:
+    """16 hexadecimal digits of a hash of plain containers."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run_id(config: Mapping[str, Any]) -> str:
+    """A hash of everything in a resolved config that can change a number of the result."""
+    return digest(numbers_of(config))
 
 
 @cache

@@ -1,6 +1,7 @@
 """Lightning's TensorBoard logger, with HParams written as TensorBoard's plugin reads them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,16 @@ class TensorBoard(TensorBoardLogger):
     def close(self) -> None:
         """After the last picture."""
         self.experiment.close()
+
+    def log_curves(self, curves: Mapping[str, Sequence[float]]) -> None:
+        """All points of a run that is over: "step" and each metric; what is not finite is not."""
+        for i, step in enumerate(curves["step"]):
+            values = [
+                Summary.Value(tag=name, simple_value=curve[i])
+                for name, curve in curves.items()
+                if name != "step" and math.isfinite(curve[i])
+            ]
+            self.log_summary(Summary(value=values), int(step))
 
     def log_png(self, tag: str, png: bytes, width: int, height: int, step: int) -> None:
         """A picture as it lies on disk, drawn once."""

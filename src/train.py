@@ -10,6 +10,7 @@ if not __package__:
     raise SystemExit("Error: run it from the project's folder as: python -m src.train")
 
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 import hydra  # noqa: E402
 from hydra._internal.utils import get_args_parser  # noqa: E402
@@ -56,6 +57,16 @@ def run_one(config: DictConfig) -> float | None:
     if result.status == "interrupted":
         raise SystemExit(130)
     return final_loss(result)
+
+
+def _launch(*arguments: Any) -> Any:
+    """All jobs of a multirun at once; `hydra_plugins.batched` looks for it on the task."""
+    from src.sweep.launch import launch
+
+    return launch(*arguments)
+
+
+run_one.__wrapped__.launch = _launch  # type: ignore[attr-defined]
 
 
 def _relative(directory: Path) -> Path:

@@ -27,7 +27,15 @@ ACTIVATIONS = (
 )  # fmt: skip
 INITS = ("default", "xavier", "kaiming", "normal", "zeros")
 METRICS = ("mse", "bce", "cross_entropy", "accuracy")
+ENGINES = ("lightning", "stacked")
+UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 ANALYSES = ("curvature", "optimal_lr")
+
+
+def memory_bytes(text: object) -> int | None:
+    """Bytes of a text such as 2GiB; None where it is no such text."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB)", str(text))
+    return None if found is None else int(float(found[1]) * UNITS[found[2]])
 
 
 def _is_normalisation(value: object) -> bool:
@@ -94,6 +102,26 @@ RULES: dict[str, Rule] = {
         "a run's checkpoint.ckpt, or null",
         "outputs/sine/RUN/checkpoint.ckpt",
     ),
+    "engine": one_of(
+        ENGINES, example="stacked", null="lightning for one run, what suits in a sweep"
+    ),
+    "sweep.dir": Rule(lambda v: isinstance(v, str) and v != "", "a directory", "outputs/my_sweep"),
+    "sweep.dry_run": flag(example="true"),
+    "sweep.verify": whole(0, example="3"),
+    "sweep.memory": Rule(
+        lambda v: v is None or memory_bytes(v) is not None,
+        "a number and a unit (B, KiB, MiB, GiB), or null (a quarter of what is free)",
+        "2GiB",
+    ),
+    "sweep.device": one_of(("cpu", "cuda"), example="cpu"),
+    "sweep.compile": Rule(
+        lambda v: v is None or isinstance(v, bool),
+        "true, false, or null (where the estimate says that it pays)",
+        "true",
+    ),
+    "sweep.fail_fast": flag(example="true"),
+    "sweep.max_runs": whole(1, example="2000000"),
+    "sweep.directories": whole(0, example="200"),
     "trainer.accelerator": one_of(("cpu", "gpu"), example="cpu"),
     "trainer.threads": whole(1, os.cpu_count(), example="1"),
     "trainer.max_epochs": whole(0, example="1000"),

@@ -1,15 +1,17 @@
 """A cohort's mathematics, lowered: the functions that advance and measure all members at once."""
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from src.engines.cohort import Cohort, Function, Rows, pad
-from src.engines.lanes import LANES, CannotWiden, leading, widen
+from src.engines.cohort import Cohort, Function, Rows, Update, pad
+from src.engines.lanes import LANES, leading, widen
 from src.engines.trace import Flat, trace_measures, trace_step
 
 Layout = Literal["last", "first"]
@@ -47,6 +49,7 @@ class Program:
     compiled: bool
     flat: Flat
     made: dict[tuple[Any, ...], Callable[..., Any]] = field(default_factory=dict)
+    making: Any = field(default_factory=threading.RLock)  # parts train in threads
 
     @property
     def axis(self) -> int:
@@ -75,30 +78,66 @@ class Program:
 
     def gradient(self, vector: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Gradient, like vector, and loss, (members,)."""
-        key = ("gradient", x.shape, vector.shape)
+        return self.gradient_of(vector, x, y)(vector, x, y)
+
+    def gradient_of(self, vector: Tensor, x: Tensor, y: Tensor) -> Callable[..., Any]:
+        """The function behind `gradient`, for these shapes."""
+        key = self._key("gradient", x, vector)
+        with self.making:
+            if key not in self.made:
+                member = trace_step(self.net, self.loss, *map(self._member, (vector, x, y)))
+                self.made[key] = self._lower(member, (vector, x, y), self.compiled)
+        return self.made[key]
+
+    def _key(self, what: str, x: Tensor, vector: Tensor) -> tuple[Any, ...]:
+        # Members on the last axis are any number; torch.func.vmap writes theirs into the graph.
+        if self.layout == "last":
+            return what, *x.shape[:-1]
+        return what, *x.shape, *vector.shape
+
+    def advance(
+        self, rule: Update, vector: Tensor, x: Tensor, y: Tensor, compiled: bool
+    ) -> Callable[..., Any]:
+        """One step of all members: see `_advance`."""
+        gradient = self.gradient_of(vector, x, y)
+        function = partial(_advance, self, gradient, rule)
+        if not (self.compiled and compiled):
+            return function
+        key = ("advance", *x.shape)
         if key not in self.made:
-            member = trace_step(self.net, self.loss, *map(self._member, (vector, x, y)))
-            self.made[key] = self._lower(member, (vector, x, y), self.compiled)
-        return self.made[key](vector, x, y)
+            self.made[key] = torch.compile(function, dynamic=False)
+        return self.made[key]
 
     def measure(self, vector: Tensor, x: Tensor, y: Tensor, last: bool = False) -> list[Tensor]:
         """The loss and each measure, (members,); with last, the final ones instead."""
-        key = ("finals" if last else "measures", x.shape, vector.shape)
-        if key not in self.made:
-            wanted = self.finals if last else {"loss": self.loss, **self.measures}
-            example = tuple(map(self._member, (vector, x, y)))
-            member = trace_measures(self.net, wanted, *example)
-            self.made[key] = self._lower(member, (vector, x, y), False)
+        key = self._key("finals" if last else "measures", x, vector)
+        with self.making:
+            if key not in self.made:
+                wanted = self.finals if last else {"loss": self.loss, **self.measures}
+                example = tuple(map(self._member, (vector, x, y)))
+                member = trace_measures(self.net, wanted, *example)
+                self.made[key] = self._lower(member, (vector, x, y), False)
         return self.made[key](vector, x, y)
 
     def _lower(self, member: GraphModule, example: Any, fused: bool) -> Callable[..., Any]:
-        if self.layout == "last":
-            try:
-                return widen(member, fused)
-            except CannotWiden:
-                self.layout = "first"  # noticed while nothing is arranged: `prepare` tries all
-                raise
-        return leading(member, example)
+        return widen(member, fused) if self.layout == "last" else leading(member, example)
+
+
+def _advance(
+    program: Program, gradient_of: Callable[..., Any], rule: Update,
+    vector: Tensor, state: dict[str, Any], running: Tensor, count: Tensor, clip: Tensor | None,
+    x: Tensor, y: Tensor, settings: dict[str, Any],
+) -> tuple[Tensor, dict[str, Any], Tensor, Tensor]:  # fmt: skip
+    """The parameters, the rule's state, who still runs, and the steps each has done."""
+    gradient, loss = gradient_of(vector, x, y)
+    # Before the update, so that the parameters that gave the loss are the ones kept.
+    running = running & torch.isfinite(loss)
+    if clip is not None:
+        norm = program.over_numbers(gradient, torch.linalg.vector_norm)
+        # torch.nn.utils.clip_grad_norm_, member by member.
+        gradient = gradient * program.each((clip / (norm + 1e-6)).clamp(max=1.0))
+    new, state = rule(vector, gradient, state, **settings)
+    return torch.where(program.each(running), new, vector), state, running, count + running
 
 
 def lower(cohort: Cohort, compiled: bool = False, layout: Layout | None = None) -> Program:
@@ -155,6 +194,16 @@ def bytes_per_member(cohort: Cohort) -> int:
     return size * (2 * rows + 4 * batch * widths + 12 * numbers) + 2 * curves
 
 
+def eager_seconds(cohort: Cohort) -> float:
+    """About what a full part takes without a compiler, by shapes alone, on one core of 2.5 GHz.
+
+    Alone, so that a sweep that is continued, or extended, is computed as it was begun.
+    """
+    batch = cohort.batching.size or cohort.train.count
+    numbers = batch * sum(o for _, o in _linears(cohort.net)) * usual_lanes(cohort)
+    return cohort.steps * (5e-4 + numbers * 2e-8)
+
+
 def usual_lanes(cohort: Cohort) -> int:
     """Members a part: as many as keep one layer's values in the cache; by shapes alone."""
     batch = cohort.batching.size or cohort.train.count
@@ -166,5 +215,3 @@ def usual_lanes(cohort: Cohort) -> int:
 def lanes_for(members: int) -> int:
     """The members of a part and its padding: a multiple of LANES."""
     return -(-members // LANES) * LANES
-
-

@@ -58,8 +58,6 @@ class _Training:
         self.kept = torch.full_like(self.count, -1)
         self.since = torch.zeros_like(self.count)
         self.best_vector = self.vector
-        step: Callable[..., Any] = self._step
-        self.step = torch.compile(step, dynamic=False) if program.compiled else step
 
     def _arranged(self, values: Tensor) -> Tensor:
         return self.program.arrange(values, self.lanes)
@@ -106,9 +104,9 @@ class _Training:
         if self.cohort.schedule is not None:
             settings = settings | {"lr": settings["lr"] * self.cohort.schedule(step)}
         # The first step makes the rule's state, and so has another signature: not compiled.
-        advance = self.step if self.state else self._step
+        advance = self.program.advance(self.cohort.rule, self.vector, x, y, step > 0)
         self.vector, self.state, self.running, self.count = advance(
-            self.vector, self.state, self.running, self.count, x, y, settings
+            self.vector, self.state, self.running, self.count, self.clip, x, y, settings
         )
         if step == 0 and self.program.compiled:
             # A number would be compiled in, and change at every step.
@@ -116,21 +114,6 @@ class _Training:
                 name: value if isinstance(value, Tensor) else torch.tensor(float(value)).double()
                 for name, value in self.state.items()
             }
-
-    def _step(
-        self, vector: Tensor, state: dict[str, Any], running: Tensor, count: Tensor,
-        x: Tensor, y: Tensor, settings: dict[str, Any],
-    ) -> tuple[Tensor, dict[str, Any], Tensor, Tensor]:  # fmt: skip
-        program = self.program
-        gradient, loss = program.gradient(vector, x, y)
-        # Before the update, so that the parameters that gave the loss are the ones kept.
-        running = running & torch.isfinite(loss)
-        if self.clip is not None:
-            norm = program.over_numbers(gradient, torch.linalg.vector_norm)
-            # torch.nn.utils.clip_grad_norm_, member by member.
-            gradient = gradient * program.each((self.clip / (norm + 1e-6)).clamp(max=1.0))
-        new, state = self.cohort.rule(vector, gradient, state, **settings)
-        return torch.where(program.each(running), new, vector), state, running, count + running
 
     def _record(self, step: int) -> None:
         """Add a logged point; freeze whoever is not finite there, or has waited long enough."""
@@ -186,9 +169,7 @@ class _Training:
         kept = torch.where(self.diverged, -1, self.kept)
         final = dict(zip(self.names, self.last, strict=True))
         if self.cohort.stopping is not None:
-            self.vector = torch.where(
-                self.program.each(kept >= 0), self.best_vector, self.vector
-            )
+            self.vector = torch.where(self.program.each(kept >= 0), self.best_vector, self.vector)
             best = dict(zip(self.names, self._measured(), strict=True))
             final = {name: torch.where(kept >= 0, best[name], v) for name, v in final.items()}
         if self.cohort.finals:

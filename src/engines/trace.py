@@ -34,7 +34,9 @@ class Flat:
 
     def join(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """name -> (members, *shape) to (members, numbers)."""
-        return torch.cat([parameters[n].reshape(len(parameters[n]), -1) for n in self.shapes], dim=1)
+        return torch.cat(
+            [parameters[n].reshape(len(parameters[n]), -1) for n in self.shapes], dim=1
+        )
 
     def unjoin(self, matrix: Tensor) -> dict[str, Tensor]:
         """(members, numbers) to name -> (members, *shape)."""

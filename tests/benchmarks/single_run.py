@@ -22,8 +22,8 @@ from rich.table import Table
 
 from src.build import build
 from src.compose import compose_settings
-from src.fit import _train
 from src.tensorboard import TensorBoard
+from src.training import train_by_lightning
 
 REPEATS = 5
 ROOT = Path(__file__).parent.parent.parent
@@ -88,7 +88,7 @@ def ours(experiment: str, *overrides: str) -> float:
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         logger = TensorBoard(Path(folder)) if run.tensorboard else None
         began = time.process_time()
-        _train(run, logger, Path(folder), Console(file=nowhere))
+        train_by_lightning(run, logger, Path(folder), Console(file=nowhere))
         seconds = time.process_time() - began
         if logger is not None:
             logger.close()

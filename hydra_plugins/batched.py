@@ -1,0 +1,79 @@
+"""The doors between Hydra and `src.sweep`. Hydra imports this file at every start: it is thin."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class BatchedLauncher(BasicLauncher):
+    """Trains jobs together, for a task function that knows how: its `launch` attribute.
+
+    For any other it is Hydra's basic launcher.
+    """
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        together = getattr(self.task_function, "launch", None)
+        if together is None:
+            return super().launch(job_overrides, initial_job_idx)
+        assert self.hydra_context is not None, "Hydra calls setup first"
+        return together(self.config, self.hydra_context, job_overrides, initial_job_idx)
+
+
+class BatchedSweeper(Sweeper):
+    """Hydra's basic grid, without composing every job beforehand.
+
+    max_batch_size: jobs a launch. params: overrides of a named sweep.
+    """
+
+    def __init__(self, max_batch_size: int | None, params: dict[str, str] | None) -> None:
+        self.max_batch_size = max_batch_size
+        self.params = params or {}
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        from hydra.core.plugins import Plugins
+
+        self.hydra_context = hydra_context
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from src.sweep.grid import batches
+
+        parsed = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        loader, most = self.hydra_context.config_loader, self.config.sweep.max_runs
+        returns, first = [], 0
+        for batch in batches(parsed, loader, self.max_batch_size, most):
+            returns.append(self.launcher.launch(batch, initial_job_idx=first))
+            first += len(batch)
+        return returns
+
+
+@dataclass
+class BatchedSweeperConf:
+    _target_: str = "hydra_plugins.batched.BatchedSweeper"
+    max_batch_size: int | None = None
+    params: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class BatchedLauncherConf:
+    _target_: str = "hydra_plugins.batched.BatchedLauncher"
+
+
+for _group, _node in (("sweeper", BatchedSweeperConf), ("launcher", BatchedLauncherConf)):
+    ConfigStore.instance().store(
+        group=f"hydra/{_group}", name="batched", node=_node, provider="small-nets"
+    )

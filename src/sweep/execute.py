@@ -1,0 +1,184 @@
+"""Train what a plan holds, part by part, and store each part as it is done."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from src.engines.cohort import Interrupted, Trained
+from src.engines.stacked import train
+from src.errors import InputError
+from src.interrupt import interruption
+from src.sweep.expand import Job
+from src.sweep.members import Started, start
+from src.sweep.outcomes import alone_part, cohort_part, failed_part, part_name
+from src.sweep.plan import Plan
+from src.sweep.prepare import Means, Ready
+from src.sweep.store import Part, Store
+
+
+@dataclass
+class Bars:
+    """One bar for each cohort: runs and epochs, and the time that is left."""
+
+    console: Console
+    progress: Progress = field(init=False)
+    done: dict[TaskID, dict[int, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeRemainingColumn(),
+            console=self.console,
+            auto_refresh=False,
+            disable=not self.console.is_terminal,
+        )
+
+    def add(self, title: str, total: float) -> TaskID:
+        task = self.progress.add_task(title, total=total)
+        self.done[task] = {}
+        return task
+
+    def ticker(self, task: TaskID, part: int, members: int) -> Callable[[int], None]:
+        """Notes the epochs of a part; called in its thread."""
+        done = self.done[task]
+
+        def tick(epoch: int) -> None:
+            done[part] = epoch * members
+
+        return tick
+
+    def refresh(self) -> None:
+        for task, parts in self.done.items():
+            self.progress.update(task, completed=sum(parts.values()))
+        self.progress.refresh()
+
+
+class Stop(Exception):
+    """sweep.fail_fast: a run failed."""
+
+
+def execute(
+    plan: Plan, ready: Sequence[Ready], store: Store, means: Means, console: Console,
+    fail_fast: bool = False,
+) -> None:  # fmt: skip
+    """Train every group, then what goes alone. Each part is stored when it is done.
+
+    Raises Interrupted after Ctrl-C, Stop after a failure with fail_fast, OSError where the disk
+    is full; what was stored stays.
+    """
+    if plan.failed:
+        store.append(part_name(plan.failed, store), failed_part(plan.failed, store))
+        if fail_fast:
+            raise Stop
+    with interruption(lambda text: console.print("stopping; finished parts are kept")) as stop:
+        bars = Bars(console)
+        with bars.progress:
+            _together(ready, store, means, bars, stop, plan, fail_fast)
+            _alone(plan, store, bars, stop, fail_fast)
+
+
+def _together(
+    ready: Sequence[Ready], store: Store, means: Means, bars: Bars,
+    stop: Callable[[], bool], plan: Plan, fail_fast: bool,
+) -> None:  # fmt: skip
+    """Groups in threads, a part each: torch releases the interpreter while it computes."""
+    threads = torch.get_num_threads()
+    quit_now = threading.Event()
+    running: dict[Future[Trained], tuple[Ready, list[Job], Started]] = {}
+    # Compiled parts bring their own threads, and so train one at a time.
+    for compiled in (False, True):
+        chosen = [r for r in ready if r.program.compiled == compiled]
+        torch.set_num_threads(means.workers if compiled else 1)
+        with ThreadPoolExecutor(1 if compiled else means.workers) as pool:
+            todo = _parts(chosen, bars)
+            try:
+                more = True
+                while more or running:
+                    # One more than there are workers, so that none waits for its members.
+                    while more and len(running) <= means.workers and not stop():
+                        item = next(todo, None)
+                        more = item is not None
+                        if item is not None:
+                            _submit(pool, item, running, store, means, plan, quit_now)
+                            if fail_fast and plan.failed:
+                                raise Stop
+                    done, _ = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
+                    bars.refresh()
+                    if stop():
+                        raise Interrupted
+                    for future in done:
+                        group, jobs, started = running.pop(future)
+                        part = cohort_part(jobs, started, future.result(), store, group.engine)
+                        store.append(part_name(jobs, store), part)
+            finally:
+                quit_now.set()
+    torch.set_num_threads(threads)
+
+
+Item = tuple[Ready, list[Job], Callable[[int], None]]
+
+
+def _parts(ready: Sequence[Ready], bars: Bars) -> Iterator[Item]:
+    for group in ready:
+        jobs = group.group.jobs
+        title = f"{group.group.title} ({len(jobs):,} runs)"
+        epochs = max(jobs[0].settings()["trainer"]["max_epochs"], 1)
+        task = bars.add(title, len(jobs) * epochs)
+        for number, part in enumerate(group.parts()):
+            yield group, part, bars.ticker(task, number, len(part))
+
+
+def _submit(
+    pool: ThreadPoolExecutor, item: Item,
+    running: dict[Future[Trained], tuple[Ready, list[Job], Started]],
+    store: Store, means: Means, plan: Plan, quit_now: threading.Event,
+) -> None:  # fmt: skip
+    """Build a part's members, here and not in a thread: they draw from torch's one stream."""
+    group, jobs, count = item
+    started = start([job.settings() for job in jobs], means.device)
+    if started.failed:
+        failed = [jobs[place] for place in started.failed]
+        for place, message in started.failed.items():
+            jobs[place].error = message
+        plan.failed += failed
+        store.append(part_name(failed, store), failed_part(failed, store))
+    if started.cohort is None:
+        return
+    cohort = started.cohort
+
+    def tick(epoch: int) -> None:
+        count(epoch)
+        if quit_now.is_set():
+            raise Interrupted
+
+    lanes = group.part if group.program.compiled else None
+    future = pool.submit(train, cohort, group.program, tick, lanes)
+    running[future] = group, [jobs[place] for place in started.places], started
+
+
+def _alone(plan: Plan, store: Store, bars: Bars, stop: Callable[[], bool], fail_fast: bool) -> None:
+    if not plan.alone:
+        return
+    task = bars.add(f"alone ({len(plan.alone):,} runs)", len(plan.alone))
+    for number, (job, reason) in enumerate(plan.alone):
+        if stop():
+            raise Interrupted
+        try:
+            part: Part = alone_part(job, reason, store)
+        except InputError as error:
+            job.error = str(error)
+            plan.failed.append(job)
+            part = failed_part([job], store)
+            if fail_fast:
+                store.append(part_name([job], store), part)
+                raise Stop from error
+        store.append(part_name([job], store), part)
+        bars.ticker(task, number, 1)(1)
+        bars.refresh()

@@ -1,0 +1,82 @@
+"""The files of a store: whole or not there.
+
+A part is four files of one name, of which the one below runs/ is written last: a part without
+it does not exist. Each file is written to a temporary name and renamed.
+"""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+from safetensors import SafetensorError, safe_open
+
+KINDS = {"runs": "parquet", "curves": "parquet", "configs": "parquet", "weights": "safetensors"}
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a temporary file, then give it its name. Raises OSError."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    except (PolarsError, SafetensorError) as error:  # their ways to say that the system refused
+        raise OSError(errno.EIO, str(error).splitlines()[0], str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def part_file(directory: Path, kind: str, part: str) -> Path:
+    """The file of a part."""
+    return directory / kind / f"{part}.{KINDS[kind]}"
+
+
+def part_names(directory: Path) -> list[str]:
+    """The parts there are, in order."""
+    return sorted(path.stem for path in (directory / "runs").glob("*.parquet"))
+
+
+def clean(directory: Path) -> None:
+    """Remove what a killed process left: temporary files, parts without their last file."""
+    parts = set(part_names(directory))
+    for kind, suffix in KINDS.items():
+        folder = directory / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if path.suffix == ".tmp" or (path.suffix == f".{suffix}" and path.stem not in parts):
+                path.unlink()
+
+
+def move_corrupt(directory: Path) -> list[Path]:
+    """Move parts with a file that cannot be read to corrupt/; the files that were to blame."""
+    blamed = []
+    for part in part_names(directory):
+        files = {kind: part_file(directory, kind, part) for kind in KINDS}
+        culprit = next((path for kind, path in files.items() if not _is_whole(kind, path)), None)
+        if culprit is None:
+            continue
+        blamed.append(culprit)
+        aside = directory / "corrupt"
+        aside.mkdir(exist_ok=True)
+        for kind, path in files.items():  # runs/ first: without it the part is gone
+            if path.exists():
+                path.replace(aside / f"{kind}_{path.name}")
+    return blamed
+
+
+def _is_whole(kind: str, path: Path) -> bool:
+    if not path.exists():
+        return kind in ("curves", "weights")  # of runs that failed there are none
+    try:
+        if kind == "weights":
+            with safe_open(path, framework="pt"):
+                return True
+        if kind == "runs":
+            pl.read_parquet(path)
+        else:
+            pl.scan_parquet(path).select(pl.len()).collect()
+    except (PolarsError, SafetensorError, OSError):
+        return False
+    return True

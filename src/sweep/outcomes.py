@@ -1,0 +1,180 @@
+"""From trained members, or a run that went alone, to the part that is stored."""
+
+import io
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from src.build import build
+from src.data.normalise import Normaliser
+from src.engines.cohort import Interrupted, Trained
+from src.fit import analyse, conclude
+from src.result import digest
+from src.sweep.expand import Job
+from src.sweep.members import Started
+from src.sweep.store import Part, Store
+from src.sweep.tables import curves_table
+from src.training import train_by_lightning
+
+Row = dict[str, Any]
+
+
+def quiet() -> Console:
+    """A console that nobody reads."""
+    return Console(file=io.StringIO())
+
+
+def part_name(jobs: Sequence[Job], store: Store) -> str:
+    """Unique, and readable: the first job's number, how many, a hash of which."""
+    first = min(store.number(identity(job)) for job in jobs)
+    return f"{first:07d}_{len(jobs)}_{digest(sorted(identity(job) for job in jobs))[:8]}"
+
+
+def identity(job: Job) -> str:
+    """A job's run_id; of one whose config cannot be, a hash of its overrides."""
+    return job.run_id or f"failed_{digest(sorted(job.overrides))}"
+
+
+def _row(job: Job, store: Store, **more: Any) -> Row:
+    text = " ".join(_quoted(override) for override in job.overrides)
+    run_id = identity(job)
+    return {"run_id": run_id, "job": store.number(run_id), "overrides": text} | more
+
+
+def _quoted(override: str) -> str:
+    plain = all(c.isalnum() or c in "+=._-/~," for c in override)
+    return override if plain else "'" + override.replace("'", "'\"'\"'") + "'"
+
+
+def failed_part(jobs: Sequence[Job], store: Store) -> Part:
+    """Rows of runs that could not be: their message, and the swept values as given."""
+    rows = [_row(job, store, status="failed", message=job.error) for job in jobs]
+    given = {identity(job): ({}, _given(job)) for job in jobs}
+    return Part(rows, given)
+
+
+def _given(job: Job) -> dict[str, str]:
+    pairs = (override.lstrip("+~").partition("=") for override in job.overrides)
+    return {key: value for key, _, value in pairs}
+
+
+def cohort_part(
+    jobs: Sequence[Job], started: Started, trained: Trained, store: Store, engine: str
+) -> Part:
+    """The part of jobs that were trained together, in the order of the members."""
+    best, best_metrics = _best(trained)
+    rows = []
+    seconds = trained.seconds / max(len(jobs), 1)
+    for i, job in enumerate(jobs):
+        diverged = bool(trained.diverged[i])
+        metrics = {name: values[i].item() for name, values in trained.metrics.items()}
+        metrics |= {f"best/{name}": float(values[i]) for name, values in best_metrics.items()}
+        end = int(trained.steps[i])
+        kept = int(trained.kept[i])
+        row = _row(
+            job, store, status="diverged" if diverged else "completed", **metrics,
+            best_step=int(best[i]), diverged_step=end if diverged else None, steps=end,
+            epochs=int(trained.epochs[i]), kept_step=None if kept < 0 else kept,
+            engine=engine, seconds=seconds,
+        )  # fmt: skip
+        rows.append(row)
+    _analyse(rows, jobs, trained)
+    ids = [job.run_id for job in jobs]
+    return Part(
+        rows,
+        {job.run_id: (job.settings(), job.choices) for job in jobs},
+        curves_table(ids, trained),
+        dict(trained.parameters) | _normalisers(started.input, started.target),
+        {},
+    )
+
+
+def _best(trained: Trained) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The logged step with the least val/loss (train/loss without one), and the metrics there."""
+    names = list(trained.curves)
+    which = "val/loss" if "val/loss" in names else "train/loss"
+    curve = trained.curves[which].numpy()
+    points = np.asarray(trained.points)
+    seen = (points[:, None] <= trained.steps.numpy()[None, :]) & np.isfinite(curve)
+    place = np.where(seen, curve, np.inf).argmin(axis=0)
+    members = np.arange(curve.shape[1])
+    return points[place], {n: v.numpy()[place, members] for n, v in trained.curves.items()}
+
+
+def _analyse(rows: Sequence[Row], jobs: Sequence[Job], trained: Trained) -> None:
+    """Adds the metrics of `analysis=…`, run by run."""
+    for i, (row, job) in enumerate(zip(rows, jobs, strict=True)):
+        settings = job.settings()
+        if settings["analysis"] is None or row["status"] == "diverged":
+            continue
+        run = build(settings)
+        run.module.net.load_state_dict({n: p[i] for n, p in trained.parameters.items()})
+        found: dict[str, float] = {}
+        analyse(run, quiet(), found)
+        row |= found
+
+
+def _normalisers(input: Sequence[Normaliser], target: Sequence[Normaliser]) -> dict[str, Tensor]:
+    """Stacked beside the weights: raw = network units * divisor / factor + shift."""
+    found = {}
+    for name, several in (("input", input), ("target", target)):
+        if several:
+            found[f"normaliser.{name}.shift"] = torch.stack([n.shift for n in several])
+            found[f"normaliser.{name}.divisor"] = torch.stack([n.divisor for n in several])
+            found[f"normaliser.{name}.factor"] = torch.tensor(
+                [n.factor for n in several], dtype=torch.float64
+            )
+    return found
+
+
+def alone_part(job: Job, reason: str, store: Store) -> Part:
+    """Train a run alone, through Lightning. Raises Interrupted, InputError."""
+    began = time.perf_counter()
+    settings = job.settings()
+    run = build(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        ending = train_by_lightning(run, None, Path(folder), quiet())
+    if ending.status == "interrupted":
+        raise Interrupted
+    result, _ = conclude(run, ending, time.perf_counter() - began, quiet())
+    curves = result.curves
+    trained = _as_trained(ending.curves)
+    best, best_metrics = _best(trained) if trained.curves else (None, {})
+    row = _row(
+        job, store, status=result.status, **result.metrics,
+        **{f"best/{n}": float(v[0]) for n, v in best_metrics.items()},
+        best_step=None if best is None else int(best[0]),
+        diverged_step=result.steps if result.status == "diverged" else None,
+        steps=result.steps, epochs=result.epochs, kept_step=ending.kept, engine="lightning",
+        reason=reason, seconds=time.perf_counter() - began,
+    )  # fmt: skip
+    target = run.data.target_normaliser
+    state = {n: p.detach()[None] for n, p in run.module.net.state_dict().items()}
+    return Part(
+        [row],
+        {job.run_id: (settings, job.choices)},
+        curves_table([job.run_id], _as_trained(curves)),
+        state | _normalisers([run.data.input_normaliser], [] if target is None else [target]),
+        {},
+    )
+
+
+def _as_trained(curves: Mapping[str, Sequence[float]]) -> Trained:
+    """One run's curves in the form of a cohort's."""
+    points = [int(step) for step in curves["step"]]
+    values = {
+        name: torch.tensor(list(v), dtype=torch.float64)[:, None]
+        for name, v in curves.items()
+        if name != "step"
+    }
+    end = torch.tensor(points[-1:])
+    none = torch.zeros(1)
+    last = {name: v[-1] for name, v in values.items()}
+    return Trained({}, none, end, none, none, points, values, last, {}, 0.0)

@@ -1,0 +1,101 @@
+"""Jobs -> cohorts that can share one array program, and what must go alone. Pure: no training."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from src.result import digest, numbers_of
+from src.sweep.expand import Job
+from src.sweep.rules import NUMBERS, find_rule
+
+# What may differ between members of a cohort: it changes numbers, and no shape.
+FREE = ("seed", "print_every")
+FREE_DATA = ("split_seed", "normalize_input", "normalize_target", "normalize_on", "probe")
+FREE_MODEL = ("init", "weight_scale")
+
+
+@dataclass
+class Group:
+    """Jobs that can be trained together. title: what sets them apart from the other groups."""
+
+    jobs: list[Job]
+    title: str = ""
+
+
+@dataclass
+class Plan:
+    """What will be done with the jobs of a sweep.
+
+    groups: those to be trained together. alone: job and the reason why it goes alone.
+    failed: jobs whose config cannot be. done: jobs that the store has already.
+    repeated: jobs that are the same run as one before them.
+    """
+
+    groups: list[Group] = field(default_factory=list)
+    alone: list[tuple[Job, str]] = field(default_factory=list)
+    failed: list[Job] = field(default_factory=list)
+    done: list[Job] = field(default_factory=list)
+    repeated: list[Job] = field(default_factory=list)
+
+    @property
+    def todo(self) -> int:
+        """Runs to be trained."""
+        return sum(len(group.jobs) for group in self.groups) + len(self.alone)
+
+
+def make_plan(jobs: Sequence[Job], done: Iterable[str] = ()) -> Plan:
+    """Sort jobs into cohorts. done: run_ids that need no training."""
+    plan, finished = Plan(), set(done)
+    groups: dict[str, Group] = {}
+    seen: set[str] = set()
+    for job in jobs:
+        if job.error is not None:
+            plan.failed.append(job)
+        elif job.run_id in seen:
+            plan.repeated.append(job)
+        elif job.run_id in finished:
+            plan.done.append(job)
+        else:
+            settings = job.settings()
+            reason = alone_reason(settings)
+            if reason is None:
+                groups.setdefault(cohort_key(settings), Group([])).jobs.append(job)
+            else:
+                plan.alone.append((job, reason))
+        seen.add(job.run_id)
+    plan.groups = list(groups.values())
+    _name(plan.groups)
+    return plan
+
+
+def alone_reason(settings: Mapping[str, Any]) -> str | None:
+    """Why a run cannot share an array program, as far as its config tells; else None."""
+    if settings["engine"] == "lightning":
+        return "engine=lightning"
+    if settings["ckpt"] is not None:
+        return "it continues from a checkpoint"
+    if settings["trainer"]["accelerator"] != "cpu":
+        return f"trainer.accelerator={settings['trainer']['accelerator']} is Lightning's"
+    if find_rule(settings["optimizer"]) is None:
+        return f"{settings['optimizer']['_target_']} has no update rule in src/optim/rules.py"
+    return None
+
+
+def cohort_key(settings: Mapping[str, Any]) -> str:
+    """A text that is the same for runs that can share an array program."""
+    kept = {k: v for k, v in numbers_of(settings).items() if k not in FREE}
+    kept["data"] = {k: v for k, v in kept["data"].items() if k not in FREE_DATA}
+    kept["model"] = {k: v for k, v in kept["model"].items() if k not in FREE_MODEL}
+    kept["optimizer"] = {k: v for k, v in kept["optimizer"].items() if k not in NUMBERS}
+    trainer = settings["trainer"]
+    kept["trainer"] = trainer | {"gradient_clip_val": trainer["gradient_clip_val"] is not None}
+    return digest(kept)
+
+
+def _name(groups: Sequence[Group]) -> None:
+    """Title each group by the overrides that all of its jobs have, and not all jobs."""
+    shared = [set(g.jobs[0].overrides).intersection(*(j.overrides for j in g.jobs)) for g in groups]
+    everywhere = set.intersection(*shared) if shared else set()
+    for group, overrides in zip(groups, shared, strict=True):
+        order = group.jobs[0].overrides
+        group.title = " ".join(o for o in order if o in overrides - everywhere) or "all"

@@ -1,0 +1,168 @@
+"""What each group of a plan costs, and which engine takes it: found out on one member."""
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from src.build import build
+from src.engines.cohort import Cohort
+from src.engines.lanes import LANES
+from src.engines.program import (
+    CannotStack,
+    Program,
+    bytes_per_member,
+    eager_seconds,
+    lanes_for,
+    lower,
+    usual_lanes,
+)
+from src.engines.stacked import train
+from src.errors import InputError
+from src.sweep.expand import Job
+from src.sweep.members import start
+from src.sweep.plan import Group, Plan
+from src.values import memory_bytes, show
+
+PAYS = 60.0  # eager seconds of a part from which 10 to 30 s of compiling pay
+PROBE = 4  # steps that are timed
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a sweep may use. memory: bytes; workers: parts that train at the same time."""
+
+    memory: int
+    workers: int
+    device: str = "cpu"
+    compile: bool | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A group with its program. part: members trained at once; seconds: about, for all."""
+
+    group: Group
+    program: Program
+    part: int
+    steps: int
+    seconds: float
+    row_bytes: float
+
+    @property
+    def engine(self) -> str:
+        return "stacked, compiled" if self.program.compiled else "stacked"
+
+    def parts(self) -> list[list[Job]]:
+        """The jobs, part by part."""
+        jobs = self.group.jobs
+        return [jobs[i : i + self.part] for i in range(0, len(jobs), self.part)]
+
+
+def find_means(sweep: Mapping[str, Any], free: int | None = None) -> Means:
+    """From the settings below `sweep`. Raises InputError for a device that is not there."""
+    if sweep["device"] == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "sweep.device=cuda, but torch finds no CUDA GPU here.\nFix: sweep.device=cpu"
+        )
+    given = memory_bytes(sweep["memory"])
+    memory = given if given is not None else (free or _free_memory()) // 4
+    workers = len(os.sched_getaffinity(0)) if sweep["device"] == "cpu" else 1
+    return Means(memory, workers, sweep["device"], sweep["compile"])
+
+
+def _free_memory() -> int:
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def prepare(plan: Plan, means: Means) -> list[Ready]:
+    """Build and lower each group. Groups that cannot go together are moved in the plan:
+
+    to `alone` with the reason, or to `failed` with the message. Raises InputError where the
+    memory holds not even the least part.
+    """
+    ready = []
+    for group in list(plan.groups):
+        found = _prepare(group, plan, means)
+        if found is None:
+            plan.groups.remove(group)
+        else:
+            ready.append(found)
+    return ready
+
+
+def _prepare(group: Group, plan: Plan, means: Means) -> Ready | None:
+    while group.jobs:
+        job = group.jobs[0]
+        try:
+            run = build(job.settings())
+        except InputError as error:
+            job.error = str(error)
+            plan.failed.append(group.jobs.pop(0))
+            continue
+        if run.data.train.target is None:
+            return _alone(group, plan, "it has no target, so nothing is trained")
+        member = start([job.settings()], means.device).cohort
+        assert member is not None, "what build accepts can be started"
+        steps, compiled, why = member.steps, _compiles(member, means), None
+        try:
+            program = lower(member, compiled)
+        except CannotStack as error:
+            why = str(error)
+        if why is not None:
+            return _alone(group, plan, f"torch.func cannot map it: {why}")
+        part = _part(member, len(group.jobs), program, means)
+        seconds = 0.0 if compiled else _probe(member, program, part) * steps / PROBE
+        rounds = math.ceil(math.ceil(len(group.jobs) / part) / means.workers)
+        points = member.epochs // member.log_every + 2
+        numbers = sum(p[0].numel() for p in member.parameters.values())
+        row = 800 + 12 * points * len(member.splits) + 4 * numbers
+        return Ready(group, program, part, steps, seconds * rounds, row)
+    return None
+
+
+def _alone(group: Group, plan: Plan, reason: str) -> None:
+    plan.alone += [(job, reason) for job in group.jobs]
+
+
+def _compiles(member: Cohort, means: Means) -> bool:
+    if means.compile is False or shutil.which("g++") is None:
+        return False
+    return means.compile is True or eager_seconds(member) > PAYS
+
+
+def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
+    """Members a part: what the memory holds, and not more than keeps every worker busy.
+
+    A compiled program is made for one number of members, which follows from shapes alone.
+    """
+    each = bytes_per_member(member)
+    workers = 1 if program.compiled else means.workers
+    held = means.memory // (each * workers) // LANES * LANES
+    if held == 0:
+        held = LANES if means.memory >= each * LANES else 0
+    if held == 0:
+        raise InputError(
+            f"sweep.memory={show(means.memory)}B does not hold the least part of this sweep, "
+            f"{LANES} members of {each:,} bytes.\n"
+            f"Fix: sweep.memory={math.ceil(each * LANES / 2**20)}MiB or more"
+        )
+    usual = usual_lanes(member)
+    if program.compiled:
+        return min(usual, held)
+    return min(usual, held, lanes_for(math.ceil(jobs / workers)))
+
+
+def _probe(member: Cohort, program: Program, part: int) -> float:
+    """Seconds of a few steps of a full part, the first of them not counted."""
+    few = -(-PROBE * member.epochs // max(member.steps, 1)) if member.epochs else 0
+    short = replace(member, epochs=few, log_every=max(few, 1))
+    train(short, program, lanes=lanes_for(part))
+    began = time.perf_counter()
+    train(short, program, lanes=lanes_for(part))
+    return time.perf_counter() - began

@@ -1,0 +1,145 @@
+"""What a sweep prints: the plan, and the summary."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from src.sweep.expand import Job
+from src.sweep.plan import Plan
+from src.sweep.prepare import Means, Ready
+from src.sweep.ranking import Ranked, compare
+from src.values import show
+
+FEW = 20
+
+
+def _table(console: Console, title: str, *columns: str) -> Table:
+    console.print(title, style="bold", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader says them."""
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def size(number: float) -> str:
+    """Bytes in the unit that suits."""
+    for unit, one in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if number >= one:
+            return f"{number / one:.1f} {unit}"
+    return f"{number:.0f} B"
+
+
+def first_error(failed: Sequence[Job]) -> str:
+    """The first message, and how many jobs have one."""
+    message = failed[0].error or ""
+    more = f"\n({len(failed):,} runs fail; this is the first message)" if len(failed) > 1 else ""
+    return message + more
+
+
+def show_plan(
+    console: Console, plan: Plan, ready: Sequence[Ready], means: Means, directory: Path,
+    directories: int,
+) -> None:  # fmt: skip
+    """Cohorts with their engines, what goes alone and why, what cannot be, time and disk."""
+    counts = [f"{plan.todo:,} runs to train"]
+    counts += [f"{len(plan.done):,} already there"] if plan.done else []
+    counts += [f"{len(plan.repeated):,} given twice, trained once"] if plan.repeated else []
+    counts += [f"{len(plan.failed):,} cannot be"] if plan.failed else []
+    console.print("Sweep: " + ", ".join(counts) + "\n", style="bold", soft_wrap=True)
+    if ready:
+        title = f"Cohorts, {means.workers} at a time on {means.device}"
+        table = _table(console, title, "cohort", "runs", "parts", "steps", "engine", "about")
+        for group in ready[:FEW]:
+            about = "compiles first" if group.program.compiled else duration(group.seconds)
+            table.add_row(
+                group.group.title, f"{len(group.group.jobs):,}", str(len(group.parts())),
+                f"{group.steps:,}", group.engine, about,
+            )  # fmt: skip
+        console.print(table)
+        if len(ready) > FEW:
+            console.print(f"… and {len(ready) - FEW} more cohorts")
+        disk = sum(g.row_bytes * len(g.group.jobs) for g in ready)
+        disk += 60_000 * min(plan.todo, directories if plan.todo <= directories else 10)
+        total = sum(g.seconds for g in ready)
+        console.print(
+            f"\nabout {duration(total)} of training and {size(disk)} on disk in {directory}\n",
+            soft_wrap=True,
+        )
+    if plan.alone:
+        reasons: dict[str, int] = {}
+        for _, reason in plan.alone:
+            reasons[reason] = reasons.get(reason, 0) + 1
+        table = _table(console, "Alone, one after another through Lightning", "reason", "runs")
+        for reason, count in reasons.items():
+            table.add_row(reason, f"{count:,}")
+        console.print(table)
+        console.print()
+    if plan.failed:
+        console.print(f"Cannot be: {first_error(plan.failed)}\n", style="bold red", soft_wrap=True)
+
+
+def show_summary(
+    console: Console, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str | None
+) -> None:
+    """How many ended how, the settings ranked over seeds, and the best run."""
+    counts = dict(table.group_by("status").len().iter_rows())
+    text = ", ".join(f"{counts[s]:,} {s}" for s in ("completed", "diverged", "failed")
+                     if s in counts)  # fmt: skip
+    console.print(f"\n{len(table):,} runs: {text}\n", style="bold", soft_wrap=True)
+    if metric is None or not ranked:
+        return
+    keys = list(ranked[0].setting)
+    seeds = max(r.n for r in ranked) > 1
+    title = f"Settings by mean {metric}" + (" over seeds" if seeds else "")
+    shown = _table(console, title, *(keys or ["setting"]), "n", "mean", "sd", "95 % of the mean",
+                   "diverged")  # fmt: skip
+    for r in ranked[:FEW]:
+        interval = "" if r.low is None else f"{r.low:.4g} to {r.high:.4g}"
+        cells = [show(v) for v in r.setting.values()] or ["all"]
+        sd = "" if r.sd is None else f"{r.sd:.3g}"
+        lost = str(r.diverged or "") + (f" (+{r.failed} failed)" if r.failed else "")
+        mean = "" if r.n == 0 else f"{r.mean:.6g}"
+        shown.add_row(*cells, str(r.n), mean, sd, interval, lost)
+    console.print(shown)
+    if len(ranked) > FEW:
+        console.print(f"… and {len(ranked) - FEW} more settings")
+    _show_comparison(console, ranked, metric)
+    best = table.filter(
+        (pl.col("status") == "completed") & pl.col(metric).is_finite()
+    ).sort(metric).head(1)  # fmt: skip
+    if len(best):
+        row = best.row(0, named=True)
+        settings = " ".join(f"{k}={show(row[k])}" for k in keys if row[k] is not None)
+        seed = f" seed={row['seed']}" if "seed" in row and "seed" not in keys else ""
+        console.print(f"best run: {row['job']}, {metric} {row[metric]:.6g}  {settings}{seed}",
+                      soft_wrap=True)  # fmt: skip
+
+
+def _show_comparison(console: Console, ranked: Sequence[Ranked], metric: str) -> None:
+    if len(ranked) < 2 or ranked[1].n == 0:
+        console.print()
+        return
+    found = compare(ranked[0], ranked[1])
+    if found is None:
+        console.print("\nThe best and the second share fewer than two seeds: nothing can be said "
+                      "of their difference.", soft_wrap=True)  # fmt: skip
+        return
+    n, low, high = found
+    clear = low > 0 or high < 0
+    console.print(
+        f"\nThe best is {'' if clear else 'not '}distinguishable from the second: paired over {n} "
+        f"seeds, the second's {metric} is higher by {low:.3g} to {high:.3g} (95 %).",
+        soft_wrap=True,
+    )

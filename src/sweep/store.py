@@ -1,0 +1,278 @@
+"""A sweep on disk: append a part, read all, go on after any end.
+
+sweep.json                what this sweep is, its swept keys, the job number of each run
+runs/PART.parquet         one row per run
+curves/PART.parquet       one row per run and logged point
+configs/PART.parquet      run_id, the resolved config and the choices, as JSON
+weights/PART.safetensors  final weights and normalisers, stacked
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from filelock import FileLock, Timeout
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from src.errors import InputError
+from src.sweep.files import clean, move_corrupt, part_file, part_names, write_whole
+from src.sweep.tables import as_column, column_type, conform, order, runs_table
+
+VERSION = 1
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is written at once. rows: of the runs table, without the swept settings.
+
+    configs: run_id -> (resolved config, choices). weights: name -> (members, *shape), and
+    about: the metadata beside them.
+    """
+
+    rows: list[dict[str, Any]]
+    configs: Mapping[str, tuple[Config, Config]]
+    curves: pl.DataFrame | None = None
+    weights: Mapping[str, Tensor] | None = None
+    about: Mapping[str, str] | None = None
+
+
+def value_of(key: str, config: Config, choices: Config) -> Any:
+    """A swept key's value: a group's choice, or the setting; None where there is none."""
+    if key in choices:
+        return choices[key]
+    found: Any = config
+    for word in key.split("."):
+        if not isinstance(found, Mapping) or word not in found:
+            return None
+        found = found[word]
+    return found
+
+
+class Store:
+    """The store in one directory. Raises InputError where the directory holds no such store."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.about: dict[str, Any] = {
+            "version": VERSION, "experiments": [], "swept": {}, "jobs": {}
+        }  # fmt: skip
+        if self.exists:
+            self._read_about()
+        elif (directory / "runs").exists():
+            raise InputError(f"{directory} has runs, but no sweep.json: it is no whole store.\n"
+                             "Fix: another sweep.dir")  # fmt: skip
+
+    @property
+    def exists(self) -> bool:
+        """Whether a sweep was stored here before."""
+        return (self.directory / "sweep.json").is_file()
+
+    def _read_about(self) -> None:
+        path = self.directory / "sweep.json"
+        try:
+            self.about = json.loads(path.read_text())
+            version = self.about["version"]
+        except (ValueError, KeyError, OSError) as error:
+            raise InputError(f"{path} cannot be read: {error}.\nFix: another sweep.dir") from error
+        if version != VERSION:
+            raise InputError(
+                f"{self.directory} was written in format {version}, and this program reads "
+                f"format {VERSION}.\nFix: another sweep.dir, or the program's version of then"
+            )
+
+    def refuse_other(self, experiments: Sequence[str]) -> None:
+        """Raises InputError where the directory holds a sweep of something else."""
+        stored = self.about["experiments"]
+        if stored and not set(stored) & set(experiments):
+            raise InputError(
+                f"sweep.dir={self.directory} holds a sweep of {', '.join(stored)}, and this is "
+                f"one of {', '.join(experiments)}.\nFix: another sweep.dir, or none: each sweep "
+                "gets one of its own"
+            )
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """For one process at a time; a dead one's lock is free. Raises InputError."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.directory / ".lock", timeout=0)
+        holder = self.directory / ".holder"
+        try:
+            lock.acquire()
+        except Timeout:
+            who = holder.read_text() if holder.is_file() else "another process"
+            raise InputError(
+                f"sweep.dir={self.directory} is in use: {who} is working on it.\n"
+                "Fix: wait until it has ended, or another sweep.dir"
+            ) from None
+        try:
+            if self.exists:
+                self._read_about()  # the one before us may have just ended
+            holder.write_text(f"process {os.getpid()} on {os.uname().nodename}")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def begin(
+        self,
+        experiments: Sequence[str],
+        swept: Mapping[str, set[type]],
+        run_ids: Mapping[str, int],
+        **more: Any,
+    ) -> None:
+        """Note what will be swept, and give every new run its number, before any training.
+
+        swept: key -> the types of its values; run_ids: run -> its place in the command. A run
+        keeps the number that it got first; one whose place is taken gets the next free one.
+        """
+        jobs: dict[str, int] = self.about["jobs"]
+        taken = set(jobs.values())
+        free = max([*taken, *run_ids.values(), -1]) + 1
+        for run_id, place in run_ids.items():
+            if run_id not in jobs:
+                if place in taken:
+                    place, free = free, free + 1
+                jobs[run_id] = place
+                taken.add(place)
+        kinds = {key: set(names) for key, names in self.about["swept"].items()}
+        for key, types in swept.items():
+            kinds.setdefault(key, set()).update(t.__name__ for t in types)
+        self.about |= {
+            "experiments": sorted({*self.about["experiments"], *experiments}),
+            "swept": {key: sorted(names) for key, names in kinds.items()},
+        } | more
+        write_whole(
+            self.directory / "sweep.json", lambda path: path.write_text(json.dumps(self.about))
+        )
+        clean(self.directory)
+        self._align()
+
+    def heal(self) -> list[Path]:
+        """Move corrupt parts aside; the files that were to blame."""
+        return move_corrupt(self.directory)
+
+    @property
+    def swept(self) -> dict[str, Any]:
+        """The swept keys and the types of their columns."""
+        return {key: column_type(names) for key, names in self.about["swept"].items()}
+
+    def number(self, run_id: str) -> int:
+        """The job number of a run."""
+        return self.about["jobs"][run_id]
+
+    def parts(self) -> list[str]:
+        """The names of the parts, in order."""
+        return part_names(self.directory)
+
+    def _file(self, kind: str, part: str) -> Path:
+        return part_file(self.directory, kind, part)
+
+    def read(self, kind: str = "runs", columns: list[str] | None = None) -> pl.DataFrame:
+        """All parts of a table as one, runs ordered by job. An empty one where there are none."""
+        files = [path for part in self.parts() if (path := self._file(kind, part)).exists()]
+        if not files:
+            empty = {"run_id": pl.String, "job": pl.Int64, "status": pl.String}
+            return pl.DataFrame(schema=empty)
+        tables = [pl.read_parquet(path, columns=columns) for path in files]
+        found = pl.concat(tables, how="diagonal_relaxed")
+        return found.sort("job") if kind == "runs" and "job" in found.columns else found
+
+    def configs(self) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+        """run_id -> (resolved config, choices) of every run."""
+        return {
+            run_id: (json.loads(config), json.loads(choices))
+            for part in self.parts()
+            for run_id, config, choices in pl.read_parquet(self._file("configs", part)).iter_rows()
+        }
+
+    def has_weights(self, part: str) -> bool:
+        """Not where all its runs failed."""
+        return self._file("weights", part).exists()
+
+    def weights(self, part: str) -> tuple[list[str], dict[str, Tensor], dict[str, str]]:
+        """A part's run_ids, its tensors (members, *shape), and what is said beside them."""
+        with safe_open(self._file("weights", part), framework="pt") as file:
+            about = dict(file.metadata())
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return json.loads(about.pop("run_ids")), tensors, about
+
+    def append(self, name: str, part: Part) -> None:
+        """Write a part; a run that was stored before (failed, then) is replaced.
+
+        Raises OSError where the disk is full; what is stored stays whole.
+        """
+        ids = [row["run_id"] for row in part.rows]
+        curves, weights = part.curves, dict(part.weights or {})
+        if curves is not None:
+            write_whole(self._file("curves", name), lambda p: curves.write_parquet(p))
+        if weights:
+            about = {**(part.about or {}), "run_ids": json.dumps(ids)}
+            write_whole(
+                self._file("weights", name), lambda p: save_file(weights, p, metadata=about)
+            )
+        configs = pl.DataFrame(
+            [
+                {"run_id": i, "config": json.dumps(config), "choices": json.dumps(dict(choices))}
+                for i, (config, choices) in part.configs.items()
+            ]
+        )
+        write_whole(self._file("configs", name), lambda p: configs.write_parquet(p))
+        before = self.parts()
+        columns = self._columns()
+        table = self._with_swept(runs_table(part.rows), part.configs)
+        table = conform(table, order({*table.columns, *columns}, self.swept))
+        write_whole(self._file("runs", name), lambda p: table.write_parquet(p))
+        self._drop(ids, [p for p in before if p != name])
+        if columns and set(table.columns) - set(columns):
+            self._align()
+
+    def _columns(self) -> list[str]:
+        """Of any part, which has those of all; [] where there is none."""
+        parts = self.parts()
+        return list(pl.read_parquet_schema(self._file("runs", parts[0]))) if parts else []
+
+    def _with_swept(
+        self, table: pl.DataFrame, configs: Mapping[str, tuple[Config, Config]]
+    ) -> pl.DataFrame:
+        """The table with a column for each swept key, filled from the runs' configs."""
+        ids = table["run_id"].to_list()
+        return table.with_columns(
+            pl.Series(
+                key,
+                [as_column(value_of(key, *configs[i]), kind) for i in ids],
+                dtype=kind,
+            )
+            for key, kind in self.swept.items()
+        )
+
+    def _drop(self, ids: Sequence[str], parts: Sequence[str]) -> None:
+        """Take runs out of older parts: they were trained again."""
+        for part in parts:
+            path = self._file("runs", part)
+            table = pl.read_parquet(path)
+            kept = table.filter(~pl.col("run_id").is_in(list(ids)))
+            if len(kept) == 0:
+                path.unlink()
+            elif len(kept) < len(table):
+                write_whole(path, lambda p, kept=kept: kept.write_parquet(p))
+
+    def _align(self) -> None:
+        """Give all parts one schema: after a new swept key or metric, or a process that died."""
+        swept = self.swept
+        tables = {part: pl.read_parquet(self._file("runs", part)) for part in self.parts()}
+        columns = order({c for t in tables.values() for c in t.columns}, swept)
+        for part, table in tables.items():
+            if table.columns == columns and all(table.schema[k] == swept[k] for k in swept):
+                continue
+            rows = pl.read_parquet(self._file("configs", part)).iter_rows()
+            configs = {i: (json.loads(config), json.loads(choices)) for i, config, choices in rows}
+            whole = conform(self._with_swept(table, configs), columns)
+            write_whole(self._file("runs", part), lambda p, whole=whole: whole.write_parquet(p))

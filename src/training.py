@@ -1,0 +1,94 @@
+"""A built run through Lightning, and how it ended."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from rich.console import Console
+
+from src.evaluate import evaluate
+from src.interrupt import interruption
+from src.module import Diverged
+from src.result import Ending, Status
+from src.run import Run
+from src.tensorboard import TensorBoard
+from src.watchers.points import LoggedPoints
+from src.watchers.progress import ShowProgress
+
+# Lightning says at every fit which accelerators it did not find, and gives tips.
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+def train_by_lightning(
+    run: Run, logger: TensorBoard | None, directory: Path, console: Console
+) -> Ending:
+    """Train with Lightning; leaves its checkpoint in the directory."""
+    status, points = _train(run, logger, directory, console)
+    kept = points.best_step if status != "diverged" else None
+    if points.best is not None and kept is not None:
+        run.module.net.load_state_dict(points.best)
+    return Ending(status, points.epochs_done, points.curves, kept, logged=True)
+
+
+def _train(
+    run: Run, logger: TensorBoard | None, directory: Path, console: Console
+) -> tuple[Status, LoggedPoints]:
+    """Status and points of the run; leaves its checkpoint."""
+    checkpoint = directory / "checkpoint.ckpt"
+    with interruption(lambda text: console.print(text)) as interrupted:
+        points = LoggedPoints(run, logger, interrupted)
+        progress = ShowProgress(run, points, console)
+        try:
+            if run.max_epochs == 0:
+                points.record(0)
+                return "completed", points
+            run.module.watchers = [points, progress]
+            trainer = _trainer(run, logger, directory)
+            _fit_where_the_net_is(run, trainer)
+            # Before the last point, which a continued run would not have where it stands.
+            trainer.save_checkpoint(checkpoint)
+            if points.curves["step"][-1] != trainer.global_step:
+                points.record(trainer.global_step)
+        except Diverged as error:
+            checkpoint.unlink(missing_ok=True)
+            if points.curves["step"][-1] != error.step:
+                points.curves["step"].append(error.step)
+                for name, value in evaluate(run.module.net, run.module.loss, run.data).items():
+                    points.curves.setdefault(name, []).append(value)
+            return "diverged", points
+        finally:
+            progress.close()
+    return ("interrupted" if points.was_interrupted else "completed"), points
+
+
+def _fit_where_the_net_is(run: Run, trainer: pl.Trainer) -> None:
+    """Fit with the splits on the trainer's device; all is back on the CPU afterwards."""
+    run.data.to(trainer.strategy.root_device)
+    try:
+        with warnings.catch_warnings():
+            # torch deprecates what Lightning 2.6 calls; nothing a user could do about it.
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+            trainer.fit(run.module, datamodule=run.data, ckpt_path=run.ckpt, weights_only=True)
+    finally:
+        run.module.cpu()
+        run.data.to(torch.device("cpu"))
+
+
+def _trainer(run: Run, logger: TensorBoard | None, directory: Path) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator=run.accelerator,
+        devices=1,
+        max_epochs=run.max_epochs,
+        logger=logger or False,
+        default_root_dir=directory,
+        # Both splits are evaluated by LoggedPoints, checkpoints are written at the end.
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        log_every_n_steps=0,  # 1 would flush the logger at every step
+    )
