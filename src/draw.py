@@ -1,5 +1,7 @@
 """From a run to its pictures: gathers the arrays that `src.pictures` draws."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from src.run import Run
 
 CURVE_POINTS = 500
 MAP_POINTS = 101
+TESTS = 50
 
 
 def _array(values: Tensor) -> Array:
@@ -68,7 +71,35 @@ def _view(run: Run, title: str, normalised: bool) -> View:
         asked = torch.tensor(run.probe, dtype=run.data.table.input.dtype)
         probes = Curve(_array(asked)[:, 0], _array(predict(run.module.net, run.data, asked))[:, 0])
     splits = {name: _points(run, split, normalised) for name, split in run.data.splits.items()}
-    return View(splits, _curve(run, normalised), labels[0], labels[1], title, probes)
+    fits = {"fit": _curve(run, normalised)}
+    return View(splits, fits, labels[0], labels[1], title, probes)
+
+
+def is_one_curve(run: Run) -> bool:
+    """Whether its fit can be drawn as a curve over one input."""
+    table = run.data.table
+    return table.target is not None and table.input.shape[1] == table.target.shape[1] == 1
+
+
+def draw_fits(runs: Mapping[str, Run], title: str) -> Figure:
+    """The fits of several trained runs of one example over its data, raw units, by label.
+
+    Each is marked at the same random test points inside the range of the inputs.
+    """
+    first = next(iter(runs.values()))
+    view = _view(first, title, normalised=False)
+    inputs = first.data.table.input
+    generator = torch.Generator().manual_seed(0)
+    low, high = inputs.min(), inputs.max()
+    tests = (low + (high - low) * torch.rand(TESTS, generator=generator)).sort().values[:, None]
+
+    def at(run: Run, x: Tensor) -> Curve:
+        x = x.to(run.data.table.input)
+        return Curve(_array(x)[:, 0], _array(predict(run.module.net, run.data, x))[:, 0])
+
+    curves = {label: _curve(run, False) for label, run in runs.items()}
+    marks = {label: at(run, tests) for label, run in runs.items()}
+    return curve_figure([replace(view, curves=curves, tests=marks, probes=None)])
 
 
 def _map(run: Run) -> tuple[Array, Array, Array]:

@@ -38,9 +38,11 @@ def run_one(config: DictConfig) -> float | None:
         from src.build import build
         from src.console import new_console, show_start
         from src.differences import differences
+        from src.engines.cohort import Interrupted
         from src.fit import final_loss, fit
 
         run = build(settings)
+        train = _engine(run)
     except InputError as error:
         _discard(directory, any(o.startswith("hydra.run.dir=") for o in job.overrides.hydra))
         raise Refused(error) from error
@@ -49,7 +51,11 @@ def run_one(config: DictConfig) -> float | None:
     # Of a sweep's jobs, only the first could count the imports as its own: none does.
     started = STARTED if job.mode == RunMode.RUN else time.perf_counter()
     try:
-        result = fit(run, _relative(directory), console, started)
+        result = fit(run, _relative(directory), console, started, train)
+    except Interrupted:
+        message = "interrupted: an engine keeps nothing of a run that has not ended"
+        console.print(message, style="bold red")
+        raise SystemExit(130) from None
     except OSError as error:
         where = error.filename or _relative(directory)
         message = f"{where}: {error.strerror or error}\nWhat was written before is kept."
@@ -57,6 +63,16 @@ def run_one(config: DictConfig) -> float | None:
     if result.status == "interrupted":
         raise SystemExit(130)
     return final_loss(result)
+
+
+def _engine(run: Any) -> Any:
+    """What trains the run: None for Lightning. Raises InputError where it cannot."""
+    if run.config["engine"] in (None, "lightning"):
+        return None
+    from src.sweep.single import refuse_engine, train_by_engine
+
+    refuse_engine(run)
+    return train_by_engine
 
 
 def _launch(*arguments: Any) -> Any:

@@ -5,7 +5,8 @@ axis. Elementwise operations then broadcast as they stand, dimensions are counte
 front, and the innermost loop of each kernel runs over members: whatever the shape of a layer,
 the vector lanes are full, and a sum over rows never crosses lanes. With a number of members
 that is a multiple of LANES no kernel has a remainder loop, so that a member's numbers depend
-neither on its neighbours nor on its place among them.
+neither on its neighbours, nor on its place among them, nor on their number. With multiples of
+VECTOR that holds as long as their number is the same: a sum may then proceed in other groups.
 
 Not torch.func.vmap, which moves the members to the front at every operation: the innermost
 loops then run over a handful of hidden units. `leading` does that, for nets whose matrix
@@ -25,6 +26,7 @@ from torch.fx import Graph, GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 LANES = 64  # four vectors of 16 floats: the group in which torch's sums over rows proceed
+VECTOR = 16
 PRODUCT = 512  # numbers of a matrix product that are formed at once, per member
 
 aten = torch.ops.aten

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from src.engines.cohort import Cohort, Function, Rows, Update, pad
-from src.engines.lanes import LANES, leading, widen
+from src.engines.lanes import LANES, VECTOR, leading, widen
 from src.engines.trace import Flat, trace_measures, trace_step
 
 Layout = Literal["last", "first"]
@@ -164,17 +164,17 @@ def lower(cohort: Cohort, compiled: bool = False, layout: Layout | None = None) 
 
 
 def _try(program: Program, cohort: Cohort) -> None:
-    vector = program.arrange(
-        program.flat.join({n: p[:1] for n, p in cohort.parameters.items()}), LANES
-    )
+    lanes = part_sizes(cohort)[0]
+    first = {n: p[:1] for n, p in cohort.parameters.items()}
+    vector = program.arrange(program.flat.join(first), lanes)
     for name, rows in cohort.splits.items():
-        x, y = (program.arrange(t[:1], LANES) for t in (rows.input, rows.target))
+        x, y = (program.arrange(t[:1], lanes) for t in (rows.input, rows.target))
         program.measure(vector, x, y)
         if name == "train":
             program.measure(vector, x, y, last=True)
             size = cohort.batching.size or rows.count
             batch = Rows(rows.input[:1, :size], rows.target[:1, :size])
-            x, y = (program.arrange(t, LANES) for t in (batch.input, batch.target))
+            x, y = (program.arrange(t, lanes) for t in (batch.input, batch.target))
             if cohort.epochs:
                 gradient, _ = program.gradient(vector, x, y)
                 if gradient.shape != vector.shape:
@@ -200,18 +200,27 @@ def eager_seconds(cohort: Cohort) -> float:
     Alone, so that a sweep that is continued, or extended, is computed as it was begun.
     """
     batch = cohort.batching.size or cohort.train.count
-    numbers = batch * sum(o for _, o in _linears(cohort.net)) * usual_lanes(cohort)
+    numbers = batch * sum(o for _, o in _linears(cohort.net)) * part_sizes(cohort)[1]
     return cohort.steps * (5e-4 + numbers * 2e-8)
 
 
-def usual_lanes(cohort: Cohort) -> int:
-    """Members a part: as many as keep one layer's values in the cache; by shapes alone."""
+def part_sizes(cohort: Cohort) -> tuple[int, int]:
+    """The least and the usual number of members that a part is padded to; by shapes alone.
+
+    As many as keep one layer's values in the cache. Where few do, the number is fixed; else it
+    may be any multiple of the least, which is such that a member's numbers do not depend on it.
+    """
     batch = cohort.batching.size or cohort.train.count
     widest = max((o for _, o in _linears(cohort.net)), default=1)
     fit = CACHE // (batch * widest * cohort.train.input.element_size())
-    return min(max(fit // LANES * LANES, LANES), MOST)
+    if fit >= LANES:
+        return LANES, min(fit // LANES * LANES, MOST)
+    # torch.func.vmap puts members first, and two vectors are then what no kernel cuts.
+    fixed = VECTOR if choose_layout(cohort.net, batch) == "last" else 2 * VECTOR
+    return fixed, fixed
 
 
-def lanes_for(members: int) -> int:
-    """The members of a part and its padding: a multiple of LANES."""
-    return -(-members // LANES) * LANES
+def lanes_for(members: int, sizes: tuple[int, int]) -> int:
+    """What a part of so many members is padded to."""
+    least, usual = sizes
+    return usual if least == usual else -(-members // least) * least

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from src.engines.cohort import Cohort, Trained, nothing
-from src.engines.program import Program, lanes_for, lower
+from src.engines.program import Program, lanes_for, lower, part_sizes
 
 Tick = Callable[[int], None]
 
@@ -25,12 +25,13 @@ def train(
     """Train every member to its end.
 
     program: as `lower` made it for a cohort of the same shapes. tick: called after each epoch
-    with its number; what it raises ends the training. lanes: members and padding, a multiple
-    of LANES; None for the least. Raises CannotStack.
+    with its number; what it raises ends the training. lanes: members and padding; None for
+    what `part_sizes` makes of them. Raises CannotStack.
     """
     program = lower(cohort) if program is None else program
+    lanes = lanes_for(cohort.size, part_sizes(cohort)) if lanes is None else lanes
     with torch.no_grad():
-        return _Training(cohort, program, lanes or lanes_for(cohort.size)).run(tick)
+        return _Training(cohort, program, lanes).run(tick)
 
 
 class _Training:

@@ -42,7 +42,7 @@ class Flat:
         """(members, numbers) to name -> (members, *shape)."""
         parts = matrix.split(self.sizes, dim=1)
         pairs = zip(self.shapes.items(), parts, strict=True)
-        return {name: part.reshape(-1, *shape) for (name, shape), part in pairs}
+        return {name: part.reshape(-1, *shape).contiguous() for (name, shape), part in pairs}
 
 
 # torch's kernel holds this bound as a float32, in float64 too; its decomposition does not, and

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure
+from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, new_figure
 
 Array = NDArray[np.float64]
 FEW = 50  # rows up to which each prediction is marked
@@ -32,14 +32,19 @@ class Curve:
 
 @dataclass(frozen=True)
 class View:
-    """One panel: the splits by name, and the fitted curve, in one system of units."""
+    """One panel: the splits by name, and the fitted curve, in one system of units.
+
+    curves: by their label, one for a run, several for the settings of a sweep. tests: points of
+    each of the several, marked.
+    """
 
     splits: dict[str, Points]
-    curve: Curve
+    curves: dict[str, Curve]
     x_label: str
     y_label: str
     title: str
     probes: Curve | None = None
+    tests: dict[str, Curve] | None = None
 
 
 def curve_figure(views: list[View]) -> Figure:
@@ -47,6 +52,12 @@ def curve_figure(views: list[View]) -> Figure:
     figure, axes = new_figure(len(views))
     for ax, view in zip(axes, views, strict=True):
         _draw_curve(ax, view)
+    if any(len(view.curves) > 1 for view in views):
+        # The labels of settings are long, and would cover what they name.
+        figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
+            frameon=False,
+        )  # fmt: skip
     return figure
 
 
@@ -62,13 +73,17 @@ def _draw_curve(ax: Axes, view: View) -> None:
             *(x, points.target[:, 0]), s=size, c=colour, marker=marker, label=label, zorder=3,
             linewidths=0 if many else 1,
         )  # fmt: skip
-        if not many:
+        if not many and len(view.curves) == 1:
             crosses = ax.scatter(x, points.prediction[:, 0], s=40, c="black", marker="x", zorder=4)
             if name == "train":
                 crosses.set_label("prediction")
-    ax.plot(
-        view.curve.x, view.curve.y, color=GREEN, linewidth=2, label="fit", zorder=5 if many else 2
-    )
+    colours = [GREEN] if len(view.curves) == 1 else PALETTE
+    for i, (label, curve) in enumerate(view.curves.items()):
+        colour, order = colours[i % len(colours)], 5 if many else 2
+        ax.plot(curve.x, curve.y, color=colour, linewidth=2, label=label, zorder=order)
+        if view.tests is not None:
+            test = view.tests[label]
+            ax.scatter(test.x, test.y, s=14, c=colour, zorder=order)
     if view.probes is not None:
         ax.scatter(
             *(view.probes.x, view.probes.y), s=50, c=PURPLE, marker="s", label="asked for", zorder=5
@@ -76,10 +91,12 @@ def _draw_curve(ax: Axes, view: View) -> None:
     ax.set(xlabel=view.x_label, ylabel=view.y_label, title=view.title)
     targets = np.concatenate([points.target.ravel() for points in view.splits.values()])
     span = float(np.ptp(targets)) or 1.0
-    if not np.abs(view.curve.y - targets.mean()).max() < 100 * span:
+    curves = np.concatenate([curve.y for curve in view.curves.values()])
+    if not np.abs(curves - targets.mean()).max() < 100 * span:
         # A diverged fit would press all data onto one line.
         ax.set_ylim(targets.min() - span, targets.max() + span)
-    ax.legend(frameon=False, markerscale=2 if many else 1)
+    if len(view.curves) == 1:
+        ax.legend(frameon=False, markerscale=2 if many else 1)
 
 
 def decision_figure(

@@ -1,11 +1,27 @@
 """Learning curves."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, new_figure
+from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PALETTE, new_figure
+
+
+@dataclass(frozen=True)
+class Line:
+    """A loss by step, and the band around it where it stands for several runs.
+
+    steps, values: (points,); low, high: (points,) or None.
+    """
+
+    label: str
+    steps: Sequence[float]
+    values: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
 
 
 def loss_figure(
@@ -20,25 +36,46 @@ def loss_figure(
     kept: the step whose weights were kept, marked; None where they are the last ones.
     """
     figure, (ax,) = new_figure()
-    steps = np.asarray(curves["step"])
-    marker = "." if len(steps) <= 20 else None
-    for name, label, colour in (
-        ("train/loss", "training", BLUE),
-        ("val/loss", "validation", ORANGE),
-    ):
-        if name not in curves:
-            continue
-        values = np.asarray(curves[name], dtype=float)
-        # A diverging run passes every scale; matplotlib's ticks overflow near the largest float.
-        shown = (values > 0) & (values < 1e100)
-        ax.plot(steps[shown], values[shown], color=colour, label=label, marker=marker)
+    names = {"train/loss": "training", "val/loss": "validation"}
+    known = {name: label for name, label in names.items() if name in curves}
+    lines = [Line(label, curves["step"], curves[name]) for name, label in known.items()]
+    _draw(ax, lines, [BLUE, ORANGE], title)
     if baseline.get("train/loss", 0.0) > 0:
         ax.axhline(
             baseline["train/loss"], color=GREY, linestyle=":", label="constant predictor (training)"
         )
     if kept is not None:
         ax.axvline(kept, color=GREEN, linestyle="--", label=f"weights kept: step {kept}")
-    ax.set_xlim(-0.02 * steps[-1], 1.02 * steps[-1])
-    ax.set(yscale="log", xlabel="step", ylabel="loss", title=title)
     ax.legend(edgecolor="none")  # with a ground: it may lie on the dotted line
     return figure
+
+
+def losses_figure(lines: Sequence[Line], title: str, name: str) -> Figure:
+    """The same loss of several settings in one picture. name: which loss."""
+    figure, (ax,) = new_figure(height=5.0)
+    _draw(ax, lines, PALETTE, title)
+    ax.set(ylabel=name)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _draw(ax: Axes, lines: Sequence[Line], colours: Sequence[str], title: str) -> None:
+    last = 1.0
+    for i, line in enumerate(lines):
+        steps, values = np.asarray(line.steps), np.asarray(line.values, dtype=float)
+        # A diverging run passes every scale; matplotlib's ticks overflow near the largest float.
+        shown = (values > 0) & (values < 1e100)
+        style = {"color": colours[i % len(colours)], "linestyle": STYLES[i // len(colours) % 3]}
+        marker = "." if len(steps) <= 20 else None
+        ax.plot(steps[shown], values[shown], label=line.label, marker=marker, **style)
+        if line.low is not None and line.high is not None:
+            low, high = np.asarray(line.low, dtype=float), np.asarray(line.high, dtype=float)
+            ax.fill_between(
+                steps[shown], low[shown], high[shown], color=style["color"], alpha=0.15, linewidth=0
+            )
+        last = max(last, float(steps[-1]))
+    ax.set_xlim(-0.02 * last, 1.02 * last)
+    ax.set(yscale="log", xlabel="step", ylabel="loss", title=title)
+
+
+STYLES = ("-", "--", ":")

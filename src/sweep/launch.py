@@ -185,7 +185,7 @@ def _conclude(store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], conso
     metric = metric_of(table)
     ranked = [] if metric is None else rank(table, list(store.swept), metric)
     show_summary(console, table, ranked, metric)
-    pictures = draw_overlays(store, table, ranked)
+    pictures = draw_overlays(store, table, ranked, metric)
     code = verify(store, jobs, sweep["verify"], console) if sweep["verify"] else 0
     where = store.directory
     console.print(f"sweep directory: {where}", soft_wrap=True)

@@ -39,11 +39,16 @@ def part_name(jobs: Sequence[Job], store: Store) -> str:
 
 def identity(job: Job) -> str:
     """A job's run_id; of one whose config cannot be, a hash of its overrides."""
-    return job.run_id or f"failed_{digest(sorted(job.overrides))}"
+    return job.run_id or f"failed_{digest(sorted(own_overrides(job)))}"
+
+
+def own_overrides(job: Job) -> list[str]:
+    """A job's overrides without those of the sweep around it."""
+    return [o for o in job.overrides if not o.lstrip("+~").startswith("sweep.")]
 
 
 def _row(job: Job, store: Store, **more: Any) -> Row:
-    text = " ".join(_quoted(override) for override in job.overrides)
+    text = " ".join(_quoted(override) for override in own_overrides(job))
     run_id = identity(job)
     return {"run_id": run_id, "job": store.number(run_id), "overrides": text} | more
 
@@ -61,7 +66,7 @@ def failed_part(jobs: Sequence[Job], store: Store) -> Part:
 
 
 def _given(job: Job) -> dict[str, str]:
-    pairs = (override.lstrip("+~").partition("=") for override in job.overrides)
+    pairs = (override.lstrip("+~").partition("=") for override in own_overrides(job))
     return {key: value for key, _, value in pairs}
 
 

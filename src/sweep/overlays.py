@@ -5,12 +5,73 @@ from pathlib import Path
 
 import polars as pl
 
+from src.build import build
+from src.draw import draw_fits, is_one_curve, save_png
+from src.pictures.loss import Line, losses_figure
+from src.run import Run
 from src.sweep.ranking import Ranked
 from src.sweep.store import Store
+from src.values import show
 
 MOST = 12  # settings that one picture can tell apart
 
 
-def draw_overlays(store: Store, table: pl.DataFrame, ranked: Sequence[Ranked]) -> list[Path]:
-    """The files written; none for a sweep of many settings."""
-    return []
+def draw_overlays(
+    store: Store, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str | None
+) -> list[Path]:
+    """The files written; none for a sweep of many settings, or of several examples."""
+    shown = [r for r in ranked if r.n]
+    if metric is None or not 0 < len(shown) <= MOST or "experiment" in store.swept:
+        return []
+    runs = {_label(r): _completed(table, r, metric) for r in shown}
+    title = f"{store.about['experiments'][0]}: {len(shown)} settings"
+    losses = losses_figure(_lines(store, runs, metric), title, metric)
+    save_png(losses, store.directory / "loss.png")
+    written = [store.directory / "loss.png"]
+    middle = {label: _median_run(store, found, metric) for label, found in runs.items()}
+    if all(is_one_curve(run) for run in middle.values()):
+        several = max(r.n for r in shown) > 1
+        of = ", for each the run of median loss" if several else ""
+        save_png(draw_fits(middle, f"{title}{of}"), store.directory / "fit.png")
+        written.append(store.directory / "fit.png")
+    return written
+
+
+def _label(ranked: Ranked) -> str:
+    short = {k.rpartition(".")[2]: v for k, v in ranked.setting.items()}
+    text = "  ".join(f"{k}={show(v)}" for k, v in short.items()) or "all"
+    return text if ranked.n == 1 else f"{text}  ({ranked.n} seeds)"
+
+
+def _completed(table: pl.DataFrame, ranked: Ranked, metric: str) -> pl.DataFrame:
+    wanted = (pl.col("status") == "completed") & pl.col(metric).is_finite()
+    for key, value in ranked.setting.items():
+        wanted &= pl.col(key).eq_missing(pl.lit(value))
+    return table.filter(wanted).sort(metric, "job")
+
+
+def _lines(store: Store, runs: dict[str, pl.DataFrame], metric: str) -> list[Line]:
+    """Median over seeds by step, and the band from the first to the last tenth of them."""
+    curves = store.read("curves", ["run_id", "step", metric])
+    lines = []
+    for label, found in runs.items():
+        value = pl.col(metric)
+        by_step = (
+            curves.filter(pl.col("run_id").is_in(found["run_id"].to_list()))
+            .group_by("step")
+            .agg(value.median().alias("middle"), value.quantile(0.1).alias("low"),
+                 value.quantile(0.9).alias("high"))
+            .sort("step")
+        )  # fmt: skip
+        band = (by_step["low"].to_list(), by_step["high"].to_list()) if len(found) > 1 else ()
+        lines.append(Line(label, by_step["step"].to_list(), by_step["middle"].to_list(), *band))
+    return lines
+
+
+def _median_run(store: Store, found: pl.DataFrame, metric: str) -> Run:
+    """The trained run that stands in the middle of its seeds."""
+    run_id = found["run_id"][(len(found) - 1) // 2]
+    config, _ = store.configs()[run_id]
+    run = build(config | {"ckpt": None})
+    run.module.net.load_state_dict(store.run_weights(run_id))
+    return run

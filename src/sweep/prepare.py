@@ -12,7 +12,6 @@ import torch
 
 from src.build import build
 from src.engines.cohort import Cohort
-from src.engines.lanes import LANES
 from src.engines.program import (
     CannotStack,
     Program,
@@ -20,14 +19,14 @@ from src.engines.program import (
     eager_seconds,
     lanes_for,
     lower,
-    usual_lanes,
+    part_sizes,
 )
 from src.engines.stacked import train
 from src.errors import InputError
 from src.sweep.expand import Job
 from src.sweep.members import start
 from src.sweep.plan import Group, Plan
-from src.values import memory_bytes, show
+from src.values import memory_bytes
 
 PAYS = 60.0  # eager seconds of a part from which 10 to 30 s of compiling pay
 PROBE = 4  # steps that are timed
@@ -45,7 +44,8 @@ class Means:
 
 @dataclass(frozen=True)
 class Ready:
-    """A group with its program. part: members trained at once; seconds: about, for all."""
+    """A group with its program. part: members trained at once; seconds: about, for
+    all parts, one after another."""
 
     group: Group
     program: Program
@@ -118,11 +118,11 @@ def _prepare(group: Group, plan: Plan, means: Means) -> Ready | None:
             return _alone(group, plan, f"torch.func cannot map it: {why}")
         part = _part(member, len(group.jobs), program, means)
         seconds = 0.0 if compiled else _probe(member, program, part) * steps / PROBE
-        rounds = math.ceil(math.ceil(len(group.jobs) / part) / means.workers)
+        parts = math.ceil(len(group.jobs) / part)
         points = member.epochs // member.log_every + 2
         numbers = sum(p[0].numel() for p in member.parameters.values())
         row = 800 + 12 * points * len(member.splits) + 4 * numbers
-        return Ready(group, program, part, steps, seconds * rounds, row)
+        return Ready(group, program, part, steps, seconds * parts, row)
     return None
 
 
@@ -142,27 +142,28 @@ def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
     A compiled program is made for one number of members, which follows from shapes alone.
     """
     each = bytes_per_member(member)
+    least, usual = part_sizes(member)
     workers = 1 if program.compiled else means.workers
-    held = means.memory // (each * workers) // LANES * LANES
-    if held == 0:
-        held = LANES if means.memory >= each * LANES else 0
+    held = means.memory // each // least * least
     if held == 0:
         raise InputError(
-            f"sweep.memory={show(means.memory)}B does not hold the least part of this sweep, "
-            f"{LANES} members of {each:,} bytes.\n"
-            f"Fix: sweep.memory={math.ceil(each * LANES / 2**20)}MiB or more"
+            f"sweep.memory={means.memory}B does not hold the least part of this sweep, {least} "
+            f"members of {each:,} bytes.\n"
+            f"Fix: sweep.memory={math.ceil(each * least / 2**20)}MiB or more"
         )
-    usual = usual_lanes(member)
+    # Each worker holds a part, and one more is made ready for them.
+    held = max(held // (workers + 1) // least * least, least)
     if program.compiled:
         return min(usual, held)
-    return min(usual, held, lanes_for(math.ceil(jobs / workers)))
+    return min(usual, held, lanes_for(math.ceil(jobs / workers), (least, usual)))
 
 
 def _probe(member: Cohort, program: Program, part: int) -> float:
     """Seconds of a few steps of a full part, the first of them not counted."""
     few = -(-PROBE * member.epochs // max(member.steps, 1)) if member.epochs else 0
     short = replace(member, epochs=few, log_every=max(few, 1))
-    train(short, program, lanes=lanes_for(part))
+    lanes = lanes_for(part, part_sizes(member))
+    train(short, program, lanes=lanes)
     began = time.perf_counter()
-    train(short, program, lanes=lanes_for(part))
+    train(short, program, lanes=lanes)
     return time.perf_counter() - began

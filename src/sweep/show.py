@@ -72,7 +72,7 @@ def show_plan(
             console.print(f"… and {len(ready) - FEW} more cohorts")
         disk = sum(g.row_bytes * len(g.group.jobs) for g in ready)
         disk += 60_000 * min(plan.todo, directories if plan.todo <= directories else 10)
-        total = sum(g.seconds for g in ready)
+        total = sum(g.seconds for g in ready) / means.workers
         console.print(
             f"\nabout {duration(total)} of training and {size(disk)} on disk in {directory}\n",
             soft_wrap=True,

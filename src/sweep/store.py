@@ -204,6 +204,15 @@ class Store:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return json.loads(about.pop("run_ids")), tensors, about
 
+    def run_weights(self, run_id: str) -> dict[str, Tensor]:
+        """A run's final parameters by name. Raises KeyError."""
+        for part in filter(self.has_weights, self.parts()):
+            ids, tensors, _ = self.weights(part)
+            if run_id in ids:
+                place = ids.index(run_id)
+                return {n: v[place] for n, v in tensors.items() if not n.startswith("normaliser.")}
+        raise KeyError(run_id)
+
     def append(self, name: str, part: Part) -> None:
         """Write a part; a run that was stored before (failed, then) is replaced.
 
