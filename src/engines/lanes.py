@@ -66,6 +66,14 @@ ELEMENTWISE: dict[Any, Callable[..., Any]] = {
     aten.lt.Scalar: torch.lt, aten.le.Scalar: torch.le, aten.lt.Tensor: torch.lt,
     aten.bitwise_or.Tensor: torch.bitwise_or, aten.bitwise_and.Tensor: torch.bitwise_and,
     aten.logical_not.default: torch.logical_not, aten.isnan.default: torch.isnan,
+    **{
+        gradient: gradient
+        for gradient in (
+            *(aten.tanh_backward.default, aten.sigmoid_backward.default),
+            *(aten.threshold_backward.default, aten.hardtanh_backward.default),
+            aten.leaky_relu_backward.default,
+        )
+    },
     aten.alias.default: _same, aten.detach.default: _same, aten.clone.default: _same,
 }  # fmt: skip
 # Tensors of one number, wherever it is needed: they stay a Python number.
@@ -111,6 +119,16 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
     return torch.stack([(a * columns[j]).sum(1) for j in range(m)], dim=1)
 
 
+def multiply_add(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """bias + a times b, in one pass over memory where there is nothing to sum."""
+    return torch.addcmul(bias, a, b) if a.shape[1] == 1 else multiply(a, b) + bias
+
+
+def multiply_add_fused(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """The same for a compiler."""
+    return multiply_fused(a, b) + bias
+
+
 def multiply_fused(a: Tensor, b: Tensor) -> Tensor:
     """The same for a compiler, which forms no product that it can add up at once."""
     return a * b if a.shape[1] == 1 else (a[:, :, None] * b).sum(1)
@@ -120,6 +138,7 @@ class _Widener:
     def __init__(self, source: GraphModule, fused: bool) -> None:
         self.source = source
         self.multiply = multiply_fused if fused else multiply
+        self.multiply_add = multiply_add_fused if fused else multiply_add
         self.graph = Graph()
         self.new: dict[Node, Any] = {}
         self.laned: set[Node] = set()
@@ -159,7 +178,7 @@ class _Widener:
                 number = next(v for v in values if not isinstance(v, Node))
                 tensor = next(v for v in values if isinstance(v, Node))
                 self.emit(node, torch.clamp, tensor, min=number)
-            elif function is _same:
+            elif function is _same or (function is torch.mul and values[1] == 1.0):
                 self.new[node] = values[0]
                 self.laned.add(node)
             else:
@@ -239,8 +258,7 @@ class _Widener:
         elif target is aten.mm.default:
             self.emit(node, self.multiply, x, *rest)
         elif target is aten.addmm.default and not node.kwargs:
-            product = self.graph.call_function(self.multiply, tuple(rest))
-            self.emit(node, torch.add, product, x)
+            self.emit(node, self.multiply_add, x, *rest)
         else:
             raise CannotWiden(str(target))
 

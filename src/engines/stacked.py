@@ -26,10 +26,12 @@ def train(
 
     program: as `lower` made it for a cohort of the same shapes. tick: called after each epoch
     with its number; what it raises ends the training. lanes: members and padding; None for
-    what `part_sizes` makes of them. Raises CannotStack.
+    what `part_sizes` makes of them. Raises CannotStack, ValueError for more than fit.
     """
     program = lower(cohort) if program is None else program
     lanes = lanes_for(cohort.size, part_sizes(cohort)) if lanes is None else lanes
+    if lanes < cohort.size:
+        raise ValueError(f"{cohort.size} members do not fit into a part of {lanes}")
     with torch.no_grad():
         return _Training(cohort, program, lanes).run(tick)
 

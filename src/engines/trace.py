@@ -56,11 +56,21 @@ def _bce_backward(grad: Tensor, p: Tensor, y: Tensor, weight: None = None, mean:
     return grad * (p - y) / ((1 - p) * p).clamp(min=BCE_BOUND) / p.numel()
 
 
+# Gradients that torch computes in one pass over memory, and their decomposition in three.
+KEPT = (
+    *(torch.ops.aten.tanh_backward.default, torch.ops.aten.sigmoid_backward.default),
+    *(torch.ops.aten.threshold_backward.default, torch.ops.aten.hardtanh_backward.default),
+    torch.ops.aten.leaky_relu_backward.default,
+)
+
+
 @cache
 def _decompositions() -> dict[Any, Callable[..., Any]]:
     # Item by item: torch's table is filled as it is read, and `|` gives an empty one.
     table = dict(core_aten_decompositions().items())
     table[torch.ops.aten.binary_cross_entropy_backward.default] = _bce_backward
+    for operation in KEPT:
+        table.pop(operation, None)
     return table
 
 
