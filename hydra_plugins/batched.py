@@ -53,6 +53,9 @@ class BatchedSweeper(Sweeper):
         from src.sweep.grid import batches
 
         parsed = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        assert self.hydra_context is not None
+        assert self.config is not None
+        assert self.launcher is not None
         loader, most = self.hydra_context.config_loader, self.config.sweep.max_runs
         returns, first = [], 0
         for batch in batches(parsed, loader, self.max_batch_size, most):

@@ -212,7 +212,9 @@ def check_combination(settings: Mapping[str, Any]) -> None:
 
 def without_hydra(config: DictConfig) -> DictConfig:
     """The program's own part of a composed config."""
-    return OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
+    found = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
+    OmegaConf.copy_cache(from_config=config, to_config=found)  # the stamp of the sweep's directory
+    return found
 
 
 class CheckBeforeRun(Callback):

@@ -115,6 +115,12 @@ def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
             raise unknown_root(override.key_or_group, known_at_root, current, folders)
         if not rest:
             continue
+        section = conf_files.root(folders).get(first)
+        if isinstance(section, dict):
+            if rest[0] not in section:
+                raise unknown(f"{override.key_or_group} does not exist.", rest[0], list(section),
+                              f"The keys of {first} are")  # fmt: skip
+            continue
         if first not in GROUPS:
             example = f"\nFor example: {first}={RULES[first].example}" if first in RULES else ""
             raise InputError(f"{override.key_or_group}: {first} is one setting.{example}")

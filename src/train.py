@@ -109,7 +109,7 @@ def _discard(directory: Path, named_by_user: bool) -> None:
 
 def _message(error: BaseException) -> str | None:
     """What to tell the user; None for a fault of this program, which keeps its traceback."""
-    if isinstance(error, Refused):
+    if isinstance(error, Refused | InputError):
         return str(error)
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         where = f"{error.filename}: " if error.filename else ""

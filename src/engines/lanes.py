@@ -84,7 +84,7 @@ CONSTANTS = {
     aten.zeros_like.default: lambda _: 0.0,
     aten.scalar_tensor.default: lambda value: value,
 }
-FOLDED: dict[Any, Callable[..., float]] = {
+FOLDED: dict[Any, Any] = {
     aten.mul.Tensor: operator.mul, aten.mul.Scalar: operator.mul,
     aten.div.Tensor: operator.truediv, aten.div.Scalar: operator.truediv,
     aten.neg.default: operator.neg,

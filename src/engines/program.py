@@ -18,6 +18,7 @@ Layout = Literal["last", "first"]
 CACHE = 1 << 20  # bytes of one core's second cache, which a part's layers should not pass
 MOST = 1024  # lanes beyond which a step's fixed cost is spread thin enough
 BLAS = 4096  # multiplications of a matrix product from which a call of BLAS pays
+BLAS_COMPILED = 1024  # weights of a layer, likewise
 
 
 class CannotStack(Exception):
@@ -28,10 +29,15 @@ def _linears(net: nn.Module) -> list[tuple[int, int]]:
     return [(m.in_features, m.out_features) for m in net.modules() if isinstance(m, nn.Linear)]
 
 
-def choose_layout(net: nn.Module, rows: int) -> Layout:
-    """Members on the last axis, unless the net's matrix products are worth a call each."""
-    products = [rows * i * o for i, o in _linears(net) if min(i, o) > 1]
-    return "first" if max(products, default=0) > BLAS else "last"
+def choose_layout(net: nn.Module, rows: int, compiled: bool = False) -> Layout:
+    """Members on the last axis, unless the net's matrix products are worth a call each.
+
+    A compiler adds up products as it forms them, and so goes further without BLAS.
+    """
+    sizes = [i * o for i, o in _linears(net) if min(i, o) > 1]
+    if compiled:
+        return "first" if max(sizes, default=0) > BLAS_COMPILED else "last"
+    return "first" if rows * max(sizes, default=0) > BLAS else "last"
 
 
 @dataclass
@@ -146,9 +152,10 @@ def lower(cohort: Cohort, compiled: bool = False, layout: Layout | None = None) 
     Raises CannotStack, with the reason.
     """
     rows = cohort.batching.size or cohort.train.count
-    first = choose_layout(cohort.net, rows) if layout is None else layout
+    first = choose_layout(cohort.net, rows, compiled) if layout is None else layout
     reasons = []
-    for option in [first] if first == "first" else [first, "first"]:
+    options: list[Layout] = [first] if first == "first" else [first, "first"]
+    for option in options:
         program = Program(
             cohort.net, cohort.loss, cohort.measures, cohort.finals, option, compiled,
             Flat(cohort.net),
@@ -204,7 +211,7 @@ def eager_seconds(cohort: Cohort) -> float:
     return cohort.steps * (5e-4 + numbers * 2e-8)
 
 
-def part_sizes(cohort: Cohort) -> tuple[int, int]:
+def part_sizes(cohort: Cohort, compiled: bool = False) -> tuple[int, int]:
     """The least and the usual number of members that a part is padded to; by shapes alone.
 
     As many as keep one layer's values in the cache. Where few do, the number is fixed; else it
@@ -216,7 +223,8 @@ def part_sizes(cohort: Cohort) -> tuple[int, int]:
     if fit >= LANES:
         return LANES, min(fit // LANES * LANES, MOST)
     # torch.func.vmap puts members first, and two vectors are then what no kernel cuts.
-    fixed = VECTOR if choose_layout(cohort.net, batch) == "last" else 2 * VECTOR
+    layout = choose_layout(cohort.net, batch, compiled)
+    fixed = VECTOR if layout == "last" else 2 * VECTOR
     return fixed, fixed
 
 

@@ -29,7 +29,8 @@ def train(
     what `part_sizes` makes of them. Raises CannotStack, ValueError for more than fit.
     """
     program = lower(cohort) if program is None else program
-    lanes = lanes_for(cohort.size, part_sizes(cohort)) if lanes is None else lanes
+    sizes = part_sizes(cohort, program.compiled)
+    lanes = lanes_for(cohort.size, sizes) if lanes is None else lanes
     if lanes < cohort.size:
         raise ValueError(f"{cohort.size} members do not fit into a part of {lanes}")
     with torch.no_grad():

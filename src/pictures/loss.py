@@ -65,13 +65,13 @@ def _draw(ax: Axes, lines: Sequence[Line], colours: Sequence[str], title: str) -
         steps, values = np.asarray(line.steps), np.asarray(line.values, dtype=float)
         # A diverging run passes every scale; matplotlib's ticks overflow near the largest float.
         shown = (values > 0) & (values < 1e100)
-        style = {"color": colours[i % len(colours)], "linestyle": STYLES[i // len(colours) % 3]}
-        marker = "." if len(steps) <= 20 else None
-        ax.plot(steps[shown], values[shown], label=line.label, marker=marker, **style)
+        colour = colours[i % len(colours)]
+        (drawn,) = ax.plot(steps[shown], values[shown], label=line.label, color=colour)
+        drawn.set(linestyle=STYLES[i // len(colours) % 3], marker="." if len(steps) <= 20 else "")
         if line.low is not None and line.high is not None:
             low, high = np.asarray(line.low, dtype=float), np.asarray(line.high, dtype=float)
             ax.fill_between(
-                steps[shown], low[shown], high[shown], color=style["color"], alpha=0.15, linewidth=0
+                steps[shown], low[shown], high[shown], color=colour, alpha=0.15, linewidth=0
             )
         last = max(last, float(steps[-1]))
     ax.set_xlim(-0.02 * last, 1.02 * last)

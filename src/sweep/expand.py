@@ -127,7 +127,7 @@ class Expander:
                 settings = resolve(task)
             except InputError as error:
                 return str(error)
-            hydra = OmegaConf.to_container(found.hydra, resolve=False, enum_to_str=True)
+            hydra: Any = OmegaConf.to_container(found.hydra, resolve=False, enum_to_str=True)
             family = Family(task, settings, dict(choices), tuple(keys), hydra)
             if family.reads_hydra or not family.has_leaves():
                 # Settings that depend on the job itself, or a key that stands for a section.

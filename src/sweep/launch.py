@@ -26,7 +26,7 @@ from src.sweep.overlays import draw_overlays
 from src.sweep.plan import Plan, make_plan
 from src.sweep.prepare import Ready, find_means, prepare
 from src.sweep.ranking import metric_of, rank
-from src.sweep.show import first_error, show_plan, show_summary
+from src.sweep.show import first_error, runs, show_plan, show_summary
 from src.sweep.store import Store, value_of
 from src.sweep.verify import verify
 from src.values import check_value
@@ -174,7 +174,9 @@ def _train(
         return 1
     seconds = time.perf_counter() - began
     if count:
-        console.print(f"trained {count:,} runs in {seconds:.1f} s ({count / seconds:.0f} a second)")
+        rate = count / seconds
+        pace = f"{rate:.0f} runs a second" if rate >= 2 else f"{1 / rate:.1f} s a run"
+        console.print(f"trained {runs(count)} in {seconds:.1f} s, {pace}")
     return 0
 
 

@@ -41,6 +41,13 @@ class Means:
     device: str = "cpu"
     compile: bool | None = None
 
+    @property
+    def shown(self) -> str:
+        """The memory as it is typed."""
+        units = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+        size, unit = next((u for u in units if self.memory % u[0] == 0), (1, "B"))
+        return f"{self.memory // size}{unit}"
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -109,15 +116,13 @@ def _prepare(group: Group, plan: Plan, means: Means) -> Ready | None:
             return _alone(group, plan, "it has no target, so nothing is trained")
         member = start([job.settings()], means.device).cohort
         assert member is not None, "what build accepts can be started"
-        steps, compiled, why = member.steps, _compiles(member, means), None
+        steps, compiled = member.steps, _compiles(member, means)
         try:
             program = lower(member, compiled)
         except CannotStack as error:
-            why = str(error)
-        if why is not None:
-            return _alone(group, plan, f"torch.func cannot map it: {why}")
+            return _alone(group, plan, f"torch.func cannot map it: {error}")
         part = _part(member, len(group.jobs), program, means)
-        seconds = 0.0 if compiled else _probe(member, program, part) * steps / PROBE
+        seconds = 0.0 if compiled else _probe(member, program, part) * steps
         parts = math.ceil(len(group.jobs) / part)
         points = member.epochs // member.log_every + 2
         numbers = sum(p[0].numel() for p in member.parameters.values())
@@ -142,12 +147,12 @@ def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
     A compiled program is made for one number of members, which follows from shapes alone.
     """
     each = bytes_per_member(member)
-    least, usual = part_sizes(member)
+    least, usual = part_sizes(member, program.compiled)
     workers = 1 if program.compiled else means.workers
     held = means.memory // each // least * least
     if held == 0:
         raise InputError(
-            f"sweep.memory={means.memory}B does not hold the least part of this sweep, {least} "
+            f"sweep.memory={means.shown} does not hold the least part of this sweep, {least} "
             f"members of {each:,} bytes.\n"
             f"Fix: sweep.memory={math.ceil(each * least / 2**20)}MiB or more"
         )
@@ -159,11 +164,18 @@ def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
 
 
 def _probe(member: Cohort, program: Program, part: int) -> float:
-    """Seconds of a few steps of a full part, the first of them not counted."""
-    few = -(-PROBE * member.epochs // max(member.steps, 1)) if member.epochs else 0
-    short = replace(member, epochs=few, log_every=max(few, 1))
-    lanes = lanes_for(part, part_sizes(member))
-    train(short, program, lanes=lanes)
-    began = time.perf_counter()
-    train(short, program, lanes=lanes)
-    return time.perf_counter() - began
+    """Seconds that a step of a full part takes."""
+    if member.epochs == 0:
+        return 0.0
+    each = member.steps // member.epochs
+    few = -(-PROBE // each)
+    lanes = lanes_for(part, part_sizes(member, program.compiled))
+
+    def timed(epochs: int) -> float:
+        began = time.perf_counter()
+        train(replace(member, epochs=epochs, log_every=epochs), program, lanes=lanes)
+        return time.perf_counter() - began
+
+    timed(few)
+    # The difference, without what a part costs before its first step and after its last.
+    return max(timed(3 * few) - timed(few), 0.0) / (2 * few * each)

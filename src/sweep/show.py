@@ -33,6 +33,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def runs(count: int) -> str:
+    """A number of runs."""
+    return f"{count:,} run" + ("" if count == 1 else "s")
+
+
 def size(number: float) -> str:
     """Bytes in the unit that suits."""
     for unit, one in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
@@ -53,7 +58,7 @@ def show_plan(
     directories: int,
 ) -> None:  # fmt: skip
     """Cohorts with their engines, what goes alone and why, what cannot be, time and disk."""
-    counts = [f"{plan.todo:,} runs to train"]
+    counts = [f"{runs(plan.todo)} to train"]
     counts += [f"{len(plan.done):,} already there"] if plan.done else []
     counts += [f"{len(plan.repeated):,} given twice, trained once"] if plan.repeated else []
     counts += [f"{len(plan.failed):,} cannot be"] if plan.failed else []
@@ -72,7 +77,8 @@ def show_plan(
             console.print(f"… and {len(ready) - FEW} more cohorts")
         disk = sum(g.row_bytes * len(g.group.jobs) for g in ready)
         disk += 60_000 * min(plan.todo, directories if plan.todo <= directories else 10)
-        total = sum(g.seconds for g in ready) / means.workers
+        longest = max(g.seconds / len(g.parts()) for g in ready)
+        total = max(sum(g.seconds for g in ready) / means.workers, longest)
         console.print(
             f"\nabout {duration(total)} of training and {size(disk)} on disk in {directory}\n",
             soft_wrap=True,
@@ -97,7 +103,7 @@ def show_summary(
     counts = dict(table.group_by("status").len().iter_rows())
     text = ", ".join(f"{counts[s]:,} {s}" for s in ("completed", "diverged", "failed")
                      if s in counts)  # fmt: skip
-    console.print(f"\n{len(table):,} runs: {text}\n", style="bold", soft_wrap=True)
+    console.print(f"\n{runs(len(table))}: {text}\n", style="bold", soft_wrap=True)
     if metric is None or not ranked:
         return
     keys = list(ranked[0].setting)
