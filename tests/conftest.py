@@ -5,20 +5,31 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import HydraContext, RunMode
 from rich.console import Console
 
+from src import conf_files, resolvers
 from src.build import build
 from src.compose import compose_settings
 from src.fit import fit
-from src.result import Result
+from src.result import Ending, Result
 from src.run import Run
+from src.sweep.grid import batches
+from src.sweep.launch import launch
+from src.sweep.store import Store
+from src.training import train_by_lightning
 
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)
@@ -56,6 +67,14 @@ def finish(tmp_path: Path) -> Callable[..., Finished]:
     return finish
 
 
+def plain_run(config: dict[str, Any]) -> tuple[Ending, dict[str, torch.Tensor]]:
+    """A single Lightning run of a config: how it ended, and its final parameters."""
+    run = build(config)
+    with tempfile.TemporaryDirectory() as folder:
+        ending = train_by_lightning(run, None, Path(folder), Console(file=io.StringIO()))
+    return ending, {name: p.detach() for name, p in run.module.net.named_parameters()}
+
+
 @dataclass
 class Answer:
     """What a command answered."""
@@ -63,6 +82,51 @@ class Answer:
     code: int
     out: str
     err: str
+
+
+@dataclass
+class Swept:
+    """A sweep that was launched in this process: what it printed, returned, and its exit code."""
+
+    store: Store
+    text: str
+    losses: list[float]
+    code: int
+
+    @property
+    def table(self) -> pl.DataFrame:
+        return self.store.read()
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Swept]:
+    """Launches a sweep as `-m` does, through Hydra's loader and our launcher."""
+
+    def sweep(*overrides: str, to: str = "sweep") -> Swept:
+        resolvers.register()
+        text = io.StringIO()
+        console = Console(file=text, width=160, markup=False)
+        monkeypatch.setattr("src.sweep.launch.new_console", lambda: console)
+        given = (f"sweep.dir={tmp_path / to}", *overrides)
+        losses, code = [], 0
+        with initialize_config_dir(str(conf_files.CONF), version_base="1.3"):
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            loader = hydra.config_loader
+            own = [o for o in given if o.startswith("sweep.")]
+            master = loader.load_configuration("train", own, run_mode=RunMode.MULTIRUN)
+            context = HydraContext(config_loader=loader, callbacks=Callbacks())
+            first = 0
+            try:
+                for batch in batches(given, loader, None, master.sweep.max_runs):
+                    found = launch(master, context, batch, first)
+                    losses += [job.return_value for job in found]
+                    first += len(batch)
+            except SystemExit as error:
+                code = int(error.code or 0)
+        return Swept(Store(tmp_path / to), text.getvalue(), losses, code)
+
+    return sweep
 
 
 @pytest.fixture

@@ -30,6 +30,18 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.curvature": ("src.data.module", "src.module"),
     "src.result": (),
     "src.tensorboard": (),
+    "src.engines": ("src.engines",),
+    "src.training": (
+        *("src.evaluate", "src.interrupt", "src.module", "src.result", "src.run"),
+        *("src.tensorboard", "src.watchers"),
+    ),
+    "src.sweep.family": (),
+    "src.sweep.rules": ("src.optim",),
+    "src.sweep.plan": ("src.result", "src.sweep.expand", "src.sweep.rules"),
+    "src.sweep.ranking": (),
+    "src.sweep.files": (),
+    "src.sweep.tables": ("src.engines.cohort", "src.values"),
+    "src.sweep.store": ("src.errors", "src.sweep.files", "src.sweep.tables"),
     "src.build": (
         *(
             "src.losses",
@@ -42,9 +54,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("src.models", "src.module", "src.optim", "src.run"),
     ),
     "src.fit": (
-        *("src.watchers", "src.console", "src.curvature", "src.draw", "src.evaluate"),
-        *("src.interrupt", "src.module", "src.outcome", "src.pictures", "src.result"),
-        *("src.run", "src.tensorboard", "src.weights"),
+        *("src.console", "src.curvature", "src.draw", "src.evaluate", "src.outcome"),
+        *("src.pictures", "src.result", "src.run", "src.tensorboard", "src.training"),
+        "src.weights",
     ),
 }
 PURE = ("src.models", "src.losses", "src.optim", "src.pictures", "src.data.sources",
@@ -83,7 +95,22 @@ def test_the_centre_knows_no_framework(name: str) -> None:
     assert not roots & {"lightning", "hydra", "omegaconf", "rich"}
 
 
-@pytest.mark.parametrize("name", ["src.fit", "src.module", "src.run", "src.result"])
+@pytest.mark.parametrize("name", [n for n in FILES if within(n, ("src.engines",))])
+def test_engines_know_torch_alone(name: str) -> None:
+    roots = {i.partition(".")[0] for i in imports(FILES[name])}
+    assert not roots & {"lightning", "hydra", "omegaconf", "rich", "polars", "yaml"}
+
+
+def test_the_doors_are_thin() -> None:
+    path = SRC.parent / "hydra_plugins" / "batched.py"
+    top = [node for node in ast.parse(path.read_text()).body
+           if isinstance(node, ast.Import | ast.ImportFrom)]  # fmt: skip
+    assert not any(ast.unparse(node).startswith(("from src", "import src")) for node in top)
+    assert len(path.read_text().splitlines()) < 100
+    assert not (path.parent / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("name", ["src.training", "src.fit", "src.module", "src.run", "src.result"])
 def test_training_knows_no_hydra(name: str) -> None:
     assert not {i for i in imports(FILES[name]) if within(i, ("hydra", "omegaconf"))}
 

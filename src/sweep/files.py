@@ -49,18 +49,24 @@ def clean(directory: Path) -> None:
                 path.unlink()
 
 
+def corrupt_file(directory: Path, part: str) -> Path | None:
+    """The first file of a part that cannot be read; None for a whole part."""
+    files = {kind: part_file(directory, kind, part) for kind in KINDS}
+    return next((path for kind, path in files.items() if not _is_whole(kind, path)), None)
+
+
 def move_corrupt(directory: Path) -> list[Path]:
     """Move parts with a file that cannot be read to corrupt/; the files that were to blame."""
     blamed = []
     for part in part_names(directory):
-        files = {kind: part_file(directory, kind, part) for kind in KINDS}
-        culprit = next((path for kind, path in files.items() if not _is_whole(kind, path)), None)
+        culprit = corrupt_file(directory, part)
         if culprit is None:
             continue
         blamed.append(culprit)
         aside = directory / "corrupt"
         aside.mkdir(exist_ok=True)
-        for kind, path in files.items():  # runs/ first: without it the part is gone
+        for kind in KINDS:  # runs/ first: without it the part is gone
+            path = part_file(directory, kind, part)
             if path.exists():
                 path.replace(aside / f"{kind}_{path.name}")
     return blamed

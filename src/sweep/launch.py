@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
@@ -21,13 +20,15 @@ from src.sweep.directories import write_directories
 from src.sweep.execute import Stop, execute
 from src.sweep.expand import Expander, Job
 from src.sweep.files import write_whole
-from src.sweep.outcomes import identity
+from src.sweep.lock import locked
+from src.sweep.outcomes import given, identity
 from src.sweep.overlays import draw_overlays
 from src.sweep.plan import Plan, make_plan
 from src.sweep.prepare import Ready, find_means, prepare
 from src.sweep.ranking import metric_of, rank
 from src.sweep.show import first_error, runs, show_plan, show_summary
-from src.sweep.store import Store, value_of
+from src.sweep.store import Store
+from src.sweep.tables import value_of
 from src.sweep.verify import verify
 from src.values import check_value
 
@@ -72,8 +73,7 @@ def _launch(
     store = Store(directory)
     experiments = sorted({str(job.settings()["name"]) for job in jobs if job.error is None})
     store.refuse_other(experiments)
-    table = store.read(columns=["run_id", "status"]) if store.exists else pl.DataFrame()
-    done = set(table.filter(pl.col("status") != "failed")["run_id"]) if len(table) else set()
+    done = store.done()
     means = find_means(sweep)
     plan = make_plan(jobs, done)
     ready = prepare(plan, means)
@@ -82,7 +82,10 @@ def _launch(
     if sweep["dry_run"]:
         console.print("sweep.dry_run=true: nothing was trained or written")
         return []
-    with store.lock():
+    with locked(directory):
+        if store.done() != done:
+            raise InputError(f"sweep.dir={directory} was changed by another process while this one "
+                             "planned.\nFix: the same command again")  # fmt: skip
         _begin(store, master, jobs, plan, ready, experiments, console)
         code = _train(store, plan, ready, means, sweep, console, directory)
         code = max(code, _conclude(store, jobs, sweep, console))
@@ -146,10 +149,10 @@ def _swept(jobs: Sequence[Job]) -> dict[str, set[type]]:
     keys = [key for key, given in different.items() if len(given) > 1]
     types: dict[str, set[type]] = {key: set() for key in keys}
     for job in jobs:
-        if job.error is None:
-            settings = job.settings()
-            for key in keys:
-                types[key].add(type(value_of(key, settings, job.choices)))
+        config = given(job) if job.error is not None else job.settings()
+        choices = config if job.error is not None else job.choices
+        for key in keys:
+            types[key].add(type(value_of(key, config, choices)))
     return types
 
 

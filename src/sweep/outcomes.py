@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from rich.console import Console
 from torch import Tensor
 
@@ -61,13 +63,19 @@ def _quoted(override: str) -> str:
 def failed_part(jobs: Sequence[Job], store: Store) -> Part:
     """Rows of runs that could not be: their message, and the swept values as given."""
     rows = [_row(job, store, status="failed", message=job.error) for job in jobs]
-    given = {identity(job): ({}, _given(job)) for job in jobs}
-    return Part(rows, given)
+    return Part(rows, {identity(job): ({}, given(job)) for job in jobs})
 
 
-def _given(job: Job) -> dict[str, str]:
-    pairs = (override.lstrip("+~").partition("=") for override in own_overrides(job))
-    return {key: value for key, _, value in pairs}
+def given(job: Job) -> dict[str, Any]:
+    """A job's overrides as keys and values, for one that has no settings."""
+    found: dict[str, Any] = {}
+    for override in own_overrides(job):
+        key, _, text = override.lstrip("+~").partition("=")
+        try:
+            found[key] = OverridesParser.create().parse_override(override).value()
+        except HydraException:
+            found[key] = text  # the grammar is what failed
+    return found
 
 
 def cohort_part(

@@ -8,25 +8,21 @@ weights/PART.safetensors  final weights and normalisers, stacked
 """
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from filelock import FileLock, Timeout
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from src.errors import InputError
-from src.sweep.files import clean, move_corrupt, part_file, part_names, write_whole
-from src.sweep.tables import as_column, column_type, conform, order, runs_table
+from src.sweep.files import clean, corrupt_file, move_corrupt, part_file, part_names, write_whole
+from src.sweep.tables import Config, column_type, conform, order, runs_table, with_swept
 
 VERSION = 1
-Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,18 +38,6 @@ class Part:
     curves: pl.DataFrame | None = None
     weights: Mapping[str, Tensor] | None = None
     about: Mapping[str, str] | None = None
-
-
-def value_of(key: str, config: Config, choices: Config) -> Any:
-    """A swept key's value: a group's choice, or the setting; None where there is none."""
-    if key in choices:
-        return choices[key]
-    found: Any = config
-    for word in key.split("."):
-        if not isinstance(found, Mapping) or word not in found:
-            return None
-        found = found[word]
-    return found
 
 
 class Store:
@@ -98,29 +82,6 @@ class Store:
                 "gets one of its own"
             )
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """For one process at a time; a dead one's lock is free. Raises InputError."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.directory / ".lock", timeout=0)
-        holder = self.directory / ".holder"
-        try:
-            lock.acquire()
-        except Timeout:
-            who = holder.read_text() if holder.is_file() else "another process"
-            raise InputError(
-                f"sweep.dir={self.directory} is in use: {who} is working on it.\n"
-                "Fix: wait until it has ended, or another sweep.dir"
-            ) from None
-        try:
-            if self.exists:
-                self._read_about()  # the one before us may have just ended
-            holder.write_text(f"process {os.getpid()} on {os.uname().nodename}")
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
-
     def begin(
         self,
         experiments: Sequence[str],
@@ -154,6 +115,15 @@ class Store:
         )
         clean(self.directory)
         self._align()
+
+    def done(self) -> set[str]:
+        """The runs that need no training: those in whole parts that did not fail."""
+        found: set[str] = set()
+        for part in self.parts():
+            if corrupt_file(self.directory, part) is None:
+                table = pl.read_parquet(self._file("runs", part), columns=["run_id", "status"])
+                found |= set(table.filter(pl.col("status") != "failed")["run_id"])
+        return found
 
     def heal(self) -> list[Path]:
         """Move corrupt parts aside; the files that were to blame."""
@@ -236,7 +206,7 @@ class Store:
         write_whole(self._file("configs", name), lambda p: configs.write_parquet(p))
         before = self.parts()
         columns = self._columns()
-        table = self._with_swept(runs_table(part.rows), part.configs)
+        table = with_swept(runs_table(part.rows), self.swept, part.configs)
         table = conform(table, order({*table.columns, *columns}, self.swept))
         write_whole(self._file("runs", name), lambda p: table.write_parquet(p))
         self._drop(ids, [p for p in before if p != name])
@@ -247,20 +217,6 @@ class Store:
         """Of any part, which has those of all; [] where there is none."""
         parts = self.parts()
         return list(pl.read_parquet_schema(self._file("runs", parts[0]))) if parts else []
-
-    def _with_swept(
-        self, table: pl.DataFrame, configs: Mapping[str, tuple[Config, Config]]
-    ) -> pl.DataFrame:
-        """The table with a column for each swept key, filled from the runs' configs."""
-        ids = table["run_id"].to_list()
-        return table.with_columns(
-            pl.Series(
-                key,
-                [as_column(value_of(key, *configs[i]), kind) for i in ids],
-                dtype=kind,
-            )
-            for key, kind in self.swept.items()
-        )
 
     def _drop(self, ids: Sequence[str], parts: Sequence[str]) -> None:
         """Take runs out of older parts: they were trained again."""
@@ -283,5 +239,5 @@ class Store:
                 continue
             rows = pl.read_parquet(self._file("configs", part)).iter_rows()
             configs = {i: (json.loads(config), json.loads(choices)) for i, config, choices in rows}
-            whole = conform(self._with_swept(table, configs), columns)
+            whole = conform(with_swept(table, swept, configs), columns)
             write_whole(self._file("runs", part), lambda p, whole=whole: whole.write_parquet(p))

@@ -9,6 +9,7 @@ import polars as pl
 from src.engines.cohort import Trained
 from src.values import show
 
+Config = Mapping[str, Any]
 FIRST = ("run_id", "job", "status")
 LAST = (
     *("best_step", "diverged_step", "steps", "epochs", "kept_step"),
@@ -57,6 +58,32 @@ def runs_table(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     columns = order({key for row in rows for key in row}, ())
     schema = {c: TYPES.get(c, pl.Float64) for c in columns}
     return pl.DataFrame({c: [r.get(c) for r in rows] for c in columns}, schema=schema)
+
+
+def value_of(key: str, config: Config, choices: Config) -> Any:
+    """A swept key's value: a group's choice, or the setting; None where there is none."""
+    if key in choices:
+        return choices[key]
+    found: Any = config
+    for word in key.split("."):
+        if not isinstance(found, Mapping) or word not in found:
+            return None
+        found = found[word]
+    return found
+
+
+def with_swept(
+    table: pl.DataFrame, swept: Mapping[str, Any], configs: Mapping[str, tuple[Config, Config]]
+) -> pl.DataFrame:
+    """The runs table with a column for each swept key, filled from the runs' configs.
+
+    swept: key -> type of its column. configs: run_id -> (resolved config, choices).
+    """
+    ids = table["run_id"].to_list()
+    return table.with_columns(
+        pl.Series(key, [as_column(value_of(key, *configs[i]), kind) for i in ids], dtype=kind)
+        for key, kind in swept.items()
+    )
 
 
 def conform(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:

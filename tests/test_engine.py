@@ -1,0 +1,304 @@
+"""The engine against the plain path: equal numbers, and members that never meet."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from src import conf_files
+from src.compose import compose_settings
+from src.engines.cohort import Trained
+from src.engines.lanes import multiply, widen
+from src.engines.program import CannotStack, Layout, choose_layout, lower, part_sizes
+from src.engines.stacked import train
+from src.engines.trace import trace_step
+from src.models.mlp import mlp
+from src.sweep.members import start
+from src.sweep.verify import BOUNDS, check, distance
+from tests.conftest import plain_run
+
+TRAINED = [
+    name for name in conf_files.experiments()
+    if conf_files.experiment(name).get("trainer", {}).get("max_epochs", 1) > 0
+]  # fmt: skip
+OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw")
+# Rates at which a rule does not make chaos of the example, in which nothing can be compared.
+RATES = {"sgd": 1.0, "momentum": 0.1, "adagrad": 1.0, "rmsprop": 1.0, "adam": 1.0, "adamw": 1.0}
+
+
+def compose(*overrides: str, seeds: Sequence[int] = (42,)) -> list[dict[str, Any]]:
+    base = compose_settings(*overrides, "logger=none")[0]
+    return [base | {"seed": s, "data": base["data"] | {"split_seed": s}} for s in seeds]
+
+
+def together(configs: Sequence[dict[str, Any]], layout: Layout | None = None) -> list[Trained]:
+    """Train, in as many parts as it takes."""
+    first = start(configs[:1]).cohort
+    assert first is not None
+    program = lower(first, layout=layout)
+    size = part_sizes(first)[1]
+    parts = []
+    for i in range(0, len(configs), size):
+        started = start(configs[i : i + size])
+        assert not started.failed
+        assert started.cohort is not None
+        parts.append(train(started.cohort, program))
+    return parts
+
+
+def vectors(parts: Sequence[Trained]) -> list[Tensor]:
+    """Each member's final parameters as one vector."""
+    return [
+        torch.cat([values[i].flatten() for values in part.parameters.values()])
+        for part in parts
+        for i in range(len(part.steps))
+    ]
+
+
+def same(config: dict[str, Any], trained: Trained, member: int, bound: float) -> None:
+    """Parameters, status, logged points and metrics are those of the single run."""
+    ending, net = plain_run(config)
+    found = {name: values[member] for name, values in trained.parameters.items()}
+    assert (ending.status == "diverged") == bool(trained.diverged[member])
+    assert distance(found, net) <= bound
+    curve = trained.curve(member)
+    assert curve["step"] == ending.curves["step"]
+    assert set(curve) == set(ending.curves)
+    for name in set(curve) - {"step"}:
+        a, b = torch.tensor(curve[name]), torch.tensor(ending.curves[name])
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
+    assert int(trained.epochs[member]) == ending.epochs
+    assert (int(trained.kept[member]) if ending.kept is not None else None) == ending.kept
+
+
+def rate(experiment: str, optimizer: str) -> list[str]:
+    usual = conf_files.experiment(experiment)["optimizer"]["lr"]
+    # The adaptive rules move every weight by the rate itself, whatever the gradient.
+    lr = RATES[optimizer] * (usual if optimizer in ("sgd", "momentum") else 0.01)
+    return [f"optimizer={optimizer}", f"optimizer.lr={lr}"]
+
+
+class TestEqualNumbers:
+    @pytest.mark.parametrize("batch", [None, 2])
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+    @pytest.mark.parametrize("experiment", TRAINED)
+    def test_as_a_single_run(self, experiment: str, optimizer: str, batch: int | None) -> None:
+        big = experiment == "sine"
+        rows = 700 if big else batch
+        configs = compose(
+            f"+experiment={experiment}", "precision=64", *rate(experiment, optimizer),
+            f"trainer.max_epochs={20 if big else 100}",
+            *([] if batch is None or experiment == "one_sample" else [f"data.batch_size={rows}"]),
+            "log_every=10", seeds=(3,),
+        )  # fmt: skip
+        (trained,) = together(configs)
+        same(configs[0], trained, 0, BOUNDS[64])
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("experiment", TRAINED)
+    def test_as_a_single_run_to_its_end(self, experiment: str) -> None:
+        configs = compose(f"+experiment={experiment}", "precision=64", seeds=(42, 3))
+        (trained,) = together(configs)
+        for member, config in enumerate(configs):
+            same(config, trained, member, BOUNDS[64])
+
+    @pytest.mark.parametrize("experiment", ["temperature_mlp", "and_gate_tensors", "sine", "xor"])
+    def test_in_float32(self, experiment: str) -> None:
+        configs = compose(f"+experiment={experiment}", "trainer.max_epochs=100", seeds=(42, 3))
+        (trained,) = together(configs)
+        for member, config in enumerate(configs):
+            status = "diverged" if trained.diverged[member] else "completed"
+            parameters = {name: values[member] for name, values in trained.parameters.items()}
+            found = check(config, status, parameters)
+            assert found.holds, found
+
+    @pytest.mark.parametrize(
+        "overrides",
+        [
+            ("scheduler=step", "scheduler.every=20"),
+            ("scheduler=cosine", "data.batch_size=4"),
+            ("scheduler=warmup", "optimizer=adam", "optimizer.lr=0.01"),
+            ("trainer.gradient_clip_val=0.5", "data.batch_size=4"),
+            ("early_stop={patience: 3}", "optimizer.lr=0.002", "trainer.max_epochs=400"),
+            ("early_stop={patience: 1, min_delta: 5}", "log_every=7"),
+            ("log_every=7", "trainer.max_epochs=30"),
+            ("model.activation=prelu", "model.width=[3,4]"),
+            ("model.activation=softmax",),
+            ("model.activation=leaky_relu", "model.init=kaiming"),
+            ("model.activation=sigmoid_by_hand", "optimizer=rmsprop_by_hand"),
+            ("model.activation=hardtanh", "optimizer=adam_by_hand", "optimizer.lr=0.01"),
+            ("model.activation=relu_by_hand", "optimizer.weight_decay=0.1"),
+            ("model.activation=tanh_by_hand", "loss=mse_by_hand", "data.shuffle=false"),
+            ("data.val_fraction=0", "data.normalize_input=standardize"),
+            ("optimizer=momentum", "optimizer.nesterov=true", "optimizer.lr=1e-4"),
+            ("optimizer=adagrad", "optimizer.lr_decay=0.1", "model.bias=false"),
+            ("model.width=[9,7]", "metrics=[mse]"),
+            ("trainer.max_epochs=0",),
+        ],
+    )
+    def test_every_part(self, overrides: tuple[str, ...]) -> None:
+        usual = (
+            ("trainer.max_epochs=60", "log_every=5")
+            if not any("_e" in o for o in overrides)
+            else ()
+        )
+        configs = compose(
+            "+experiment=temperature_mlp", "precision=64", *usual, *overrides, seeds=(1, 2)
+        )
+        (trained,) = together(configs)
+        for member, config in enumerate(configs):
+            same(config, trained, member, BOUNDS[64])
+
+    @pytest.mark.parametrize("loss", ["bce_by_hand", "bce_log_odds", "cross_entropy",
+                                      "cross_entropy_by_hand"])  # fmt: skip
+    def test_every_loss(self, loss: str) -> None:
+        experiment = "one_sample" if loss.startswith("cross") else "xor"
+        width = ["model.width=3"] if experiment == "xor" else []
+        configs = compose(
+            f"+experiment={experiment}", f"loss={loss}", "precision=64", *width,
+            "trainer.max_epochs=50", seeds=(1, 2),
+        )  # fmt: skip
+        (trained,) = together(configs)
+        for member, config in enumerate(configs):
+            same(config, trained, member, BOUNDS[64])
+
+    def test_settings_of_their_own(self) -> None:
+        """Rates, factors and betas differ from member to member, and each has its own effect."""
+        (base,) = compose("+experiment=temperature_mlp", "optimizer=adam", "precision=64",
+                          "trainer.max_epochs=50", "trainer.gradient_clip_val=1.0")  # fmt: skip
+        configs = [
+            base | {
+                "optimizer": base["optimizer"] | {"lr": lr, "betas": betas, "weight_decay": decay},
+                "data": base["data"] | {"normalize_input": f"constant:{lr}"},
+                "trainer": base["trainer"] | {"gradient_clip_val": clip},
+            }
+            for lr, betas, decay, clip in (
+                (0.01, [0.9, 0.999], 0.0, 1.0),
+                (0.1, [0.5, 0.9], 0.1, 2.0),
+                (0.05, [0.0, 0.0], 0.0, 9.0),
+            )
+        ]  # fmt: skip
+        (trained,) = together(configs)
+        for member, config in enumerate(configs):
+            same(config, trained, member, BOUNDS[64])
+
+
+CASES = [
+    (("+experiment=temperature_mlp", "trainer.max_epochs=30"), None),
+    (("+experiment=temperature_mlp", "trainer.max_epochs=30", "model.activation=sigmoid",
+      "optimizer=adam", "data.batch_size=2", "model.width=[7,3]"), None),
+    (("+experiment=temperature_mlp", "trainer.max_epochs=20", "precision=64",
+      "model.width=[33,17]"), "first"),
+    (("+experiment=sine", "trainer.max_epochs=3"), None),
+    (("+experiment=sine", "trainer.max_epochs=2", "model.width=[5,5]",
+      "data.batch_size=500"), None),
+]  # fmt: skip
+
+
+class TestMembersNeverMeet:
+    @pytest.mark.parametrize(("overrides", "layout"), CASES)
+    def test_alone_in_company_in_any_order(self, overrides: Any, layout: Layout | None) -> None:
+        configs = compose(*overrides, seeds=range(80))
+        whole = vectors(together(configs, layout))
+        order = random.Random(0).sample(range(80), 80)
+        for i, vector in zip(order, vectors(together([configs[i] for i in order], layout)),
+                             strict=True):  # fmt: skip
+            assert torch.equal(vector, whole[i])
+        for i in (0, 79):
+            assert torch.equal(vectors(together([configs[i]], layout))[0], whole[i])
+
+    def test_a_diverging_neighbour(self) -> None:
+        (base,) = compose("+experiment=temperature_linear", "analysis=null")
+        rates = (0.001, 0.1, 0.01)
+        configs = [base | {"optimizer": base["optimizer"] | {"lr": lr}} for lr in rates]
+        (trained,) = together(configs)
+        assert trained.diverged.tolist() == [False, True, False]
+        assert trained.steps.tolist() == [3000, 26, 3000]  # the step of the single run
+        quiet = vectors(together([configs[0], configs[2]]))
+        found = vectors([trained])
+        assert torch.equal(found[0], quiet[0])
+        assert torch.equal(found[2], quiet[1])
+        for member in range(3):
+            same(configs[member], trained, member, 1e-5)
+
+    def test_one_that_stops_early(self) -> None:
+        configs = compose(
+            "+experiment=temperature_mlp", "early_stop={patience: 2}", "optimizer.lr=0.002",
+            "trainer.max_epochs=400", seeds=range(8),
+        )  # fmt: skip
+        (trained,) = together(configs)
+        assert len(set(trained.steps.tolist())) > 1
+        whole = vectors([trained])
+        for i, config in enumerate(configs):
+            assert torch.equal(vectors(together([config]))[0], whole[i])
+
+
+class TestLowering:
+    @settings(max_examples=60, deadline=None)
+    @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
+    def test_multiply(self, n: int, k: int, m: int) -> None:
+        torch.manual_seed(0)
+        a, b = torch.randn(n, k, 4).double(), torch.randn(k, m, 4).double()
+        torch.testing.assert_close(multiply(a, b), torch.einsum("nkl,kml->nml", a, b))
+
+    def test_what_no_lane_can_hold(self) -> None:
+        class Sorted(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.w = torch.nn.Parameter(torch.ones(1, 1))
+
+            def forward(self, x: Tensor) -> Tensor:
+                return (x @ self.w).sort(dim=0).values
+
+        net = Sorted()
+        x, y = torch.randn(5, 1), torch.randn(5, 1)
+        graph = trace_step(net, torch.nn.functional.mse_loss, torch.ones(1), x, y)
+        with pytest.raises(Exception, match="sort"):
+            widen(graph)
+
+    def test_a_reason_for_what_cannot_be_mapped(self) -> None:
+        class Branching(torch.nn.Linear):
+            def forward(self, input: Tensor) -> Tensor:
+                return super().forward(input) if input.sum().item() > 0 else input
+
+        (config,) = compose("+experiment=proportional", "trainer.max_epochs=1")
+        cohort = start([config]).cohort
+        assert cohort is not None
+        object.__setattr__(cohort, "net", torch.nn.Sequential())
+        cohort.net.add_module("output_linear", Branching(1, 1))
+        with pytest.raises(CannotStack, match=r"\w+"):
+            lower(cohort)
+
+    def test_layout_follows_from_shapes(self) -> None:
+        def net(*widths: int) -> torch.nn.Module:
+            return mlp(inputs=1, outputs=1, width=list(widths))
+
+        assert choose_layout(net(13), 9) == "last"
+        assert choose_layout(net(5), 2400) == "last"
+        assert choose_layout(net(128, 64), 100) == "first"
+
+    def test_more_members_than_a_part_holds(self) -> None:
+        started = start(compose("+experiment=sine", "trainer.max_epochs=1", seeds=range(17)))
+        assert started.cohort is not None
+        with pytest.raises(ValueError, match="17 members do not fit into a part of 16"):
+            train(started.cohort)
+
+    def test_a_member_that_cannot_be_is_named(self) -> None:
+        configs = compose("+experiment=temperature_mlp", seeds=(1, 2, 3))
+        configs[1]["data"] = configs[1]["data"] | {"batch_size": 99}
+        started = start(configs)
+        assert started.places == [0, 2]
+        assert "data.batch_size=99" in started.failed[1]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+def test_on_a_gpu() -> None:
+    configs = compose("+experiment=temperature_mlp", "precision=64", "trainer.max_epochs=50")
+    started = start(configs, "cuda")
+    assert started.cohort is not None
+    same(configs[0], train(started.cohort), 0, BOUNDS[64])

@@ -1,0 +1,406 @@
+"""A sweep from its overrides to its tables: plan, failures, resuming, extending, verifying."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from polars.testing import assert_frame_equal
+
+from src.build import build
+from src.check import Refused
+from src.compose import compose_settings
+from src.engines.cohort import Interrupted
+from src.sweep import execute, verify
+from src.sweep.lock import locked
+from src.sweep.plan import make_plan
+from src.sweep.ranking import bootstrap_mean, compare, rank
+from src.sweep.store import Store
+from src.weights import load_weights
+from tests.conftest import Swept, plain_run
+
+MLP = ("+experiment=temperature_mlp", "trainer.max_epochs=40")
+Sweep = Callable[..., Swept]
+
+
+def numbers(table: pl.DataFrame) -> pl.DataFrame:
+    """What must be equal to the bit between two sweeps of the same runs."""
+    return table.drop("seconds")
+
+
+def curves(store: Store) -> pl.DataFrame:
+    return store.read("curves").sort("run_id", "step")
+
+
+class TestWholeSweep:
+    def test_table(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "optimizer=sgd,adam", "seed=range(3)")
+        table = done.table
+        assert table["job"].to_list() == list(range(6))
+        assert table["optimizer"].to_list() == ["sgd"] * 3 + ["adam"] * 3
+        assert table["seed"].to_list() == [0, 1, 2] * 2
+        assert table["status"].unique().to_list() == ["completed"]
+        assert table["engine"].unique().to_list() == ["stacked"]
+        assert done.losses == table["val/loss"].to_list()
+        for row in table.iter_rows(named=True):
+            overrides = [o.strip("'") for o in row["overrides"].split()]
+            ending, _ = plain_run(compose_settings(*overrides)[0])
+            assert row["val/loss"] == pytest.approx(ending.curves["val/loss"][-1], rel=1e-4)
+            best = int(np.argmin(ending.curves["val/loss"]))
+            assert row["best_step"] == ending.curves["step"][best]
+            assert row["best/val/loss"] == pytest.approx(min(ending.curves["val/loss"]), rel=1e-4)
+            assert (row["steps"], row["epochs"]) == (40, 40)
+
+    def test_every_reader_reads_it(self, sweep: Sweep) -> None:
+        import duckdb
+        import pandas as pd
+
+        done = sweep(*MLP, "model.width=5,[5,5]", "seed=range(3)")
+        folder = done.store.directory
+        ours = done.table
+        pandas = pd.concat([pd.read_parquet(p) for p in sorted((folder / "runs").iterdir())])
+        sql = f"select * from '{folder}/runs/*.parquet' order by job"
+        duck = duckdb.connect().execute(sql).fetchall()
+        assert sorted(pandas["job"]) == ours["job"].to_list() == [row[1] for row in duck]
+        assert sorted(pandas["val/loss"]) == sorted(ours["val/loss"])
+        assert ours["model.width"].to_list() == ["5"] * 3 + ["[5,5]"] * 3
+        points = (
+            duckdb.connect().execute(f"select count(*) from '{folder}/curves/*.parquet'").fetchall()
+        )
+        assert points == [(6 * 41,)]
+
+    def test_run_directory(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "optimizer.lr=0.001,0.002", "data.normalize_target=standardize")
+        folder = done.store.directory / "1"
+        assert {p.name for p in folder.iterdir() if "events" not in p.name} == {
+            ".hydra", "result.json", "weights.safetensors"
+        }  # fmt: skip
+        result = json.loads((folder / "result.json").read_text())
+        row = done.table.row(1, named=True)
+        assert result["run_id"] == row["run_id"]
+        assert result["metrics"]["val/loss"] == row["val/loss"]
+        assert len(result["curves"]["step"]) == 41
+        weights = load_weights(folder / "weights.safetensors")
+        stored = done.store.run_weights(row["run_id"])
+        assert all(torch.equal(weights.parameters[n], stored[n]) for n in stored)
+        (part,) = done.store.parts()
+        ids, tensors, _ = done.store.weights(part)
+        run = build(result["config"])
+        assert run.data.target_normaliser is not None
+        place = ids.index(row["run_id"])
+        assert torch.equal(
+            tensors["normaliser.target.shift"][place], run.data.target_normaliser.shift
+        )
+        overrides = (folder / ".hydra" / "overrides.yaml").read_text()
+        assert "- optimizer.lr=0.002" in overrides
+        assert "${seed}" in (folder / ".hydra" / "config.yaml").read_text()
+        assert "num: 1" in (folder / ".hydra" / "hydra.yaml").read_text()
+
+    def test_directories_of_a_large_sweep_are_those_of_the_best(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "seed=range(30)", "sweep.directories=20")
+        written = {int(p.name) for p in done.store.directory.iterdir() if p.name.isdigit()}
+        assert written == set(done.table.sort("val/loss")["job"][:10])
+        assert "sweep.directories=30" in done.text
+
+    def test_divergence_is_a_row(self, sweep: Sweep) -> None:
+        done = sweep("+experiment=temperature_linear", "optimizer.lr=0.001,0.01,0.1", "seed=42,1")
+        table = done.table
+        assert table.filter(status="diverged")["optimizer.lr"].to_list() == [0.1, 0.1]
+        assert table.filter(pl.col("seed") == 42)["diverged_step"].to_list() == [None, None, 26]
+        assert table.filter(status="completed")["hessian/lambda_max"].is_not_null().all()
+        assert done.code == 0
+        assert "6 runs: 4 completed, 2 diverged" in done.text
+        last = curves(done.store).filter(pl.col("run_id") == table["run_id"][4])
+        assert last["step"].to_list() == [0, 20, 26]
+
+    def test_mixed_cohorts_alone_and_untrained(self, sweep: Sweep) -> None:
+        done = sweep("+experiment=proportional,spam", "trainer.max_epochs=0", "seed=1,2")
+        table = done.table
+        assert table["engine"].to_list() == ["stacked", "stacked", "lightning", "lightning"]
+        assert "no target" in table["reason"][2]
+        assert table["train/loss"].is_null().to_list() == [False, False, True, True]
+        assert all(math.isnan(x) for x in done.losses[2:])
+        assert "Alone, one after another through Lightning" in done.text
+
+    def test_engine_lightning_goes_alone_with_the_same_numbers(self, sweep: Sweep) -> None:
+        both = [
+            sweep(*MLP, "seed=1,2", *more, to=to)
+            for to, more in (("a", ()), ("b", ("engine=lightning",)))
+        ]
+        assert both[1].table["reason"].to_list() == ["engine=lightning"] * 2
+        for name in ("train/loss", "val/loss", "best/val/loss"):
+            a, b = (done.table[name].to_list() for done in both)
+            assert a == pytest.approx(b, rel=1e-4)
+        assert both[0].table["run_id"].to_list() == both[1].table["run_id"].to_list()
+
+    def test_pictures_of_few_settings(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "model.width=5,10,[5,5]", "seed=range(3)")
+        for name in ("loss.png", "fit.png"):
+            assert (done.store.directory / name).stat().st_size > 10_000
+
+    def test_summary(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "optimizer.lr=0.001,0.00001", "seed=range(6)")
+        rows = re.findall(r"^(0\.001|1e-05) +6 +(\S+)", done.text, re.MULTILINE)
+        assert [lr for lr, _ in rows] == ["0.001", "1e-05"]
+        mean = done.table.filter(pl.col("optimizer.lr") == 0.001)["val/loss"].mean()
+        assert float(rows[0][1]) == pytest.approx(mean, rel=1e-5)
+        assert "The best is distinguishable from the second: paired over 6 seeds" in done.text
+        assert f"sweep directory: {done.store.directory}" in done.text
+
+
+class TestAgain:
+    def test_only_what_is_missing(self, sweep: Sweep) -> None:
+        first = sweep(*MLP, "seed=range(4)", "optimizer.lr=0.001,0.002")
+        more = sweep(*MLP, "seed=range(6)", "optimizer.lr=0.001,0.002")
+        assert "4 runs to train, 8 already there" in more.text
+        whole = sweep(*MLP, "seed=range(6)", "optimizer.lr=0.001,0.002", to="whole")
+        assert_frame_equal(numbers(more.table), numbers(whole.table))
+        assert_frame_equal(curves(more.store), curves(whole.store))
+        assert len(first.losses) == 8
+        again = sweep(*MLP, "seed=range(6)", "optimizer.lr=0.001,0.002")
+        assert "0 runs to train, 12 already there" in again.text
+        assert again.losses == whole.losses
+
+    def test_a_new_key_and_a_place_that_is_taken(self, sweep: Sweep) -> None:
+        sweep(*MLP, "seed=0,1")
+        more = sweep(*MLP, "optimizer.lr=0.001,0.002", "seed=0,1")
+        table = more.table
+        assert table["job"].to_list() == [0, 1, 2, 3]
+        assert table["optimizer.lr"].to_list() == [0.001, 0.001, 0.002, 0.002]
+        schemas = {str(pl.read_parquet_schema(p))
+                   for p in (more.store.directory / "runs").iterdir()}  # fmt: skip
+        assert len(schemas) == 1
+        other = sweep(*MLP, "optimizer.lr=0.003", "seed=0,1").table
+        assert other["job"].to_list() == [0, 1, 2, 3, 4, 5]
+        assert other["optimizer.lr"].to_list()[4:] == [0.003, 0.003]
+        mixed = sweep(*MLP, "model.width=8,[5,5]", "seed=0").table
+        assert mixed["model.width"].to_list() == ["8"] * 6 + ["[5,5]"]
+
+    def test_a_killed_sweep_goes_on(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+        wanted = ("optimizer=sgd,adam,rmsprop", "seed=range(5)")
+        whole = sweep(*MLP, *wanted, to="whole")
+        real, parts = Store.append, []
+
+        def dies(self: Store, name: str, part: Any) -> None:
+            if len(parts) == 1:
+                # As SIGKILL leaves it: some files of a part, and one that is half written.
+                folder = self.directory
+                (folder / "curves" / f"{name}.parquet").write_bytes(b"PAR1")
+                (folder / "runs" / f"{name}.parquet.tmp").write_bytes(b"PA")
+                raise KeyboardInterrupt
+            parts.append(name)
+            real(self, name, part)
+
+        monkeypatch.setattr(Store, "append", dies)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(*MLP, *wanted)
+        monkeypatch.setattr(Store, "append", real)
+        done = sweep(*MLP, *wanted)
+        assert "10 runs to train, 5 already there" in done.text
+        assert_frame_equal(numbers(done.table), numbers(whole.table))
+        assert_frame_equal(curves(done.store), curves(whole.store))
+        assert not list(done.store.directory.rglob("*.tmp"))
+
+    def test_ctrl_c_keeps_finished_parts(
+        self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = execute.cohort_part
+        calls = []
+
+        def interrupted(*arguments: Any) -> Any:
+            calls.append(1)
+            if len(calls) > 1:
+                raise Interrupted
+            return real(*arguments)
+
+        monkeypatch.setattr(execute, "cohort_part", interrupted)
+        done = sweep(*MLP, "optimizer=sgd,adam,rmsprop", "seed=range(5)")
+        assert done.code == 130
+        assert "interrupted: 5 runs are stored" in done.text
+        assert f"sweep.dir={done.store.directory}" in done.text
+        monkeypatch.setattr(execute, "cohort_part", real)
+        assert len(sweep(*MLP, "optimizer=sgd,adam,rmsprop", "seed=range(5)").table) == 15
+
+    def test_a_corrupt_part_is_moved_and_trained_again(self, sweep: Sweep) -> None:
+        first = sweep(*MLP, "optimizer=sgd,adam", "seed=range(3)")
+        kinds = {"runs": ".parquet", "weights": ".safetensors"}
+        for kind, suffix in kinds.items():
+            part = first.store.parts()[0]
+            path = first.store.directory / kind / f"{part}{suffix}"
+            path.write_bytes(path.read_bytes()[:100])
+            done = sweep(*MLP, "optimizer=sgd,adam", "seed=range(3)")
+            assert f"{path} was corrupt" in done.text
+            assert_frame_equal(numbers(done.table), numbers(first.table))
+            assert list((first.store.directory / "corrupt").iterdir())
+
+    def test_retries_what_failed(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+        bad = sweep(*MLP, "data.batch_size=3,99", "seed=0,1")
+        assert bad.code == 1
+        assert bad.table["status"].to_list() == ["completed"] * 2 + ["failed"] * 2
+        again = sweep(*MLP, "data.batch_size=3,99", "seed=0,1")
+        assert "0 runs to train, 2 already there, 2 cannot be" in again.text
+        assert_frame_equal(numbers(again.table), numbers(bad.table))
+
+
+class TestFailures:
+    def test_per_run(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "optimizer.lr=0.001,abc", "model.width=5,0", "seed=0,1")
+        table = done.table
+        assert table["status"].to_list() == ["completed"] * 2 + ["failed"] * 6
+        assert "model.width=0 is not allowed" in table["message"][2]
+        assert table["optimizer.lr"].to_list() == ["0.001"] * 4 + ["abc"] * 4
+        assert done.code == 1
+        assert done.text.rstrip().endswith("(6 runs fail; this is the first message)")
+
+    def test_fail_fast(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "model.width=5,0", "sweep.fail_fast=true")
+        assert done.code == 1
+        assert done.table["status"].to_list() == ["failed"]
+
+    @pytest.mark.parametrize(
+        ("overrides", "message"),
+        [
+            (("optimizer.lrr=1,2",), "optimizer.lrr does not exist"),
+            (("optimizer.lr=abc", "seed=1,2"), "optimizer.lr=abc is not allowed"),
+            (("data.batch_size=99", "seed=1,2"), "data.batch_size=99 does not suit"),
+            (("sweep.memory=1KiB", "seed=1,2"), "sweep.memory=1KiB does not hold"),
+            (("sweep.memory=lots", "seed=1,2"), "sweep.memory=lots is not allowed"),
+            (("sweep.verify=-1", "seed=1,2"), "sweep.verify=-1 is not allowed"),
+            (("engine=stacked,lightning",), "engine is a setting of the whole sweep"),
+        ],
+    )
+    def test_wrong_for_all(self, sweep: Sweep, overrides: Any, message: str) -> None:
+        with pytest.raises(Refused, match=re.escape(message)):
+            sweep(*MLP, *overrides, to="never")
+
+    def test_nothing_is_left_of_a_refused_sweep(self, sweep: Sweep, tmp_path: Path) -> None:
+        with pytest.raises(Refused):
+            sweep(*MLP, "optimizer.lr=abc", to="never")
+        assert not (tmp_path / "never").exists()
+
+    def test_another_sweeps_store(self, sweep: Sweep) -> None:
+        first = sweep(*MLP, "seed=0,1")
+        before = first.table
+        with pytest.raises(Refused, match="holds a sweep of temperature_mlp, and this is one of"):
+            sweep("+experiment=proportional", "trainer.max_epochs=5", "seed=0,1")
+        assert_frame_equal(first.table, before)
+        about = first.store.directory / "sweep.json"
+        about.write_text(about.read_text().replace('"version": 1', '"version": 99'))
+        with pytest.raises(Refused, match="written in format 99"):
+            sweep(*MLP, "seed=0,1")
+
+    def test_a_store_in_use(self, sweep: Sweep) -> None:
+        first = sweep(*MLP, "seed=0,1")
+        with (
+            locked(first.store.directory),
+            pytest.raises(Refused, match=r"is in use: process \d+ on"),
+        ):
+            sweep(*MLP, "seed=0,1")
+
+    def test_a_full_disk(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = sweep(*MLP, "seed=0,1")
+
+        def full(*_: Any, **__: Any) -> None:
+            raise OSError(28, "No space left on device", "weights/x.tmp")
+
+        monkeypatch.setattr("src.sweep.store.save_file", full)
+        with pytest.raises(Refused, match="No space left on device\nWhat was stored before is"):
+            sweep(*MLP, "seed=0,1,2")
+        monkeypatch.undo()
+        assert first.table["seed"].to_list() == [0, 1]
+
+    def test_duplicates_are_said_and_trained_once(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "seed=1,1,2")
+        assert "2 runs to train, 1 given twice, trained once" in done.text
+        assert len(done.table) == 2
+        assert done.losses[0] == done.losses[1] != done.losses[2]
+
+
+class TestPlan:
+    def test_dry_run_writes_nothing(self, sweep: Sweep, tmp_path: Path) -> None:
+        done = sweep(*MLP, "optimizer=sgd,adam", "seed=range(5)", "sweep.dry_run=true", to="dry")
+        assert "10 runs to train" in done.text
+        assert re.search(r"optimizer=sgd +5 +1 +40 +stacked", done.text)
+        assert not (tmp_path / "dry").exists()
+
+    def test_memory_cuts_parts(self, sweep: Sweep) -> None:
+        small = sweep(*MLP, "seed=range(200)", "sweep.memory=1MiB", "sweep.directories=0", to="a")
+        large = sweep(*MLP, "seed=range(200)", "sweep.directories=0", to="b")
+        assert len(small.store.parts()) > len(large.store.parts())
+        assert_frame_equal(numbers(small.table), numbers(large.table))
+
+    def test_what_varies_inside_a_cohort(self, sweep: Sweep) -> None:
+        text = sweep(
+            *MLP, "optimizer=adam", "optimizer.lr=0.1,0.2", "optimizer.eps=1e-8,1e-6", "seed=1,2",
+            "data.normalize_input=none,constant:0.1", "model.init=default,zeros",
+            "trainer.gradient_clip_val=1,2", "sweep.dry_run=true",
+        ).text  # fmt: skip
+        assert re.search(r"all +64 +\d+ +40 +stacked", text)
+
+    def test_unknown_optimizer_goes_alone(self) -> None:
+        class Job:
+            error, run_id, overrides = None, "x", ("a=1",)
+
+            def settings(self) -> dict[str, Any]:
+                found = compose_settings(*MLP)[0]
+                return found | {"optimizer": {"_target_": "torch.optim.Rprop", "lr": 0.1}}
+
+        plan = make_plan([Job()])  # type: ignore[list-item]
+        assert "torch.optim.Rprop has no update rule" in plan.alone[0][1]
+
+
+class TestVerify:
+    def test_prints_differences_and_bounds(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "seed=range(4)", "sweep.verify=2")
+        assert "2 runs trained again, alone and through Lightning" in done.text
+        assert len(re.findall(r"completed +\S+e-\d+ +1\.0e-05 +equal", done.text)) == 2
+        assert done.code == 0
+
+    def test_fails_loudly(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+        sweep(*MLP, "seed=range(4)")
+        real = verify.alone
+
+        def other(settings: dict[str, Any], *more: Any) -> Any:
+            return real(settings | {"trainer": settings["trainer"] | {"max_epochs": 41}}, *more)
+
+        monkeypatch.setattr(verify, "alone", other)
+        done = sweep(*MLP, "seed=range(4)", "sweep.verify=1")
+        assert done.code == 1
+        assert "DIFFERENT" in done.text
+        assert "Do not trust this sweep" in done.text
+
+
+class TestRanking:
+    table = pl.DataFrame(
+        {
+            "run_id": list("abcdefg"),
+            "status": ["completed"] * 5 + ["diverged", "failed"],
+            "seed": [0, 1, 0, 1, 2, 2, 3],
+            "optimizer": ["sgd", "sgd", "adam", "adam", "adam", "sgd", "sgd"],
+            "val/loss": [1.0, 3.0, 0.5, 2.5, 0.0, math.inf, None],
+        }
+    )
+
+    def test_mean_over_completed_seeds(self) -> None:
+        adam, sgd = rank(self.table, ["optimizer", "seed"], "val/loss")
+        assert (adam.setting, adam.n, adam.mean) == ({"optimizer": "adam"}, 3, 1.0)
+        assert (sgd.n, sgd.mean, sgd.diverged, sgd.failed) == (2, 2.0, 1, 1)
+        assert sgd.sd == pytest.approx(math.sqrt(2))
+
+    def test_paired_by_seed(self) -> None:
+        adam, sgd = rank(self.table, ["optimizer", "seed"], "val/loss")
+        assert compare(adam, sgd) == (2, 0.5, 0.5)  # 0.5 higher for each of the shared seeds
+
+    def test_bootstrap_covers_the_mean(self) -> None:
+        generator = np.random.default_rng(1)
+        hits = 0
+        for _ in range(100):
+            low, high = bootstrap_mean(generator.normal(3.0, 1.0, 40), draws=500)
+            hits += low <= 3.0 <= high
+        assert 86 <= hits <= 100
