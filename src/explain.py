@@ -14,6 +14,8 @@ from src.conf_files import CONF
 from src.errors import InputError, unknown
 from src.values import RULES
 
+ADDED = ("experiment", "sweep")  # groups that the root config has no choice of
+
 
 def _values(override: Override) -> list[str]:
     if override.is_sweep_override():
@@ -90,12 +92,13 @@ def _check_choices(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
                 f"{group}={value} does not exist.", value, known, f"The choices of {group} are"
             )
         several = sum(o.key_or_group == group for o in parsed) > 1
-        if override.is_add() and (group != "experiment" or several):
-            fix = "one experiment" if several else f"{group}={override.value()}, without the plus"
+        added = group in ADDED
+        if override.is_add() and (not added or several):
+            fix = f"one {group}" if several else f"{group}={override.value()}, without the plus"
             raise InputError(f"+{group}={override.value()} would be a second {group}.\nFix: {fix}")
-        if group == "experiment" and not override.is_add():
-            raise InputError(f"experiment={override.value()} needs a plus sign in front.\n"
-                             f"Fix: +experiment={override.value()}")  # fmt: skip
+        if added and not override.is_add():
+            raise InputError(f"{group}={override.value()} needs a plus sign in front.\n"
+                             f"Fix: +{group}={override.value()}")  # fmt: skip
 
 
 def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:

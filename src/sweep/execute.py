@@ -117,8 +117,9 @@ def _together(
                         group, jobs, started = running.pop(future)
                         part = cohort_part(jobs, started, future.result(), store, group.engine)
                         store.append(part_name(jobs, store), part)
-            finally:
-                quit_now.set()
+            except BaseException:
+                quit_now.set()  # the pool waits for its threads
+                raise
     torch.set_num_threads(threads)
 
 
