@@ -50,7 +50,7 @@ def write_directories(
     known = {identity(job): job for job in jobs}
     curves = store.read("curves").filter(pl.col("run_id").is_in(list(rows)))
     by_run = {ids[0]: curve for ids, curve in curves.group_by(["run_id"], maintain_order=True)}
-    configs = store.configs()
+    configs = store.configs(rows)
     for part in store.parts():
         ids, tensors, _ = store.weights(part) if store.has_weights(part) else ([], {}, {})
         for place, run_id in enumerate(ids):

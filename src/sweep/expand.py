@@ -7,6 +7,7 @@ choices, deletions, additions, values that are mappings or interpolations) makes
 its own, composed by Hydra.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src import conf_files
@@ -24,6 +25,8 @@ from src.explain import explain
 from src.result import run_id
 from src.sweep.family import Family
 from src.values import check_value
+
+WHOLE_NUMBER = re.compile(r"^([A-Za-z_][\w.]*)=(-?(?:0|[1-9]\d*))$")
 
 
 @dataclass
@@ -105,7 +108,14 @@ class Expander:
 
     def _parse(self, override: str) -> Override:
         if override not in self.parsed:
-            self.parsed[override] = self.parser.parse_override(override)
+            whole = WHOLE_NUMBER.match(override)
+            # Hydra's grammar takes half a millisecond for each of ten thousand seeds.
+            self.parsed[override] = self.parser.parse_override(override) if whole is None else (
+                Override(
+                    OverrideType.CHANGE, whole[1], ValueType.ELEMENT, int(whole[2]),
+                    input_line=override,
+                )
+            )  # fmt: skip
         return self.parsed[override]
 
     def _is_plain(self, override: Override) -> bool:

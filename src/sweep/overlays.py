@@ -71,7 +71,7 @@ def _lines(store: Store, runs: dict[str, pl.DataFrame], metric: str) -> list[Lin
 def _median_run(store: Store, found: pl.DataFrame, metric: str) -> Run:
     """The trained run that stands in the middle of its seeds."""
     run_id = found["run_id"][(len(found) - 1) // 2]
-    config, _ = store.configs()[run_id]
+    config, _ = store.configs([run_id])[run_id]
     run = build(config | {"ckpt": None})
     run.module.net.load_state_dict(store.run_weights(run_id))
     return run

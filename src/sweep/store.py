@@ -8,7 +8,7 @@ weights/PART.safetensors  final weights and normalisers, stacked
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,12 +155,16 @@ class Store:
         found = pl.concat(tables, how="diagonal_relaxed")
         return found.sort("job") if kind == "runs" and "job" in found.columns else found
 
-    def configs(self) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-        """run_id -> (resolved config, choices) of every run."""
+    def configs(self, run_ids: Collection[str]) -> dict[str, tuple[dict[str, Any], Config]]:
+        """run_id -> (resolved config, choices) of these runs."""
+        wanted = pl.col("run_id").is_in(list(run_ids))
         return {
             run_id: (json.loads(config), json.loads(choices))
             for part in self.parts()
-            for run_id, config, choices in pl.read_parquet(self._file("configs", part)).iter_rows()
+            for run_id, config, choices in pl.scan_parquet(self._file("configs", part))
+            .filter(wanted)
+            .collect()
+            .iter_rows()
         }
 
     def has_weights(self, part: str) -> bool:

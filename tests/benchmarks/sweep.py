@@ -78,15 +78,18 @@ def loop(case: Case) -> float:
     net, loss, data = run.module.net, run.module.loss, run.data.train
     optimizer = run.module.make_optimizer(net.parameters())
     torch.set_num_threads(1)
-    steps = max(case.steps, 100)
-    for step in range(steps + 20):
-        if step == 20:
-            began = time.perf_counter()
-        value = loss(net(data.input), data.target)  # type: ignore[arg-type]
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-    return (time.perf_counter() - began) / steps
+
+    def seconds(steps: int) -> float:
+        began = time.perf_counter()
+        for _ in range(steps):
+            value = loss(net(data.input), data.target)  # type: ignore[arg-type]
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+        return (time.perf_counter() - began) / steps
+
+    seconds(20)
+    return seconds(max(case.steps, 100))
 
 
 def stacked(case: Case, compiled: bool) -> float:
