@@ -1,6 +1,6 @@
 """The composed config against what exists, before torch is imported and before any work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,17 @@ def check(
     choices: group -> choice, as Hydra's runtime.choices gives them.
     Returns the config, resolved, as plain containers. Raises InputError.
     """
+    refuse_removed(config, folders)
     settings = resolve(config)
     check_settings(settings, choices, folders)
     return settings
+
+
+def refuse_removed(config: Container[Any], folders: Sequence[Path]) -> None:
+    """Raises InputError where a key that every run needs is not there."""
+    for key in conf_files.root(folders):
+        if key not in config:
+            raise InputError(f"{key} was removed, but every run needs it.\nFix: without ~{key}")
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
@@ -64,9 +72,7 @@ def check_settings(
     folders: Sequence[Path] = (CONF,),
 ) -> None:
     """The same for a config that is resolved already."""
-    for key in conf_files.root(folders):
-        if key not in settings:
-            raise InputError(f"{key} was removed, but every run needs it.\nFix: without ~{key}")
+    refuse_removed(settings, folders)
     if settings.get("data") is None and choices.get("data") is None:
         raise no_experiment(folders)
     expected = conf_files.root(folders)

@@ -100,7 +100,9 @@ def read_config(directory: Path) -> dict[str, Any]:
         what = "is not the directory of a run" if directory.is_dir() else "does not exist"
         raise InputError(f"{directory} {what}: there is no {path.relative_to(directory)} in it")
     try:
-        config = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        loaded = OmegaConf.load(path)
+        loaded.pop("sweep", None)  # where it was stored, by a name that only a run resolves
+        config = OmegaConf.to_container(loaded, resolve=True)
     except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a config: {str(error).splitlines()[0]}") from error
     needed = ("seed", "precision", "model", "data", "loss")

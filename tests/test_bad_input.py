@@ -144,7 +144,7 @@ COMMANDS = [
     (SINE, "optimizer=null"),
     (SINE, "data.batch_size=5000"),
     (ONE, "model=layers", "model.layers=[[4,5],[4,2]]"),
-    ("-m", SINE, "optimizer=sgd,adamm"),
+    ("-m", SINE, "optimizer=sgdd,adamm"),
 ]
 
 

@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hydra import version
 from hydra.core.plugins import Plugins
 from hydra.test_utils.launcher_common_tests import (
     BatchedSweeperTestSuite,
@@ -27,11 +28,23 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 MLP = ("+experiment=temperature_mlp", "trainer.max_epochs=40")
 
 
+@pytest.fixture
+def base() -> Iterator[None]:
+    """The version of Hydra's rules that its suite is written for, whatever ran before it."""
+    state = version.VersionBase.instance()
+    before = state.version_base
+    version.setbase("1.1")
+    yield
+    state.version_base = before
+
+
+@pytest.mark.usefixtures("base")
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("batched", [])])
 class TestHydrasLauncherSuite(LauncherTestSuite):
     """Hydra's own, with its task functions, which know nothing of us."""
 
 
+@pytest.mark.usefixtures("base")
 @pytest.mark.parametrize(
     ("launcher_name", "overrides"),
     [("batched", ["hydra/sweeper=basic", "hydra.sweeper.max_batch_size=2"])],

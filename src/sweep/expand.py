@@ -19,7 +19,14 @@ from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src import conf_files
-from src.check import check_combination, check_settings, folders_of, resolve, without_hydra
+from src.check import (
+    check_combination,
+    check_settings,
+    folders_of,
+    refuse_removed,
+    resolve,
+    without_hydra,
+)
 from src.errors import InputError
 from src.explain import explain
 from src.result import run_id
@@ -134,6 +141,7 @@ class Expander:
         if isinstance(found, DictConfig):
             task, choices = without_hydra(found), found.hydra.runtime.choices
             try:
+                refuse_removed(task, self.folders)
                 settings = resolve(task)
             except InputError as error:
                 return str(error)
