@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -101,7 +101,8 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise InputError(f"{directory} {what}: there is no {path.relative_to(directory)} in it")
     try:
         loaded = OmegaConf.load(path)
-        loaded.pop("sweep", None)  # where it was stored, by a name that only a run resolves
+        if isinstance(loaded, DictConfig):
+            loaded.pop("sweep", None)  # where it was stored, by a name that only a run resolves
         config = OmegaConf.to_container(loaded, resolve=True)
     except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a config: {str(error).splitlines()[0]}") from error
