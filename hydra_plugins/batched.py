@@ -25,7 +25,9 @@ class BatchedLauncher(BasicLauncher):
         if together is None:
             return super().launch(job_overrides, initial_job_idx)
         assert self.hydra_context is not None, "Hydra calls setup first"
-        return together(self.config, self.hydra_context, job_overrides, initial_job_idx)
+        done = together(self.config, self.hydra_context, job_overrides, initial_job_idx)
+        self.code = max(getattr(self, "code", 0), done.code)
+        return done.jobs
 
 
 class BatchedSweeper(Sweeper):
@@ -61,6 +63,9 @@ class BatchedSweeper(Sweeper):
         for batch in batches(parsed, loader, self.max_batch_size, most):
             returns.append(self.launcher.launch(batch, initial_job_idx=first))
             first += len(batch)
+        code = getattr(self.launcher, "code", 0)
+        if code:
+            raise SystemExit(code)  # after the last batch: a run that fails does not end a sweep
         return returns
 
 

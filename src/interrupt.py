@@ -24,8 +24,11 @@ def interruption(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         pressed.set()
         say("finishing this epoch; Ctrl-C again stops at once")
 
+    handle.is_ours = True  # type: ignore[attr-defined]
     before = signal.signal(signal.SIGINT, handle)
     try:
         yield pressed.is_set
     finally:
         signal.signal(signal.SIGINT, before)
+        if pressed.is_set() and getattr(before, "is_ours", False):
+            before(signal.SIGINT, None)  # type: ignore[operator]  # a sweep around this run

@@ -25,7 +25,12 @@ def train_by_lightning(
     run: Run, logger: TensorBoard | None, directory: Path, console: Console
 ) -> Ending:
     """Train with Lightning; leaves its checkpoint in the directory."""
-    status, points = _train(run, logger, directory, console)
+    before = torch.get_num_threads()
+    torch.set_num_threads(run.threads)
+    try:
+        status, points = _train(run, logger, directory, console)
+    finally:
+        torch.set_num_threads(before)
     kept = points.best_step if status != "diverged" else None
     if points.best is not None and kept is not None:
         run.module.net.load_state_dict(points.best)

@@ -102,7 +102,7 @@ class Swept:
 def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Swept]:
     """Launches a sweep as `-m` does, through Hydra's loader and our launcher."""
 
-    def sweep(*overrides: str, to: str = "sweep") -> Swept:
+    def sweep(*overrides: str, to: str = "sweep", size: int | None = None) -> Swept:
         resolvers.register()
         text = io.StringIO()
         console = Console(file=text, width=160, markup=False)
@@ -114,13 +114,15 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Swep
             assert hydra is not None
             loader = hydra.config_loader
             own = [o for o in given if o.startswith("sweep.")]
+            own += [f"hydra.sweeper.max_batch_size={size}"] if size else []
             master = loader.load_configuration("train", own, run_mode=RunMode.MULTIRUN)
             context = HydraContext(config_loader=loader, callbacks=Callbacks())
             first = 0
             try:
-                for batch in batches(given, loader, None, master.sweep.max_runs):
+                for batch in batches(given, loader, size, master.sweep.max_runs):
                     found = launch(master, context, batch, first)
-                    losses += [job.return_value for job in found]
+                    losses += [job.return_value for job in found.jobs]
+                    code = max(code, found.code)
                     first += len(batch)
             except SystemExit as error:
                 code = int(error.code or 0)

@@ -41,7 +41,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.sweep.ranking": (),
     "src.sweep.files": (),
     "src.sweep.tables": ("src.engines.cohort", "src.values"),
-    "src.sweep.store": ("src.errors", "src.sweep.files", "src.sweep.tables"),
+    "src.sweep.store": ("src.errors", "src.sweep.files", "src.sweep.tables", "src.sweep.tidy"),
     "src.build": (
         *(
             "src.losses",

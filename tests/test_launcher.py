@@ -115,7 +115,7 @@ class TestCommand:
     def test_killed_at_random_moments(self, command: Command, tmp_path: Path) -> None:
         """SIGKILL, three times; then the table of an undisturbed sweep, to the bit."""
         wanted = [
-            *("-m", "+experiment=temperature_mlp", "trainer.max_epochs=300", "seed=range(6)"),
+            *("-m", "+experiment=temperature_mlp", "trainer.max_epochs=500", "seed=range(6)"),
             *("model.width=3,4,5,6,7,8", "optimizer=sgd,adam"),
         ]
         whole = command("src.train", *wanted, "sweep.dir=whole")
@@ -127,12 +127,15 @@ class TestCommand:
                 cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
+            parts = tmp_path / "killed" / "runs"
+            before = set(parts.glob("*.parquet"))
             began = time.monotonic()
-            while not (tmp_path / "killed" / "sweep.json").exists():
+            while set(parts.glob("*.parquet")) <= before:
                 assert process.poll() is None
                 assert time.monotonic() - began < 120
-                time.sleep(0.05)
-            time.sleep(seconds.uniform(0.0, 4.0))
+                time.sleep(0.01)
+            time.sleep(seconds.uniform(0.0, 0.5))
+            assert process.poll() is None
             process.send_signal(signal.SIGKILL)
             process.wait()
         done = command("src.train", *wanted, "sweep.dir=killed")

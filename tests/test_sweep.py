@@ -240,12 +240,48 @@ class TestAgain:
             assert list((first.store.directory / "corrupt").iterdir())
 
     def test_retries_what_failed(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-        bad = sweep(*MLP, "data.batch_size=3,99", "seed=0,1")
+        real = execute.train
+
+        def unlucky(*arguments: Any) -> Any:
+            raise MemoryError("not today")
+
+        monkeypatch.setattr(execute, "train", unlucky)
+        bad = sweep(*MLP, "seed=0,1", "optimizer=sgd,adam")
         assert bad.code == 1
-        assert bad.table["status"].to_list() == ["completed"] * 2 + ["failed"] * 2
+        assert bad.table["status"].to_list() == ["failed"] * 4
+        assert bad.table["message"][0] == "MemoryError: not today"
+        monkeypatch.setattr(execute, "train", real)
+        again = sweep(*MLP, "seed=0,1", "optimizer=sgd,adam", "sweep.verify=1")
+        whole = sweep(*MLP, "seed=0,1", "optimizer=sgd,adam", to="whole")
+        assert_frame_equal(numbers(again.table), numbers(whole.table))
+
+    def test_a_run_stored_twice_by_a_kill(self, sweep: Sweep) -> None:
+        first = sweep(*MLP, "data.batch_size=3,99", "seed=0,1")
+        failed = next(p for p in first.store.parts() if "_2_" in p and not
+                      first.store.has_weights(p))  # fmt: skip
+        path = first.store.directory / "runs" / f"{failed}.parquet"
+        table = pl.read_parquet(path)
+        good = first.table.filter(status="completed")["run_id"][0]
+        table.with_columns(run_id=pl.lit(good)).write_parquet(path)
         again = sweep(*MLP, "data.batch_size=3,99", "seed=0,1")
-        assert "0 runs to train, 2 already there, 2 cannot be" in again.text
-        assert_frame_equal(numbers(again.table), numbers(bad.table))
+        assert again.table["run_id"].n_unique() == len(again.table) == 4
+
+    def test_a_key_that_differs_from_the_command_before(self, sweep: Sweep) -> None:
+        sweep(*MLP, "optimizer=sgd", "seed=0,1")
+        more = sweep(*MLP, "optimizer=adam", "seed=0,1")
+        assert more.table["optimizer"].to_list() == ["sgd", "sgd", "adam", "adam"]
+        assert re.search(r"^sgd +2 ", more.text, re.MULTILINE)
+        less = sweep(*MLP, "seed=0,1")
+        assert "0 runs to train, 2 already there" in less.text
+
+    def test_batches_of_a_grid(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "optimizer=sgd,adam", "seed=-1,1,2", size=2)
+        assert done.code == 1
+        assert done.table["status"].to_list() == [
+            "failed", "completed", "completed", "failed", "completed", "completed"
+        ]  # fmt: skip
+        assert done.table["optimizer"].to_list() == ["sgd"] * 3 + ["adam"] * 3
+        assert [math.isnan(x) for x in done.losses] == [True, False, False] * 2
 
 
 class TestFailures:
@@ -315,6 +351,33 @@ class TestFailures:
         monkeypatch.undo()
         assert first.table["seed"].to_list() == [0, 1]
 
+    def test_with_and_without_a_validation_split(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "data.val_fraction=0,0.2", "seed=1,2")
+        assert done.table["val/loss"].is_null().to_list() == [True, True, False, False]
+        assert done.losses[:2] == done.table["train/loss"].to_list()[:2]
+        assert done.losses[2:] == done.table["val/loss"].to_list()[2:]
+        assert "Settings by mean train/loss" in done.text
+
+    def test_verify_beside_failures(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "data.batch_size=3,99", "sweep.verify=1")
+        assert done.code == 1
+        assert len(re.findall("equal", done.text)) == 1
+
+    def test_every_check_of_a_single_run(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "data.probe=null,[[1.0]],[[1.0,2.0]]")
+        assert done.table["status"].to_list() == ["completed", "completed", "failed"]
+        assert "data.probe=[[1.0,2.0]] is not allowed" in done.table["message"][2]
+
+    def test_a_setting_read_from_a_bad_one(self, sweep: Sweep) -> None:
+        done = sweep("+experiment=temperature_mlp", "log_every=${trainer.max_epochs}",
+                     "trainer.max_epochs=10,0")  # fmt: skip
+        assert done.table["status"].to_list() == ["completed", "failed"]
+        assert "log_every=0 is not allowed" in done.table["message"][1]
+
+    def test_duplicates_of_a_failure(self, sweep: Sweep) -> None:
+        table = sweep(*MLP, "optimizer.lr=abc,0.001", "seed=1,1").table
+        assert table["job"].to_list() == [0, 2]
+
     def test_duplicates_are_said_and_trained_once(self, sweep: Sweep) -> None:
         done = sweep(*MLP, "seed=1,1,2")
         assert "2 runs to train, 1 given twice, trained once" in done.text
@@ -323,6 +386,15 @@ class TestFailures:
 
 
 class TestPlan:
+    def test_parts_of_several_sizes_at_once(self, sweep: Sweep) -> None:
+        """Nothing is traced while other parts train: tracing patches torch for all threads."""
+        done = sweep(
+            "+experiment=temperature_mlp", "trainer.max_epochs=2", "sweep.directories=0",
+            "model.width=[33,17],[34,17],[35,17]", "seed=range(150)", "data.batch_size=4",
+        )  # fmt: skip
+        assert done.table["status"].unique().to_list() == ["completed"]
+        assert torch.nn.Module.__call__.__qualname__ == "Module._wrapped_call_impl"
+
     def test_dry_run_writes_nothing(self, sweep: Sweep, tmp_path: Path) -> None:
         done = sweep(*MLP, "optimizer=sgd,adam", "seed=range(5)", "sweep.dry_run=true", to="dry")
         assert "10 runs to train" in done.text
@@ -345,7 +417,7 @@ class TestPlan:
 
     def test_unknown_optimizer_goes_alone(self) -> None:
         class Job:
-            error, run_id, overrides = None, "x", ("a=1",)
+            error, run_id, identity, overrides = None, "x", "x", ("a=1",)
 
             def settings(self) -> dict[str, Any]:
                 found = compose_settings(*MLP)[0]

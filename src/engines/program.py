@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import FunctionType
 from typing import Any, Literal
 
 import torch
@@ -15,6 +16,8 @@ from src.engines.lanes import LANES, VECTOR, leading, widen
 from src.engines.trace import Flat, trace_measures, trace_step
 
 Layout = Literal["last", "first"]
+# Tracing patches nn.Module for the whole process while it lasts.
+TRACING = threading.RLock()
 CACHE = 1 << 20  # bytes of one core's second cache, which a part's layers should not pass
 MOST = 1024  # lanes beyond which a step's fixed cost is spread thin enough
 BLAS = 4096  # multiplications of a matrix product from which a call of BLAS pays
@@ -55,7 +58,6 @@ class Program:
     compiled: bool
     flat: Flat
     made: dict[tuple[Any, ...], Callable[..., Any]] = field(default_factory=dict)
-    making: Any = field(default_factory=threading.RLock)  # parts train in threads
 
     @property
     def axis(self) -> int:
@@ -89,7 +91,7 @@ class Program:
     def gradient_of(self, vector: Tensor, x: Tensor, y: Tensor) -> Callable[..., Any]:
         """The function behind `gradient`, for these shapes."""
         key = self._key("gradient", x, vector)
-        with self.making:
+        with TRACING:
             if key not in self.made:
                 member = trace_step(self.net, self.loss, *map(self._member, (vector, x, y)))
                 self.made[key] = self._lower(member, (vector, x, y), self.compiled)
@@ -106,18 +108,21 @@ class Program:
     ) -> Callable[..., Any]:
         """One step of all members: see `_advance`."""
         gradient = self.gradient_of(vector, x, y)
-        function = partial(_advance, self, gradient, rule)
         if not (self.compiled and compiled):
-            return function
+            return partial(_advance, self, gradient, rule)
         key = ("advance", *x.shape)
-        if key not in self.made:
-            self.made[key] = torch.compile(function, dynamic=False)
+        with TRACING:
+            if key not in self.made:
+                # torch.compile keeps what it made by code object, and gives up after eight: each
+                # program has one of its own.
+                own = FunctionType(_advance.__code__.replace(), globals(), "advance")
+                self.made[key] = torch.compile(partial(own, self, gradient, rule), dynamic=False)
         return self.made[key]
 
     def measure(self, vector: Tensor, x: Tensor, y: Tensor, last: bool = False) -> list[Tensor]:
         """The loss and each measure, (members,); with last, the final ones instead."""
         key = self._key("finals" if last else "measures", x, vector)
-        with self.making:
+        with TRACING:
             if key not in self.made:
                 wanted = self.finals if last else {"loss": self.loss, **self.measures}
                 example = tuple(map(self._member, (vector, x, y)))
@@ -198,7 +203,8 @@ def bytes_per_member(cohort: Cohort) -> int:
     curves = points * len(cohort.splits) * (1 + len(cohort.measures)) * 8
     numbers = sum(p[0].numel() for p in cohort.parameters.values())
     # Four copies of each layer: value, gradient, and what an operation makes of them.
-    return size * (2 * rows + 4 * batch * widths + 12 * numbers) + 2 * curves
+    most = max(batch, *(split.count for split in cohort.splits.values()))
+    return size * (2 * rows + 4 * most * widths + 12 * numbers) + 2 * curves
 
 
 def eager_seconds(cohort: Cohort) -> float:

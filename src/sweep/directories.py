@@ -15,7 +15,7 @@ from src.build import build
 from src.fit import conclude, log_settings
 from src.result import Ending
 from src.sweep.expand import Job
-from src.sweep.outcomes import identity, quiet
+from src.sweep.outcomes import quiet
 from src.sweep.ranking import metric_of
 from src.sweep.store import Store
 from src.tensorboard import TensorBoard
@@ -47,7 +47,7 @@ def write_directories(
     }
     if not rows:
         return
-    known = {identity(job): job for job in jobs}
+    known = {job.identity: job for job in jobs}
     curves = store.read("curves").filter(pl.col("run_id").is_in(list(rows)))
     by_run = {ids[0]: curve for ids, curve in curves.group_by(["run_id"], maintain_order=True)}
     configs = store.configs(rows)

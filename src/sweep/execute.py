@@ -90,37 +90,67 @@ def _together(
 ) -> None:  # fmt: skip
     """Groups in threads, a part each: torch releases the interpreter while it computes."""
     threads = torch.get_num_threads()
+    try:
+        # Compiled parts bring their own threads, and so train one at a time.
+        for compiled in (False, True):
+            chosen = [r for r in ready if r.program.compiled == compiled]
+            workers = 1 if compiled else means.workers
+            torch.set_num_threads(means.workers if compiled else 1)
+            _in_threads(workers, chosen, store, means, bars, stop, plan, fail_fast)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _in_threads(
+    workers: int, ready: Sequence[Ready], store: Store, means: Means, bars: Bars,
+    stop: Callable[[], bool], plan: Plan, fail_fast: bool,
+) -> None:  # fmt: skip
     quit_now = threading.Event()
-    running: dict[Future[Trained], tuple[Ready, list[Job], Started]] = {}
-    # Compiled parts bring their own threads, and so train one at a time.
-    for compiled in (False, True):
-        chosen = [r for r in ready if r.program.compiled == compiled]
-        torch.set_num_threads(means.workers if compiled else 1)
-        with ThreadPoolExecutor(1 if compiled else means.workers) as pool:
-            todo = _parts(chosen, bars)
-            try:
-                more = True
-                while more or running:
-                    # One more than there are workers, so that none waits for its members.
-                    while more and len(running) <= means.workers and not stop():
-                        item = next(todo, None)
-                        more = item is not None
-                        if item is not None:
-                            _submit(pool, item, running, store, means, plan, quit_now)
-                            if fail_fast and plan.failed:
-                                raise Stop
-                    done, _ = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
-                    bars.refresh()
-                    if stop():
-                        raise Interrupted
-                    for future in done:
-                        group, jobs, started = running.pop(future)
-                        part = cohort_part(jobs, started, future.result(), store, group.engine)
-                        store.append(part_name(jobs, store), part)
-            except BaseException:
-                quit_now.set()  # the pool waits for its threads
-                raise
-    torch.set_num_threads(threads)
+    running: Running = {}
+    with ThreadPoolExecutor(workers) as pool:
+        todo, more = _parts(ready, bars), True
+        try:
+            while more or running:
+                # One more than there are workers, so that none waits for its members.
+                while more and len(running) <= workers and not stop():
+                    item = next(todo, None)
+                    more = item is not None
+                    if item is not None:
+                        _submit(pool, item, running, store, means, plan, quit_now)
+                done, _ = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
+                bars.refresh()
+                for future in done:
+                    _store(future, running.pop(future), store, plan)
+                if stop():
+                    raise Interrupted
+                if fail_fast and plan.failed:
+                    raise Stop
+        except BaseException:
+            quit_now.set()  # the pool waits for its threads
+            raise
+
+
+Running = dict[Future[Trained], tuple[Ready, list[Job], Started]]
+
+
+def _store(
+    future: Future[Trained], item: tuple[Ready, list[Job], Started], store: Store, plan: Plan
+) -> None:
+    """Store a part that is done; one that torch could not train is a failure of its runs."""
+    group, jobs, started = item
+    try:
+        trained = future.result()
+    except Interrupted:
+        raise
+    except Exception as error:  # torch raises a different class for each thing it cannot do
+        text = f"{type(error).__name__}: {(str(error) or '?').splitlines()[0]}"
+        for job in jobs:
+            job.error = text
+        plan.failed += jobs
+        part = failed_part(jobs, store)
+    else:
+        part = cohort_part(jobs, started, trained, store, group.engine)
+    store.append(part_name(jobs, store), part)
 
 
 Item = tuple[Ready, list[Job], Callable[[int], None]]
@@ -138,8 +168,7 @@ def _parts(ready: Sequence[Ready], bars: Bars) -> Iterator[Item]:
 
 def _submit(
     pool: ThreadPoolExecutor, item: Item,
-    running: dict[Future[Trained], tuple[Ready, list[Job], Started]],
-    store: Store, means: Means, plan: Plan, quit_now: threading.Event,
+    running: Running, store: Store, means: Means, plan: Plan, quit_now: threading.Event,
 ) -> None:  # fmt: skip
     """Build a part's members, here and not in a thread: they draw from torch's one stream."""
     group, jobs, count = item
@@ -159,8 +188,7 @@ def _submit(
         if quit_now.is_set():
             raise Interrupted
 
-    lanes = group.part if group.program.compiled else None
-    future = pool.submit(train, cohort, group.program, tick, lanes)
+    future = pool.submit(train, cohort, group.program, tick, group.lanes)
     running[future] = group, [jobs[place] for place in started.places], started
 
 

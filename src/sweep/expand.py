@@ -8,9 +8,8 @@ its own, composed by Hydra.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -29,8 +28,8 @@ from src.check import (
 )
 from src.errors import InputError
 from src.explain import explain
-from src.result import run_id
-from src.sweep.family import Family
+from src.result import digest, run_id
+from src.sweep.family import Family, get, is_simple, overlap, target_at
 from src.values import check_value
 
 WHOLE_NUMBER = re.compile(r"^([A-Za-z_][\w.]*)=(-?(?:0|[1-9]\d*))$")
@@ -55,6 +54,16 @@ class Job:
         """The resolved config, as plain containers that may be shared with other jobs."""
         assert self.family is not None, "a job with an error has no settings"
         return self.family.settings(self.values)
+
+    @property
+    def own_overrides(self) -> list[str]:
+        """Without those of the sweep around it."""
+        return [o for o in self.overrides if not o.lstrip("+~").startswith("sweep.")]
+
+    @property
+    def identity(self) -> str:
+        """The run_id; of a job whose config cannot be, a hash of its overrides."""
+        return self.run_id or f"failed_{digest(sorted(self.own_overrides))}"
 
     @property
     def choices(self) -> Mapping[str, str | None]:
@@ -95,7 +104,7 @@ class Expander:
             return Job(number, overrides, None, (), error=self._explained(error, overrides))
         keys = [self._parse(o).key_or_group for o in plain]
         others = [self._parse(o).key_or_group for o in overrides if o not in plain]
-        if _overlap(keys, others):
+        if overlap(keys, others):
             plain, keys = [], []
         kept = set(plain)
         signature = tuple(o for o in overrides if o not in kept)
@@ -129,7 +138,7 @@ class Expander:
         key = override.key_or_group
         changes = override.is_add() or override.is_force_add() or override.is_delete()
         named = override.package is not None or "/" in key or key in self.groups
-        return not (changes or named) and _is_simple(override.value())
+        return not (changes or named) and is_simple(override.value())
 
     def _family(
         self, signature: tuple[str, ...], plain: list[str], keys: list[str], number: int
@@ -200,43 +209,20 @@ class Expander:
                 self.checked[memo] = _value_error(family, key, value)
             if self.checked[memo] is not None:
                 return self.checked[memo]
+        settings = job.settings()
         try:
-            check_combination(job.settings())
+            # What is read from a varying key varies with it.
+            for path in family.read:
+                check_value(".".join(path), get(settings, path), target_at(settings, path))
+            check_combination(settings)
         except InputError as error:
             return str(error)
         return None
 
 
 def _value_error(family: Family, key: str, value: Any) -> str | None:
-    section: Any = family.base
-    for word in key.split(".")[:-1]:
-        section = section[word]
-    target = section.get("_target_", "") if "." in key else ""
     try:
-        check_value(key, value, str(target))
+        check_value(key, value, target_at(family.base, tuple(key.split("."))))
     except InputError as error:
         return str(error)
     return None
-
-
-def _is_simple(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_simple, value))
-    if isinstance(value, str):
-        return "${" not in value and value != "???"
-    return value is None or isinstance(value, bool | int | float)
-
-
-def _overlap(keys: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether two overrides, one of them plain, concern the same part of the config."""
-    return _overlapping(tuple(keys), tuple(others))
-
-
-@lru_cache(maxsize=4096)
-def _overlapping(keys: tuple[str, ...], others: tuple[str, ...]) -> bool:
-    several = [*keys, *(o for o in others if "." in o)]
-    return any(
-        a == b or a.startswith(f"{b}.") or b.startswith(f"{a}.")
-        for i, a in enumerate(keys)
-        for b in [*several[i + 1 :]]
-    )

@@ -1,7 +1,8 @@
 """Jobs that differ in plain values: one composition, and the values put into it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -66,7 +67,7 @@ class Family:
             for key, value in zip(self.keys, values, strict=True):
                 OmegaConf.update(self.task, key, value, merge=False)
         for path, source in self.read.items():
-            value = _get(found, source) if source else OmegaConf.select(self.task, ".".join(path))
+            value = get(found, source) if source else OmegaConf.select(self.task, ".".join(path))
             value = value if source else _plain(value)
             _put(copied, path, value)
         return found
@@ -124,7 +125,14 @@ def _is_leaf(content: Any, path: tuple[str, ...]) -> bool:
     return not isinstance(content, dict)
 
 
-def _get(content: Any, path: tuple[str, ...]) -> Any:
+def target_at(content: Any, path: tuple[str, ...]) -> str:
+    """The `_target_` of the section that a key stands in."""
+    section = get(content, path[:-1])
+    return str(section.get("_target_", "")) if len(path) > 1 else ""
+
+
+def get(content: Any, path: tuple[str, ...]) -> Any:
+    """The value at a path of nested containers."""
     for word in path:
         content = content[word]
     return content
@@ -142,3 +150,27 @@ def _put(copied: dict[tuple[str, ...], dict[str, Any]], path: tuple[str, ...], v
 
 def _plain(value: Any) -> Any:
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def is_simple(value: Any) -> bool:
+    """Whether a value can be put in place as it stands: no mapping, no interpolation."""
+    if isinstance(value, list):
+        return all(map(is_simple, value))
+    if isinstance(value, str):
+        return "${" not in value and value != "???"
+    return value is None or isinstance(value, bool | int | float)
+
+
+def overlap(keys: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether two overrides, one of them plain, concern the same part of the config."""
+    return _overlapping(tuple(keys), tuple(others))
+
+
+@lru_cache(maxsize=4096)
+def _overlapping(keys: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    several = [*keys, *(o for o in others if "." in o)]
+    return any(
+        a == b or a.startswith(f"{b}.") or b.startswith(f"{a}.")
+        for i, a in enumerate(keys)
+        for b in [*several[i + 1 :]]
+    )

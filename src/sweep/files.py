@@ -73,16 +73,15 @@ def move_corrupt(directory: Path) -> list[Path]:
 
 
 def _is_whole(kind: str, path: Path) -> bool:
-    if not path.exists():
-        return kind in ("curves", "weights")  # of runs that failed there are none
     try:
+        if not path.exists():
+            # Of runs that failed there are neither curves nor weights.
+            runs = pl.read_parquet(path.parent.parent / "runs" / f"{path.stem}.parquet")
+            return kind in ("curves", "weights") and bool((runs["status"] == "failed").all())
         if kind == "weights":
             with safe_open(path, framework="pt"):
                 return True
-        if kind == "runs":
-            pl.read_parquet(path)
-        else:
-            pl.scan_parquet(path).select(pl.len()).collect()
+        pl.read_parquet(path)
     except (PolarsError, SafetensorError, OSError):
         return False
     return True

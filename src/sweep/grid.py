@@ -8,6 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from src.errors import InputError
+from src.values import check_value
 
 
 def batches(
@@ -21,6 +22,7 @@ def batches(
     if size is not None and size < 1:
         raise InputError(f"hydra.sweeper.max_batch_size={size} is not allowed.\n"
                          "Allowed: a whole number, 1 or more, or null")  # fmt: skip
+    check_value("sweep.max_runs", most)
     parser = OverridesParser.create(config_loader=config_loader)
     lists: dict[str, list[str]] = {}
     for override in parser.parse_overrides(list(arguments)):

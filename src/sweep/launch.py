@@ -3,9 +3,11 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
@@ -21,10 +23,10 @@ from src.sweep.execute import Stop, execute
 from src.sweep.expand import Expander, Job
 from src.sweep.files import write_whole
 from src.sweep.lock import locked
-from src.sweep.outcomes import given, identity
+from src.sweep.outcomes import given_values
 from src.sweep.overlays import draw_overlays
 from src.sweep.plan import Plan, make_plan
-from src.sweep.prepare import Ready, find_means, prepare
+from src.sweep.prepare import Means, Ready, find_means, prepare
 from src.sweep.ranking import metric_of, rank
 from src.sweep.show import first_error, runs, show_plan, show_summary
 from src.sweep.store import Store
@@ -35,14 +37,23 @@ from src.values import check_value
 OF_THE_SWEEP = ("sweep", "engine")
 
 
+@dataclass
+class Launched:
+    """What a launch hands back. message: of the first run that failed, "" where none did."""
+
+    jobs: list[JobReturn]
+    message: str = ""
+    code: int = 0
+
+
 def launch(
     master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int
-) -> list[JobReturn]:
+) -> Launched:
     """Hydra's launcher: the jobs' final losses, in their order.
 
     master: the multirun's config. first: the number of the first job. Raises Refused for input
-    that is wrong for the whole sweep, SystemExit(130) after Ctrl-C, and SystemExit(1) where a
-    run failed or the verification did.
+    that is wrong for the whole sweep, SystemExit(130) after Ctrl-C. A run that fails is a row
+    and a NaN: a sweeper that asks again must not lose its other trials.
     """
     setup_globals()
     try:
@@ -60,7 +71,7 @@ def launch(
 
 def _launch(
     master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int
-) -> list[JobReturn]:
+) -> Launched:
     sweep = _sweep_settings(master, lists)
     console = new_console()
     directory = Path(str(master.hydra.sweep.dir))
@@ -69,33 +80,47 @@ def _launch(
     ):
         raise no_experiment(folders_of(master.hydra))
     jobs = Expander(master, context.config_loader).expand(lists, first)
-    _refuse_if_all_fail(jobs)
+    whole = _is_whole_grid(master)
+    _refuse_if_all_fail(jobs, whole)
     store = Store(directory)
     experiments = sorted({str(job.settings()["name"]) for job in jobs if job.error is None})
     store.refuse_other(experiments)
     done = store.done()
     means = find_means(sweep)
     plan = make_plan(jobs, done)
-    ready = prepare(plan, means)
-    _refuse_if_all_fail(jobs)
+    ready = prepare(plan, means, sweep["dry_run"])
+    _refuse_if_all_fail(jobs, whole)
     show_plan(console, plan, ready, means, directory, sweep["directories"])
     if sweep["dry_run"]:
         console.print("sweep.dry_run=true: nothing was trained or written")
-        return []
+        return Launched([])
     with locked(directory):
-        if store.done() != done:
+        if store.done() != done or Store(directory).about != store.about:
             raise InputError(f"sweep.dir={directory} was changed by another process while this one "
                              "planned.\nFix: the same command again")  # fmt: skip
-        _begin(store, master, jobs, plan, ready, experiments, console)
-        code = _train(store, plan, ready, means, sweep, console, directory)
-        code = max(code, _conclude(store, jobs, sweep, console))
-    if plan.failed:
-        console.print(f"\nfailed: {first_error(plan.failed)}", style="bold red", soft_wrap=True)
+        _begin(store, master, jobs, experiments, console)
+        try:
+            stopped = _train(store, plan, ready, means, sweep, console)
+            code = max(stopped, _conclude(store, jobs, sweep, console))
+        except Interrupted:
+            kept = len(store.read(columns=["run_id"]))
+            message = (f"\ninterrupted: {kept:,} runs are stored. To go on from there, repeat the "
+                       f"command with sweep.dir={directory}")  # fmt: skip
+            console.print(message, style="bold red", soft_wrap=True)
+            raise SystemExit(130) from None
+    message = first_error(plan.failed) if plan.failed else ""
+    if message:
+        console.print(f"\nfailed: {message}", style="bold red", soft_wrap=True)
         code = max(code, 1)
-    if code:
-        sys.stdout.flush()
-        raise SystemExit(code)
-    return _returns(store, jobs)
+    sys.stdout.flush()
+    return Launched(_returns(store, jobs), message, code)
+
+
+def _is_whole_grid(master: DictConfig) -> bool:
+    """Whether this launch has all jobs of the sweep, so that all of them can be refused."""
+    grid = str(master.hydra.sweeper.get("_target_")).rpartition(".")[2]
+    at_once = master.hydra.sweeper.get("max_batch_size") is None
+    return at_once and grid in ("BatchedSweeper", "BasicSweeper")
 
 
 def _sweep_settings(master: DictConfig, lists: Sequence[Sequence[str]]) -> dict[str, Any]:
@@ -116,62 +141,65 @@ def _sweep_settings(master: DictConfig, lists: Sequence[Sequence[str]]) -> dict[
     return {str(key): value for key, value in found.items()}
 
 
-def _refuse_if_all_fail(jobs: Sequence[Job]) -> None:
+def _refuse_if_all_fail(jobs: Sequence[Job], whole: bool) -> None:
     failed = [job for job in jobs if job.error is not None]
-    if failed and len(failed) == len(jobs):
+    if whole and failed and len(failed) == len(jobs):
         raise InputError(first_error(failed))
 
 
 def _begin(
-    store: Store, master: DictConfig, jobs: Sequence[Job], plan: Plan, ready: Sequence[Ready],
-    experiments: Sequence[str], console: Console,
+    store: Store, master: DictConfig, jobs: Sequence[Job], experiments: Sequence[str],
+    console: Console,
 ) -> None:  # fmt: skip
     write_whole(store.directory / "multirun.yaml", lambda path: OmegaConf.save(master, path))
     for path in store.heal():
         console.print(f"{path} was corrupt: moved to {store.directory / 'corrupt'}, and its runs "
                       "are trained again", style="bold red", soft_wrap=True)  # fmt: skip
-    store.begin(
-        experiments,
-        _swept(jobs),
-        {identity(job): job.number for job in jobs},
-        command=" ".join(sys.argv),
-        versions=versions(),
-        git=git_state(),
-    )
-
-
-def _swept(jobs: Sequence[Job]) -> dict[str, set[type]]:
-    """The keys whose values differ between jobs, and the types of their values."""
-    different: dict[str, set[str]] = {}
+    numbers: dict[str, int] = {}
     for job in jobs:
-        for override in job.overrides:
-            different.setdefault(override.lstrip("+~").partition("=")[0], set()).add(override)
-    keys = [key for key, given in different.items() if len(given) > 1]
+        numbers.setdefault(job.identity, job.number)
+    swept, fixed = _swept(jobs, store)
+    store.begin(
+        experiments, swept, numbers, fixed=fixed,
+        command=" ".join(sys.argv), versions=versions(), git=git_state(),
+    )  # fmt: skip
+
+
+def _swept(jobs: Sequence[Job], store: Store) -> tuple[dict[str, set[type]], dict[str, str]]:
+    """The keys whose values differ, with the types of their values; and those that do not.
+
+    They differ between these jobs, or between them and the runs that are stored: given before
+    and not now, or now and not before, or otherwise than before.
+    """
+    given: dict[str, set[str]] = {}
+    for job in jobs:
+        for override in job.own_overrides:
+            given.setdefault(override.lstrip("+~").partition("=")[0], set()).add(override)
+    fixed = {key: min(values) for key, values in given.items() if len(values) == 1}
+    before: dict[str, str] = store.about.get("fixed", {})
+    known = set(before) | set(store.about["swept"])
+    keys = [key for key in given if key not in fixed]
+    if store.about["jobs"]:
+        keys += [k for k in fixed if before.get(k) != fixed[k] and k not in keys]
+        keys += [k for k in known if k not in given and k not in keys]
+    keys = [key for key in keys if key not in OF_THE_SWEEP]
     types: dict[str, set[type]] = {key: set() for key in keys}
     for job in jobs:
-        config = given(job) if job.error is not None else job.settings()
+        config = given_values(job) if job.error is not None else job.settings()
         choices = config if job.error is not None else job.choices
         for key in keys:
             types[key].add(type(value_of(key, config, choices)))
-    return types
+    return types, {key: text for key, text in fixed.items() if key not in keys}
 
 
 def _train(
-    store: Store, plan: Plan, ready: Sequence[Ready], means: Any, sweep: Mapping[str, Any],
-    console: Console, directory: Path,
+    store: Store, plan: Plan, ready: Sequence[Ready], means: Means, sweep: Mapping[str, Any],
+    console: Console,
 ) -> int:  # fmt: skip
-    """The exit code so far."""
+    """The exit code so far. Raises Interrupted."""
     began, count = time.perf_counter(), plan.todo
     try:
         execute(plan, ready, store, means, console, sweep["fail_fast"])
-    except Interrupted:
-        kept = len(store.read(columns=["run_id"]))
-        console.print(
-            f"\ninterrupted: {kept:,} runs are stored. To go on from there, repeat the command "
-            f"with sweep.dir={directory}",
-            style="bold red", soft_wrap=True,
-        )  # fmt: skip
-        raise SystemExit(130) from None
     except Stop:
         console.print("sweep.fail_fast=true: stopped at the first run that failed")
         return 1
@@ -204,12 +232,13 @@ def _conclude(store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], conso
 def _returns(store: Store, jobs: Sequence[Job]) -> list[JobReturn]:
     """What Hydra's sweepers read: a job's final val/loss, or train/loss; NaN where it has none."""
     table = store.read()
-    metric = metric_of(table)
-    losses = {} if metric is None else dict(zip(table["run_id"], table[metric], strict=True))
+    known = [m for m in ("val/loss", "train/loss") if m in table.columns]
+    loss = table.select(pl.coalesce(known)).to_series() if known else [None] * len(table)
+    losses = dict(zip(table["run_id"], loss, strict=True))
     found = []
     for job in jobs:
-        loss = losses.get(identity(job))
+        value = losses.get(job.identity)
         given = JobReturn(overrides=list(job.overrides), status=JobStatus.COMPLETED)
-        given.return_value = float("nan") if loss is None else loss
+        given.return_value = float("nan") if value is None else value
         found.append(given)
     return found

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from src.build import build_start, make_optimizer, make_schedule, target_of
 from src.cadence import log_every
-from src.compatible import check_targets
+from src.compatible import check_data_settings, check_targets
 from src.data.batches import epoch_orders
 from src.data.module import ExampleData, Split
 from src.data.normalise import Normaliser
@@ -46,6 +46,7 @@ def start(configs: Sequence[Config], device: str = "cpu") -> Started:
         try:
             data, net = build_start(config)
             check_targets(config, data)
+            check_data_settings(config["data"], data)
             text = repr(config["optimizer"])
             if text not in tried:
                 make_optimizer(config["optimizer"])

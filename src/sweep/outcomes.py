@@ -35,23 +35,13 @@ def quiet() -> Console:
 
 def part_name(jobs: Sequence[Job], store: Store) -> str:
     """Unique, and readable: the first job's number, how many, a hash of which."""
-    first = min(store.number(identity(job)) for job in jobs)
-    return f"{first:07d}_{len(jobs)}_{digest(sorted(identity(job) for job in jobs))[:8]}"
-
-
-def identity(job: Job) -> str:
-    """A job's run_id; of one whose config cannot be, a hash of its overrides."""
-    return job.run_id or f"failed_{digest(sorted(own_overrides(job)))}"
-
-
-def own_overrides(job: Job) -> list[str]:
-    """A job's overrides without those of the sweep around it."""
-    return [o for o in job.overrides if not o.lstrip("+~").startswith("sweep.")]
+    first = min(store.number(job.identity) for job in jobs)
+    return f"{first:07d}_{len(jobs)}_{digest(sorted(job.identity for job in jobs))[:8]}"
 
 
 def _row(job: Job, store: Store, **more: Any) -> Row:
-    text = " ".join(_quoted(override) for override in own_overrides(job))
-    run_id = identity(job)
+    text = " ".join(_quoted(override) for override in job.own_overrides)
+    run_id = job.identity
     return {"run_id": run_id, "job": store.number(run_id), "overrides": text} | more
 
 
@@ -63,13 +53,13 @@ def _quoted(override: str) -> str:
 def failed_part(jobs: Sequence[Job], store: Store) -> Part:
     """Rows of runs that could not be: their message, and the swept values as given."""
     rows = [_row(job, store, status="failed", message=job.error) for job in jobs]
-    return Part(rows, {identity(job): ({}, given(job)) for job in jobs})
+    return Part(rows, {job.identity: ({}, given_values(job)) for job in jobs})
 
 
-def given(job: Job) -> dict[str, Any]:
+def given_values(job: Job) -> dict[str, Any]:
     """A job's overrides as keys and values, for one that has no settings."""
     found: dict[str, Any] = {}
-    for override in own_overrides(job):
+    for override in job.own_overrides:
         key, _, text = override.lstrip("+~").partition("=")
         try:
             found[key] = OverridesParser.create().parse_override(override).value()

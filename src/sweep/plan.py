@@ -49,10 +49,10 @@ def make_plan(jobs: Sequence[Job], done: Iterable[str] = ()) -> Plan:
     groups: dict[str, Group] = {}
     seen: set[str] = set()
     for job in jobs:
-        if job.error is not None:
-            plan.failed.append(job)
-        elif job.run_id in seen:
+        if job.identity in seen:
             plan.repeated.append(job)
+        elif job.error is not None:
+            plan.failed.append(job)
         elif job.run_id in finished:
             plan.done.append(job)
         else:
@@ -62,7 +62,7 @@ def make_plan(jobs: Sequence[Job], done: Iterable[str] = ()) -> Plan:
                 groups.setdefault(cohort_key(settings), Group([])).jobs.append(job)
             else:
                 plan.alone.append((job, reason))
-        seen.add(job.run_id)
+        seen.add(job.identity)
     plan.groups = list(groups.values())
     _name(plan.groups)
     return plan

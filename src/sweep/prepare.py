@@ -2,10 +2,12 @@
 
 import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,9 +59,21 @@ class Ready:
     group: Group
     program: Program
     part: int
+    sizes: tuple[int, int]
     steps: int
     seconds: float
     row_bytes: float
+    note: str = ""
+
+    @property
+    def lanes(self) -> int | None:
+        """What every part is padded to; None for what suits its size.
+
+        One size where the program is made for it: a further one would be traced while others
+        train.
+        """
+        fixed = self.program.compiled or self.program.layout == "first"
+        return lanes_for(self.part, self.sizes) if fixed else None
 
     @property
     def engine(self) -> str:
@@ -84,18 +98,28 @@ def find_means(sweep: Mapping[str, Any], free: int | None = None) -> Means:
 
 
 def _free_memory() -> int:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Bytes that can be had, what the system only caches included; within a container's limit."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    about = Path("/proc/meminfo")
+    if about.exists():
+        found = re.search(r"MemAvailable: +(\d+) kB", about.read_text())
+        free = int(found[1]) * 1024 if found else free
+    group = Path("/sys/fs/cgroup")
+    limit, used = (group / "memory.max", group / "memory.current")
+    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
+        free = min(free, int(limit.read_text()) - int(used.read_text()))
+    return free
 
 
-def prepare(plan: Plan, means: Means) -> list[Ready]:
+def prepare(plan: Plan, means: Means, dry: bool = False) -> list[Ready]:
     """Build and lower each group. Groups that cannot go together are moved in the plan:
 
     to `alone` with the reason, or to `failed` with the message. Raises InputError where the
-    memory holds not even the least part.
+    memory holds not even the least part. dry: nothing is compiled.
     """
     ready = []
     for group in list(plan.groups):
-        found = _prepare(group, plan, means)
+        found = _prepare(group, plan, means, dry)
         if found is None:
             plan.groups.remove(group)
         else:
@@ -103,7 +127,7 @@ def prepare(plan: Plan, means: Means) -> list[Ready]:
     return ready
 
 
-def _prepare(group: Group, plan: Plan, means: Means) -> Ready | None:
+def _prepare(group: Group, plan: Plan, means: Means, dry: bool) -> Ready | None:
     while group.jobs:
         job = group.jobs[0]
         try:
@@ -116,18 +140,28 @@ def _prepare(group: Group, plan: Plan, means: Means) -> Ready | None:
             return _alone(group, plan, "it has no target, so nothing is trained")
         member = start([job.settings()], means.device).cohort
         assert member is not None, "what build accepts can be started"
-        steps, compiled = member.steps, _compiles(member, means)
+        compiled, note = _compiles(member, means)
         try:
             program = lower(member, compiled)
         except CannotStack as error:
             return _alone(group, plan, f"torch.func cannot map it: {error}")
         part = _part(member, len(group.jobs), program, means)
-        seconds = 0.0 if compiled else _probe(member, program, part) * steps
+        if compiled and not dry:
+            # Before anything trains: compiling can fail, and what it traces is not for threads.
+            try:
+                _probe(member, program, part)
+            except Exception as error:
+                note = f"eager: torch.compile failed, {type(error).__name__}"
+                program = lower(member)
+                part = _part(member, len(group.jobs), program, means)
+        guess = compiled and dry  # an hour's sweep is not compiled to be looked at
+        seconds = eager_seconds(member) if guess else _probe(member, program, part) * member.steps
         parts = math.ceil(len(group.jobs) / part)
         points = member.epochs // member.log_every + 2
         numbers = sum(p[0].numel() for p in member.parameters.values())
         row = 800 + 12 * points * len(member.splits) + 4 * numbers
-        return Ready(group, program, part, steps, seconds * parts, row)
+        sizes = part_sizes(member, program.compiled)
+        return Ready(group, program, part, sizes, member.steps, seconds * parts, row, note)
     return None
 
 
@@ -135,10 +169,15 @@ def _alone(group: Group, plan: Plan, reason: str) -> None:
     plan.alone += [(job, reason) for job in group.jobs]
 
 
-def _compiles(member: Cohort, means: Means) -> bool:
-    if means.compile is False or shutil.which("g++") is None:
-        return False
-    return means.compile is True or eager_seconds(member) > PAYS
+def _compiles(member: Cohort, means: Means) -> tuple[bool, str]:
+    """Whether a group is compiled, and what to say of it."""
+    about = eager_seconds(member)
+    wanted = means.compile is True or (means.compile is None and about > PAYS)
+    if wanted and member.steps and shutil.which("g++") is None:
+        return False, "eager: no C++ compiler (g++) here"
+    if means.compile is None and wanted:
+        return bool(member.steps), f"compiled: a part would take about {about:.0f} s eager"
+    return wanted and bool(member.steps), ""
 
 
 def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
@@ -149,6 +188,8 @@ def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
     each = bytes_per_member(member)
     least, usual = part_sizes(member, program.compiled)
     workers = 1 if program.compiled else means.workers
+    if program.compiled and usual * each <= means.memory:
+        return usual  # made for one number of members, which follows from shapes alone
     held = means.memory // each // least * least
     if held == 0:
         raise InputError(
@@ -158,8 +199,6 @@ def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
         )
     # Each worker holds a part, and one more is made ready for them.
     held = max(held // (workers + 1) // least * least, least)
-    if program.compiled:
-        return min(usual, held)
     return min(usual, held, lanes_for(math.ceil(jobs / workers), (least, usual)))
 
 

@@ -35,9 +35,12 @@ class Ranked:
 
 
 def metric_of(table: pl.DataFrame) -> str | None:
-    """What settings are ranked by: val/loss, train/loss where nothing was held out."""
+    """What settings are ranked by: val/loss, or train/loss where a run held nothing out."""
+    ended = table.filter(pl.col("status") != "failed")
     known = [m for m in ("val/loss", "train/loss") if m in table.columns]
-    return next((m for m in known if table[m].is_not_null().any()), None)
+    whole = [m for m in known if ended[m].is_not_null().all() and len(ended)]
+    some = [m for m in known if ended[m].is_not_null().any()]
+    return next(iter([*whole, *some]), None)
 
 
 def bootstrap_mean(values: Array, draws: int = DRAWS) -> tuple[float, float]:
@@ -68,7 +71,7 @@ def rank(table: pl.DataFrame, swept: Sequence[str], metric: str) -> list[Ranked]
         losses = good[metric].to_numpy().astype(float)
         several = len(losses) > 1
         low, high = bootstrap_mean(losses) if several else (None, None)
-        seed = next((s for s in SEEDS if s in table.columns), None)
+        seeds = [s for s in SEEDS if s in table.columns]
         ranked.append(
             Ranked(
                 dict(zip(keys, values, strict=True)),
@@ -80,7 +83,7 @@ def rank(table: pl.DataFrame, swept: Sequence[str], metric: str) -> list[Ranked]
                 high,
                 len(runs.filter(pl.col("status") == "diverged")),
                 len(runs.filter(pl.col("status") == "failed")),
-                dict(zip(good[seed], losses, strict=True)) if seed else {},
+                dict(zip(good.select(seeds).iter_rows(), losses, strict=True)) if seeds else {},
             )
         )
     return sorted(ranked, key=lambda r: (r.n == 0, r.mean))

@@ -65,12 +65,11 @@ def show_plan(
     console.print("Sweep: " + ", ".join(counts) + "\n", style="bold", soft_wrap=True)
     if ready:
         title = f"Cohorts, {means.workers} at a time on {means.device}"
-        table = _table(console, title, "cohort", "runs", "parts", "steps", "engine", "about")
+        table = _table(console, title, "cohort", "runs", "parts", "steps", "engine", "about", "")
         for group in ready[:FEW]:
-            about = "compiles first" if group.program.compiled else duration(group.seconds)
             table.add_row(
                 group.group.title, f"{len(group.group.jobs):,}", str(len(group.parts())),
-                f"{group.steps:,}", group.engine, about,
+                f"{group.steps:,}", group.engine, duration(group.seconds), group.note,
             )  # fmt: skip
         console.print(table)
         if len(ready) > FEW:

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from src.errors import InputError
 from src.sweep.files import clean, corrupt_file, move_corrupt, part_file, part_names, write_whole
-from src.sweep.tables import Config, column_type, conform, order, runs_table, with_swept
+from src.sweep.tables import Config, column_type, conform, order, runs_table, value_of, with_swept
+from src.sweep.tidy import align, drop, drop_duplicates
 
 VERSION = 1
 
@@ -45,6 +46,8 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._failed: dict[str, str] = {}  # run -> the part that holds its failure
+        self._columns: list[str] | None = None  # of every part
         self.about: dict[str, Any] = {
             "version": VERSION, "experiments": [], "swept": {}, "jobs": {}
         }  # fmt: skip
@@ -104,8 +107,13 @@ class Store:
                 jobs[run_id] = place
                 taken.add(place)
         kinds = {key: set(names) for key, names in self.about["swept"].items()}
+        new = [key for key in swept if key not in kinds]
         for key, types in swept.items():
             kinds.setdefault(key, set()).update(t.__name__ for t in types)
+        if new:  # the runs that are there have a value of it too
+            for config, choices in self.configs().values():
+                for key in new:
+                    kinds[key].add(type(value_of(key, config, choices)).__name__)
         self.about |= {
             "experiments": sorted({*self.about["experiments"], *experiments}),
             "swept": {key: sorted(names) for key, names in kinds.items()},
@@ -114,7 +122,8 @@ class Store:
             self.directory / "sweep.json", lambda path: path.write_text(json.dumps(self.about))
         )
         clean(self.directory)
-        self._align()
+        self._failed = drop_duplicates(self.directory)
+        self._columns = align(self.directory, self.swept)
 
     def done(self) -> set[str]:
         """The runs that need no training: those in whole parts that did not fail."""
@@ -151,13 +160,17 @@ class Store:
         if not files:
             empty = {"run_id": pl.String, "job": pl.Int64, "status": pl.String}
             return pl.DataFrame(schema=empty)
-        tables = [pl.read_parquet(path, columns=columns) for path in files]
+        known = [None if columns is None else [c for c in pl.read_parquet_schema(path)
+                 if c in columns] for path in files]  # fmt: skip
+        tables = [pl.read_parquet(p, columns=c) for p, c in zip(files, known, strict=True)]
         found = pl.concat(tables, how="diagonal_relaxed")
         return found.sort("job") if kind == "runs" and "job" in found.columns else found
 
-    def configs(self, run_ids: Collection[str]) -> dict[str, tuple[dict[str, Any], Config]]:
-        """run_id -> (resolved config, choices) of these runs."""
-        wanted = pl.col("run_id").is_in(list(run_ids))
+    def configs(
+        self, run_ids: Collection[str] | None = None
+    ) -> dict[str, tuple[dict[str, Any], Config]]:
+        """run_id -> (resolved config, choices) of these runs, or of all."""
+        wanted = pl.lit(True) if run_ids is None else pl.col("run_id").is_in(list(run_ids))
         return {
             run_id: (json.loads(config), json.loads(choices))
             for part in self.parts()
@@ -208,40 +221,14 @@ class Store:
             ]
         )
         write_whole(self._file("configs", name), lambda p: configs.write_parquet(p))
-        before = self.parts()
-        columns = self._columns()
+        columns = self._columns or []
         table = with_swept(runs_table(part.rows), self.swept, part.configs)
         table = conform(table, order({*table.columns, *columns}, self.swept))
         write_whole(self._file("runs", name), lambda p: table.write_parquet(p))
-        self._drop(ids, [p for p in before if p != name])
+        # Only of those that failed before: reading every part at each one takes ever longer.
+        older = {self._failed[i] for i in ids if i in self._failed} - {name}
+        drop(self.directory, ids, older)
         if columns and set(table.columns) - set(columns):
-            self._align()
-
-    def _columns(self) -> list[str]:
-        """Of any part, which has those of all; [] where there is none."""
-        parts = self.parts()
-        return list(pl.read_parquet_schema(self._file("runs", parts[0]))) if parts else []
-
-    def _drop(self, ids: Sequence[str], parts: Sequence[str]) -> None:
-        """Take runs out of older parts: they were trained again."""
-        for part in parts:
-            path = self._file("runs", part)
-            table = pl.read_parquet(path)
-            kept = table.filter(~pl.col("run_id").is_in(list(ids)))
-            if len(kept) == 0:
-                path.unlink()
-            elif len(kept) < len(table):
-                write_whole(path, lambda p, kept=kept: kept.write_parquet(p))
-
-    def _align(self) -> None:
-        """Give all parts one schema: after a new swept key or metric, or a process that died."""
-        swept = self.swept
-        tables = {part: pl.read_parquet(self._file("runs", part)) for part in self.parts()}
-        columns = order({c for t in tables.values() for c in t.columns}, swept)
-        for part, table in tables.items():
-            if table.columns == columns and all(table.schema[k] == swept[k] for k in swept):
-                continue
-            rows = pl.read_parquet(self._file("configs", part)).iter_rows()
-            configs = {i: (json.loads(config), json.loads(choices)) for i, config, choices in rows}
-            whole = conform(with_swept(table, swept, configs), columns)
-            write_whole(self._file("runs", part), lambda p, whole=whole: whole.write_parquet(p))
+            self._columns = align(self.directory, self.swept)
+        else:
+            self._columns = table.columns

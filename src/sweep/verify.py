@@ -16,6 +16,7 @@ from torch import Tensor
 
 from src.build import build
 from src.data.batches import Batches
+from src.engines.cohort import Interrupted
 from src.result import Status
 from src.sweep.expand import Job
 from src.sweep.outcomes import quiet
@@ -43,6 +44,12 @@ class Check:
     @property
     def holds(self) -> bool:
         return self.difference <= self.bound
+
+    @property
+    def verdict(self) -> str:
+        if not math.isfinite(self.bound):
+            return "chaotic: not even the single run ends alike after a change of one ulp"
+        return "equal" if self.holds else "DIFFERENT"
 
 
 class _Reversed:
@@ -77,6 +84,8 @@ def alone(
         run.data.train_dataloader = lambda: batches  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as folder:
         ending = train_by_lightning(run, None, Path(folder), quiet())
+    if ending.status == "interrupted":
+        raise Interrupted
     return ending.status, {n: p.detach() for n, p in run.module.net.named_parameters()}
 
 
@@ -120,11 +129,11 @@ def verify(store: Store, jobs: Sequence[Job], count: int, console: Console) -> i
         return 0
     wanted = {row["run_id"] for row in chosen}
     weights: dict[str, dict[str, Tensor]] = {}
-    for part in store.parts():
+    for part in filter(store.has_weights, store.parts()):
         ids, tensors, _ = store.weights(part)
         for place, run_id in enumerate(ids):
             if run_id in wanted:
-                weights[run_id] = {name: values[place] for name, values in tensors.items()}
+                weights[run_id] = {n: values[place].clone() for n, values in tensors.items()}
     console.print(f"\nVerification: {len(chosen)} runs trained again, alone and through Lightning",
                   style="bold", soft_wrap=True)  # fmt: skip
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -137,7 +146,7 @@ def verify(store: Store, jobs: Sequence[Job], count: int, console: Console) -> i
         ended = found.ended[0] if len(set(found.ended)) == 1 else " / alone: ".join(found.ended)
         own = "" if found.sensitivity is None else f"{found.sensitivity:.1e}"
         shown.add_row(str(row["job"]), ended, f"{found.difference:.1e}", f"{found.bound:.1e}",
-                      own, "equal" if found.holds else "DIFFERENT")  # fmt: skip
+                      own, found.verdict)  # fmt: skip
     console.print(shown)
     if broken:
         console.print(f"sweep.verify: {broken} of {len(chosen)} runs differ from their single run "

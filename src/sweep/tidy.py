@@ -1,0 +1,62 @@
+"""Keeps the runs tables of a store alike: one schema, and one row for each run."""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from src.sweep.files import part_file, part_names, write_whole
+from src.sweep.tables import conform, order, with_swept
+
+
+def drop(directory: Path, ids: Collection[str], parts: Collection[str]) -> None:
+    """Take runs out of parts: they are stored elsewhere too."""
+    for part in parts:
+        path = part_file(directory, "runs", part)
+        table = pl.read_parquet(path)
+        kept = table.filter(~pl.col("run_id").is_in(list(ids)))
+        if len(kept) == 0:
+            path.unlink()
+        elif len(kept) < len(table):
+            write_whole(path, lambda p, kept=kept: kept.write_parquet(p))
+
+
+def drop_duplicates(directory: Path) -> dict[str, str]:
+    """Of a run stored twice (a process was killed as it replaced one) keep the better.
+
+    Returns the part of each run that failed.
+    """
+    where: dict[str, list[tuple[bool, str]]] = {}
+    for part in part_names(directory):
+        table = pl.read_parquet(part_file(directory, "runs", part), columns=["run_id", "status"])
+        for run_id, status in table.iter_rows():
+            where.setdefault(run_id, []).append((status != "failed", part))
+    worse: dict[str, set[str]] = {}
+    for run_id, places in where.items():
+        for _, part in sorted(places)[:-1]:
+            worse.setdefault(part, set()).add(run_id)
+    for part, ids in worse.items():
+        drop(directory, ids, [part])
+    best = {run_id: max(places) for run_id, places in where.items()}
+    return {run_id: part for run_id, (good, part) in best.items() if not good}
+
+
+def align(directory: Path, swept: Mapping[str, Any]) -> list[str] | None:
+    """Give all parts one schema: after a new swept key or metric, or a process that died.
+
+    Returns their columns, None where there is no part.
+    """
+    tables = {p: pl.read_parquet(part_file(directory, "runs", p)) for p in part_names(directory)}
+    columns = order({c for t in tables.values() for c in t.columns}, swept)
+    for part, table in tables.items():
+        if table.columns == columns and all(table.schema[k] == swept[k] for k in swept):
+            continue
+        rows = pl.read_parquet(part_file(directory, "configs", part)).iter_rows()
+        configs = {i: (json.loads(config), json.loads(choices)) for i, config, choices in rows}
+        whole = conform(with_swept(table, swept, configs), columns)
+        write_whole(
+            part_file(directory, "runs", part), lambda p, whole=whole: whole.write_parquet(p)
+        )
+    return columns if tables else None
