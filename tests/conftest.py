@@ -113,13 +113,14 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Swep
             hydra = GlobalHydra.instance().hydra
             assert hydra is not None
             loader = hydra.config_loader
-            own = [o for o in given if o.startswith("sweep.")]
+            own = [o for o in given if o.startswith(("sweep.", "+sweep="))]
             own += [f"hydra.sweeper.max_batch_size={size}"] if size else []
             master = loader.load_configuration("train", own, run_mode=RunMode.MULTIRUN)
             context = HydraContext(config_loader=loader, callbacks=Callbacks())
             first = 0
             try:
-                for batch in batches(given, loader, size, master.sweep.max_runs):
+                params = [f"{k}={v}" for k, v in master.hydra.sweeper.params.items()]
+                for batch in batches([*params, *given], loader, size, master.sweep.max_runs):
                     found = launch(master, context, batch, first)
                     losses += [job.return_value for job in found.jobs]
                     code = max(code, found.code)

@@ -113,10 +113,7 @@ class Program:
         key = ("advance", *x.shape)
         with TRACING:
             if key not in self.made:
-                # torch.compile keeps what it made by code object, and gives up after eight: each
-                # program has one of its own.
-                own = FunctionType(_advance.__code__.replace(), globals(), "advance")
-                self.made[key] = torch.compile(partial(own, self, gradient, rule), dynamic=False)
+                self.made[key] = torch.compile(_own(self, gradient, rule), dynamic=False)
         return self.made[key]
 
     def measure(self, vector: Tensor, x: Tensor, y: Tensor, last: bool = False) -> list[Tensor]:
@@ -132,6 +129,20 @@ class Program:
 
     def _lower(self, member: GraphModule, example: Any, fused: bool) -> Callable[..., Any]:
         return widen(member, fused) if self.layout == "last" else leading(member, example)
+
+
+def _own(program: Program, gradient: Callable[..., Any], rule: Update) -> Callable[..., Any]:
+    """`_advance` with a code object of its own.
+
+    torch.compile keeps what it made by code object, gives up after eight, and goes on eager
+    without an error: the ninth cohort of a sweep would not be what the plan says.
+    """
+
+    def advance(*state: Any) -> Any:
+        return _advance(program, gradient, rule, *state)
+
+    code = advance.__code__.replace()
+    return FunctionType(code, globals(), "advance", None, advance.__closure__)
 
 
 def _advance(
