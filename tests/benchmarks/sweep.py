@@ -34,7 +34,7 @@ from src.sweep.members import start
 
 ROOT = Path(__file__).parent.parent.parent
 CORES = len(os.sched_getaffinity(0))
-REPEATS = 3
+REPEATS = 2
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class Case:
 
 TARGETS = "[" + ",".join(["[0.1,0.3]"] * 100) + "]"
 CASES = [
-    Case("temperature_mlp, 13", ("+experiment=temperature_mlp", "model.width=13"), 1024, 300),
-    Case("sine", ("+experiment=sine",), 128, 60),
-    Case("sine, 20", ("+experiment=sine", "model.width=20"), 128, 20),
-    Case("sine, [5,5]", ("+experiment=sine", "model.width=[5,5]"), 128, 20),
+    Case("temperature_mlp, 13", ("+experiment=temperature_mlp", "model.width=13"), 1024, 1000),
+    Case("sine", ("+experiment=sine",), 128, 300),
+    Case("sine, 20", ("+experiment=sine", "model.width=20"), 128, 100),
+    Case("sine, [5,5]", ("+experiment=sine", "model.width=[5,5]"), 128, 100),
     Case(
         "feedforward, 100 rows",
         ("+experiment=feedforward", "optimizer=adam", "data.source.rows=100",
          f"data.source.targets={TARGETS}"),
-        128, 20,
+        128, 100,
     ),
 ]  # fmt: skip
 
