@@ -15,8 +15,10 @@ from omegaconf import DictConfig
 class BatchedLauncher(BasicLauncher):
     """Trains jobs together, for a task function that knows how: its `launch` attribute.
 
-    For any other it is Hydra's basic launcher.
+    For any other it is Hydra's basic launcher. code: the largest exit code of its launches.
     """
+
+    code = 0
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -26,7 +28,7 @@ class BatchedLauncher(BasicLauncher):
             return super().launch(job_overrides, initial_job_idx)
         assert self.hydra_context is not None, "Hydra calls setup first"
         done = together(self.config, self.hydra_context, job_overrides, initial_job_idx)
-        self.code = max(getattr(self, "code", 0), done.code)
+        self.code = max(self.code, done.code)
         return done.jobs
 
 

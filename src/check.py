@@ -1,6 +1,6 @@
 """The composed config against what exists, before torch is imported and before any work."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,11 @@ def check(
     return settings
 
 
+def unknown_in(section: str, key: str, known: Iterable[str]) -> InputError:
+    """The error for a key that a section of the root config does not have."""
+    return unknown(f"{section}.{key} does not exist.", key, known, f"The keys of {section} are")
+
+
 def refuse_removed(config: Container[Any], folders: Sequence[Path]) -> None:
     """Raises InputError where a key that every run needs is not there."""
     for key in conf_files.root(folders):
@@ -94,8 +99,7 @@ def _check_keys(section: str, found: Any, known: Mapping[str, Any]) -> None:
                          f"{', '.join(known)}")  # fmt: skip
     for key, value in found.items():
         if key not in known:
-            raise unknown(f"{section}.{key} does not exist.", key, known,
-                          f"The keys of {section} are")  # fmt: skip
+            raise unknown_in(section, key, known)
         check_value(f"{section}.{key}", value)
     for key in known:
         if key not in found:

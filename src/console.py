@@ -46,10 +46,12 @@ def _flatten(values: Any) -> list[Any]:
     return [x for item in values for x in _flatten(item)]
 
 
-def _table(*columns: str) -> Table:
+def new_table(*columns: str, numbers: bool = False) -> Table:
+    """A table without lines. numbers: all columns but the first are ranged right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=i == 0)
+        justify = "right" if numbers and i else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=i == 0 and not numbers)
     return table
 
 
@@ -64,12 +66,12 @@ def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> No
     """The settings that differ from the defaults, and the layers."""
     config = run.config
     console.print(f"{run.name}: {config['description']}\n", style="bold", soft_wrap=True)
-    settings = _table("setting", "value")
+    settings = new_table("setting", "value")
     for key, value in differences.items():
         settings.add_row(key, _short(show(value)))
     _print(console, "Settings that differ from the defaults", settings)
     net, rows = run.module.net, run.data.train.input
-    layers = _table("name", "layer", "parameters", "output for the training rows")
+    layers = new_table("name", "layer", "parameters", "output for the training rows")
     for layer in look(net, rows):
         shapes = "  ".join(f"{name} {shape}" for name, shape in layer.shapes.items())
         layers.add_row(layer.name, layer.kind, shapes, str(tuple(layer.output.shape)))
@@ -97,7 +99,7 @@ def show_end(console: Console, run: Run, result: Result, directory: Path, kept: 
         )
     _show_status(console, result, directory)
     if result.metrics:
-        table = _table("metric", "value", "constant predictor")
+        table = new_table("metric", "value", "constant predictor")
         for name, value in result.metrics.items():
             base = result.baseline.get(name)
             table.add_row(name, f"{value:.6g}", "" if base is None else f"{base:.6g}")
@@ -139,7 +141,7 @@ def _show_status(console: Console, result: Result, directory: Path) -> None:
 def _show_forward(console: Console, run: Run) -> None:
     """Each layer's output: for a single neuron, the value before and after its activation."""
     rows = run.data.train.input
-    table = _table("layer", "output shape", "values")
+    table = new_table("layer", "output shape", "values")
     table.add_row("input", str(tuple(rows.shape)), numbers(rows.tolist(), form=".6g"))
     for layer in look(run.module.net, rows):
         values = numbers(layer.output.tolist())
@@ -169,7 +171,7 @@ def show_predictions(
     columns += ["answer"] if labels.classes else []
     if all(len(row["input"]) == 1 for row in predictions):
         predictions = sorted(predictions, key=lambda row: row["input"])
-    table = _table(*columns)
+    table = new_table(*columns)
     unit = f" {labels.unit}" if labels.unit else ""
     for row in predictions[:limit]:
         cells = [numbers(row["input"], 6, ".6g"), numbers(row["prediction"]) + unit]
@@ -186,7 +188,7 @@ def _show_parameters(console: Console, result: Result) -> None:
     if any(p["values"] is None for p in result.parameters.values()) or count > FEW_PARAMETERS:
         return
     trained = any(p["gradient"] is not None for p in result.parameters.values())
-    table = _table("name", "shape", "values", *(["gradient"] if trained else []))
+    table = new_table("name", "shape", "values", *(["gradient"] if trained else []))
     for name, p in result.parameters.items():
         cells = [name, str(tuple(p["shape"])), numbers(p["values"])]
         if trained:
@@ -217,7 +219,7 @@ def show_curvature(console: Console, found: Curvature, lr: float | None) -> None
 
 def show_rates(console: Console, rates: Sequence[Descent]) -> None:
     """Gradient descent at several rates: the predicted and the measured contraction."""
-    table = _table("η / η*", "η", "max |1 - ηλ|", "measured", "outcome")
+    table = new_table("η / η*", "η", "max |1 - ηλ|", "measured", "outcome")
     for rate in rates:
         outcome = "diverges" if rate.diverges else "converges"
         table.add_row(f"{rate.multiple:.3f}", f"{rate.lr:.4g}", f"{rate.contraction:.4f}",

@@ -49,6 +49,12 @@ def _points(run: Run, split: Split, normalised: bool) -> Points:
     )
 
 
+def _fitted(run: Run, x: Tensor) -> Curve:
+    """The fit at raw inputs (points, 1), raw units."""
+    x = x.to(run.data.table.input)
+    return Curve(_array(x)[:, 0], _array(predict(run.module.net, run.data, x))[:, 0])
+
+
 def _curve(run: Run, normalised: bool) -> Curve:
     known = run.data.table.input.flatten().tolist() + [row[0] for row in run.probe or []]
     margin = 0.05 * (max(known) - min(known)) or 1.0
@@ -57,7 +63,7 @@ def _curve(run: Run, normalised: bool) -> Curve:
         low, high = min(known), max(known)
     grid = torch.linspace(low, high, CURVE_POINTS).to(run.data.table.input)[:, None]
     if not normalised:
-        return Curve(_array(grid)[:, 0], _array(predict(run.module.net, run.data, grid))[:, 0])
+        return _fitted(run, grid)
     inner = run.data.input_normaliser.apply(grid)
     with torch.no_grad():
         return Curve(_array(inner)[:, 0], _array(run.module.net(inner))[:, 0])
@@ -69,7 +75,7 @@ def _view(run: Run, title: str, normalised: bool) -> View:
     probes = None
     if run.probe and not normalised:
         asked = torch.tensor(run.probe, dtype=run.data.table.input.dtype)
-        probes = Curve(_array(asked)[:, 0], _array(predict(run.module.net, run.data, asked))[:, 0])
+        probes = _fitted(run, asked)
     splits = {name: _points(run, split, normalised) for name, split in run.data.splits.items()}
     fits = {"fit": _curve(run, normalised)}
     return View(splits, fits, labels[0], labels[1], title, probes)
@@ -92,13 +98,8 @@ def draw_fits(runs: Mapping[str, Run], title: str) -> Figure:
     generator = torch.Generator().manual_seed(0)
     low, high = inputs.min(), inputs.max()
     tests = (low + (high - low) * torch.rand(TESTS, generator=generator)).sort().values[:, None]
-
-    def at(run: Run, x: Tensor) -> Curve:
-        x = x.to(run.data.table.input)
-        return Curve(_array(x)[:, 0], _array(predict(run.module.net, run.data, x))[:, 0])
-
     curves = {label: _curve(run, False) for label, run in runs.items()}
-    marks = {label: at(run, tests) for label, run in runs.items()}
+    marks = {label: _fitted(run, tests) for label, run in runs.items()}
     return curve_figure([replace(view, curves=curves, tests=marks, probes=None)])
 
 
@@ -123,7 +124,7 @@ def draw_fit(run: Run, title: str) -> Figure:
         unit = f" ({run.labels.unit})" if run.labels.unit else ""
         return output_figure(_array(outputs), title, f"predicted {run.labels.target}{unit}")
     features, outputs = table.input.shape[1], table.target.shape[1]
-    if features == 1 and outputs == 1:
+    if is_one_curve(run):
         views = [_view(run, title, normalised=False)]
         if run.data.target_normaliser is not None and not run.data.target_normaliser.is_identity:
             views.append(_view(run, "as the network sees it", normalised=True))

@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from src import conf_files
-from src.check import GROUPS, unknown_key, unknown_root
+from src.check import GROUPS, unknown_in, unknown_key, unknown_root
 from src.conf_files import CONF
 from src.errors import InputError, unknown
 from src.values import RULES
@@ -121,8 +121,7 @@ def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
         section = conf_files.root(folders).get(first)
         if isinstance(section, dict):
             if rest[0] not in section:
-                raise unknown(f"{override.key_or_group} does not exist.", rest[0], list(section),
-                              f"The keys of {first} are")  # fmt: skip
+                raise unknown_in(first, ".".join(rest), section)
             continue
         if first not in GROUPS:
             example = f"\nFor example: {first}={RULES[first].example}" if first in RULES else ""

@@ -78,6 +78,13 @@ def same(config: dict[str, Any], trained: Trained, member: int, bound: float) ->
     assert int(trained.kept[member]) == (-1 if ending.kept is None else ending.kept)
 
 
+def as_single_runs(configs: Sequence[dict[str, Any]]) -> None:
+    """Members of one part, in float64, are what their single runs are."""
+    (trained,) = together(configs)
+    for member, config in enumerate(configs):
+        same(config, trained, member, BOUNDS[64])
+
+
 def rate(experiment: str, optimizer: str) -> list[str]:
     usual = conf_files.experiment(experiment)["optimizer"]["lr"]
     # The adaptive rules move every weight by the rate itself, whatever the gradient.
@@ -98,16 +105,13 @@ class TestEqualNumbers:
             *([] if batch is None or experiment == "one_sample" else [f"data.batch_size={rows}"]),
             "log_every=10", seeds=(3,),
         )  # fmt: skip
-        (trained,) = together(configs)
-        same(configs[0], trained, 0, BOUNDS[64])
+        as_single_runs(configs)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("experiment", TRAINED)
     def test_as_a_single_run_to_its_end(self, experiment: str) -> None:
         configs = compose(f"+experiment={experiment}", "precision=64", seeds=(42, 3))
-        (trained,) = together(configs)
-        for member, config in enumerate(configs):
-            same(config, trained, member, BOUNDS[64])
+        as_single_runs(configs)
 
     @pytest.mark.parametrize("experiment", ["temperature_mlp", "and_gate_tensors", "sine", "xor"])
     def test_in_float32(self, experiment: str) -> None:
@@ -152,9 +156,7 @@ class TestEqualNumbers:
         configs = compose(
             "+experiment=temperature_mlp", "precision=64", *usual, *overrides, seeds=(1, 2)
         )
-        (trained,) = together(configs)
-        for member, config in enumerate(configs):
-            same(config, trained, member, BOUNDS[64])
+        as_single_runs(configs)
 
     @pytest.mark.parametrize("loss", ["bce_by_hand", "bce_log_odds", "cross_entropy",
                                       "cross_entropy_by_hand"])  # fmt: skip
@@ -165,9 +167,7 @@ class TestEqualNumbers:
             f"+experiment={experiment}", f"loss={loss}", "precision=64", *width,
             "trainer.max_epochs=50", seeds=(1, 2),
         )  # fmt: skip
-        (trained,) = together(configs)
-        for member, config in enumerate(configs):
-            same(config, trained, member, BOUNDS[64])
+        as_single_runs(configs)
 
     def test_settings_of_their_own(self) -> None:
         """Rates, factors and betas differ from member to member, and each has its own effect."""
@@ -185,9 +185,7 @@ class TestEqualNumbers:
                 (0.05, [0.0, 0.0], 0.0, 9.0),
             )
         ]  # fmt: skip
-        (trained,) = together(configs)
-        for member, config in enumerate(configs):
-            same(config, trained, member, BOUNDS[64])
+        as_single_runs(configs)
 
 
 CASES = [

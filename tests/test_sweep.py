@@ -87,10 +87,10 @@ class TestWholeSweep:
         assert result["metrics"]["val/loss"] == row["val/loss"]
         assert len(result["curves"]["step"]) == 41
         weights = load_weights(folder / "weights.safetensors")
-        stored = done.store.run_weights(row["run_id"])
+        ((_, stored),) = done.store.parameters([row["run_id"]])
         assert all(torch.equal(weights.parameters[n], stored[n]) for n in stored)
         (part,) = done.store.parts()
-        ids, tensors, _ = done.store.weights(part)
+        ids, tensors = done.store.weights(part)
         run = build(result["config"])
         assert run.data.target_normaliser is not None
         place = ids.index(row["run_id"])

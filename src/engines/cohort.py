@@ -24,9 +24,6 @@ class Rows:
     def count(self) -> int:
         return self.input.shape[1]
 
-    def take(self, members: slice) -> "Rows":
-        return Rows(self.input[members], self.target[members])
-
 
 @dataclass(frozen=True)
 class Batching:

@@ -15,14 +15,12 @@ products are worth a call of BLAS each.
 
 import math
 import operator
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from src.engines.operations import (
     CONSTANTS,
@@ -36,6 +34,7 @@ from src.engines.operations import (
     multiply_fused,
     same,
 )
+from src.engines.trace import record
 
 LANES = 64  # four vectors of 16 floats: the group in which torch's sums over rows proceed
 VECTOR = 16
@@ -199,6 +198,4 @@ def leading(member: GraphModule, example: tuple[Tensor, ...]) -> GraphModule:
 
     example: inputs of the size that it will be called with, (members, …).
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return make_fx(torch.func.vmap(member))(*example)
+    return record(torch.func.vmap(member), example)

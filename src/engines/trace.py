@@ -5,7 +5,7 @@ gradient included, into some forty kinds of operation, which `lanes` gives a fur
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -74,11 +74,14 @@ def _decompositions() -> dict[Any, Callable[..., Any]]:
     return table
 
 
-def _trace(function: Callable[..., Any], *example: Tensor) -> GraphModule:
+def record(
+    function: Callable[..., Any], example: Sequence[Tensor], table: dict[Any, Any] | None = None
+) -> GraphModule:
+    """What a function does to tensors like the examples. table: how operations are taken apart."""
     with warnings.catch_warnings():
         # torch's tracer warns of its own use of deprecated pytrees.
         warnings.simplefilter("ignore")
-        return make_fx(function, decomposition_table=_decompositions())(*example)
+        return make_fx(function, decomposition_table=table)(*example)
 
 
 def trace_step(net: nn.Module, loss: Function, vector: Tensor, x: Tensor, y: Tensor) -> GraphModule:
@@ -88,7 +91,7 @@ def trace_step(net: nn.Module, loss: Function, vector: Tensor, x: Tensor, y: Ten
     def value(vector: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return loss(functional_call(net, flat.split(vector), (x,)), y)
 
-    return _trace(grad_and_value(value), vector, x, y)
+    return record(grad_and_value(value), (vector, x, y), _decompositions())
 
 
 def trace_measures(
@@ -101,4 +104,4 @@ def trace_measures(
         prediction = functional_call(net, flat.split(vector), (x,))
         return [measure(prediction, y) for measure in measures.values()]
 
-    return _trace(values, vector, x, y)
+    return record(values, (vector, x, y), _decompositions())

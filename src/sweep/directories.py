@@ -51,15 +51,11 @@ def write_directories(
     curves = store.read("curves").filter(pl.col("run_id").is_in(list(rows)))
     by_run = {ids[0]: curve for ids, curve in curves.group_by(["run_id"], maintain_order=True)}
     configs = store.configs(rows)
-    for part in store.parts():
-        ids, tensors, _ = store.weights(part) if store.has_weights(part) else ([], {}, {})
-        for place, run_id in enumerate(ids):
-            if run_id in rows:
-                state = {n: v[place] for n, v in tensors.items() if not n.startswith("normaliser")}
-                write_directory(
-                    store.directory / str(rows[run_id]["job"]), rows[run_id], configs[run_id][0],
-                    by_run[run_id], state, known.get(run_id),
-                )  # fmt: skip
+    for run_id, state in store.parameters(rows):
+        write_directory(
+            store.directory / str(rows[run_id]["job"]), rows[run_id], configs[run_id][0],
+            by_run[run_id], state, known.get(run_id),
+        )  # fmt: skip
 
 
 def write_directory(

@@ -117,9 +117,10 @@ class Expander:
             return Job(number, overrides, None, (), error=family)
         values = tuple(self._parse(o).value() for o in plain)
         job = Job(number, overrides, family, values)
-        job.error = self._check(job)
+        settings = job.settings()
+        job.error = self._check(job, settings)
         if job.error is None:
-            job.run_id = run_id(job.settings())
+            job.run_id = run_id(settings)
         return job
 
     def _parse(self, override: str) -> Override:
@@ -192,24 +193,23 @@ class Expander:
             return str(error)
         return None
 
-    def _check(self, job: Job) -> str | None:
+    def _check(self, job: Job, settings: Mapping[str, Any]) -> str | None:
         """What is wrong with a job's settings, or None."""
         family = job.family
         assert family is not None
         if not family.keys:
             if family.error is None:
-                family.error = self._message(job.settings(), job.choices)
+                family.error = self._message(settings, job.choices)
             return family.error
         if family.error is not None:
             # The family's first job was wrong, in what varies or in what they share.
-            return self._message(job.settings(), job.choices)
+            return self._message(settings, job.choices)
         for key, value in zip(family.keys, job.values, strict=True):
             memo = (id(family), key, repr(value))
             if memo not in self.checked:
                 self.checked[memo] = _value_error(family, key, value)
             if self.checked[memo] is not None:
                 return self.checked[memo]
-        settings = job.settings()
         try:
             # What is read from a varying key varies with it.
             for path in family.read:

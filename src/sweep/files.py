@@ -55,21 +55,14 @@ def corrupt_file(directory: Path, part: str) -> Path | None:
     return next((path for kind, path in files.items() if not _is_whole(kind, path)), None)
 
 
-def move_corrupt(directory: Path) -> list[Path]:
-    """Move parts with a file that cannot be read to corrupt/; the files that were to blame."""
-    blamed = []
-    for part in part_names(directory):
-        culprit = corrupt_file(directory, part)
-        if culprit is None:
-            continue
-        blamed.append(culprit)
-        aside = directory / "corrupt"
-        aside.mkdir(exist_ok=True)
-        for kind in KINDS:  # runs/ first: without it the part is gone
-            path = part_file(directory, kind, part)
-            if path.exists():
-                path.replace(aside / f"{kind}_{path.name}")
-    return blamed
+def move_aside(directory: Path, part: str) -> None:
+    """Move a part's files to corrupt/."""
+    aside = directory / "corrupt"
+    aside.mkdir(exist_ok=True)
+    for kind in KINDS:  # runs/ first: without it the part is gone
+        path = part_file(directory, kind, part)
+        if path.exists():
+            path.replace(aside / f"{kind}_{path.name}")
 
 
 def _is_whole(kind: str, path: Path) -> bool:

@@ -1,5 +1,6 @@
 """A sweep from its override lists to its summary: plan, train, store, report back."""
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -39,10 +40,9 @@ OF_THE_SWEEP = ("sweep", "engine")
 
 @dataclass
 class Launched:
-    """What a launch hands back. message: of the first run that failed, "" where none did."""
+    """What a launch hands back. code: 1 where a run failed, or the verification did."""
 
     jobs: list[JobReturn]
-    message: str = ""
     code: int = 0
 
 
@@ -85,9 +85,9 @@ def _launch(
     store = Store(directory)
     experiments = sorted({str(job.settings()["name"]) for job in jobs if job.error is None})
     store.refuse_other(experiments)
-    done = store.done()
+    parts = store.parts()
     means = find_means(sweep)
-    plan = make_plan(jobs, done)
+    plan = make_plan(jobs, store.done())
     ready = prepare(plan, means, sweep["dry_run"])
     _refuse_if_all_fail(jobs, whole)
     show_plan(console, plan, ready, means, directory, sweep["directories"])
@@ -95,7 +95,7 @@ def _launch(
         console.print("sweep.dry_run=true: nothing was trained or written")
         return Launched([])
     with locked(directory):
-        if store.done() != done or Store(directory).about != store.about:
+        if store.parts() != parts or Store(directory).about != store.about:
             raise InputError(f"sweep.dir={directory} was changed by another process while this one "
                              "planned.\nFix: the same command again")  # fmt: skip
         _begin(store, master, jobs, experiments, console)
@@ -108,12 +108,12 @@ def _launch(
                        f"command with sweep.dir={directory}")  # fmt: skip
             console.print(message, style="bold red", soft_wrap=True)
             raise SystemExit(130) from None
-    message = first_error(plan.failed) if plan.failed else ""
-    if message:
-        console.print(f"\nfailed: {message}", style="bold red", soft_wrap=True)
+    if plan.failed:
+        message = f"\nfailed: {first_error(plan.failed)}"
+        console.print(message, style="bold red", soft_wrap=True)
         code = max(code, 1)
     sys.stdout.flush()
-    return Launched(_returns(store, jobs), message, code)
+    return Launched(_returns(store, jobs), code)
 
 
 def _is_whole_grid(master: DictConfig) -> bool:
@@ -161,7 +161,7 @@ def _begin(
     swept, fixed = _swept(jobs, store)
     store.begin(
         experiments, swept, numbers, fixed=fixed,
-        command=" ".join(sys.argv), versions=versions(), git=git_state(),
+        command=shlex.join(sys.argv), versions=versions(), git=git_state(),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """From trained members, or a run that went alone, to the part that is stored."""
 
 import io
+import shlex
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -40,14 +41,19 @@ def part_name(jobs: Sequence[Job], store: Store) -> str:
 
 
 def _row(job: Job, store: Store, **more: Any) -> Row:
-    text = " ".join(_quoted(override) for override in job.own_overrides)
     run_id = job.identity
-    return {"run_id": run_id, "job": store.number(run_id), "overrides": text} | more
+    overrides = shlex.join(job.own_overrides)  # to be typed again as they stand
+    return {"run_id": run_id, "job": store.number(run_id), "overrides": overrides} | more
 
 
-def _quoted(override: str) -> str:
-    plain = all(c.isalnum() or c in "+=._-/~," for c in override)
-    return override if plain else "'" + override.replace("'", "'\"'\"'") + "'"
+def _ended(
+    job: Job, store: Store, diverged: bool, steps: int, epochs: int, kept: int | None, **more: Any
+) -> Row:
+    """The row of a run that was trained."""
+    return _row(
+        job, store, status="diverged" if diverged else "completed", steps=steps, epochs=epochs,
+        diverged_step=steps if diverged else None, kept_step=kept, **more,
+    )  # fmt: skip
 
 
 def failed_part(jobs: Sequence[Job], store: Store) -> Part:
@@ -76,16 +82,13 @@ def cohort_part(
     rows = []
     seconds = trained.seconds / max(len(jobs), 1)
     for i, job in enumerate(jobs):
-        diverged = bool(trained.diverged[i])
         metrics = {name: values[i].item() for name, values in trained.metrics.items()}
         metrics |= {f"best/{name}": float(values[i]) for name, values in best_metrics.items()}
-        end = int(trained.steps[i])
         kept = int(trained.kept[i])
-        row = _row(
-            job, store, status="diverged" if diverged else "completed", **metrics,
-            best_step=int(best[i]), diverged_step=end if diverged else None, steps=end,
-            epochs=int(trained.epochs[i]), kept_step=None if kept < 0 else kept,
-            engine=engine, seconds=seconds,
+        row = _ended(
+            job, store, bool(trained.diverged[i]), int(trained.steps[i]), int(trained.epochs[i]),
+            None if kept < 0 else kept, **metrics, best_step=int(best[i]), engine=engine,
+            seconds=seconds,
         )  # fmt: skip
         rows.append(row)
     _analyse(rows, jobs, trained)
@@ -95,7 +98,6 @@ def cohort_part(
         {job.run_id: (job.settings(), job.choices) for job in jobs},
         curves_table(ids, trained),
         dict(trained.parameters) | _normalisers(started.input, started.target),
-        {},
     )
 
 
@@ -147,25 +149,21 @@ def alone_part(job: Job, reason: str, store: Store) -> Part:
     if ending.status == "interrupted":
         raise Interrupted
     result, _ = conclude(run, ending, time.perf_counter() - began, quiet())
-    curves = result.curves
-    trained = _as_trained(ending.curves)
+    trained = _as_trained(result.curves)
     best, best_metrics = _best(trained) if trained.curves else (None, {})
-    row = _row(
-        job, store, status=result.status, **result.metrics,
-        **{f"best/{n}": float(v[0]) for n, v in best_metrics.items()},
-        best_step=None if best is None else int(best[0]),
-        diverged_step=result.steps if result.status == "diverged" else None,
-        steps=result.steps, epochs=result.epochs, kept_step=ending.kept, engine="lightning",
-        reason=reason, seconds=time.perf_counter() - began,
+    row = _ended(
+        job, store, result.status == "diverged", result.steps, result.epochs, ending.kept,
+        **result.metrics, **{f"best/{n}": float(v[0]) for n, v in best_metrics.items()},
+        best_step=None if best is None else int(best[0]), engine="lightning", reason=reason,
+        seconds=time.perf_counter() - began,
     )  # fmt: skip
     target = run.data.target_normaliser
     state = {n: p.detach()[None] for n, p in run.module.net.state_dict().items()}
     return Part(
         [row],
         {job.run_id: (settings, job.choices)},
-        curves_table([job.run_id], _as_trained(curves)),
+        curves_table([job.run_id], trained),
         state | _normalisers([run.data.input_normaliser], [] if target is None else [target]),
-        {},
     )
 
 

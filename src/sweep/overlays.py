@@ -28,7 +28,7 @@ def draw_overlays(
     losses = losses_figure(_lines(store, runs, metric), title, metric)
     save_png(losses, store.directory / "loss.png")
     written = [store.directory / "loss.png"]
-    middle = {label: _median_run(store, found, metric) for label, found in runs.items()}
+    middle = _median_runs(store, runs)
     if all(is_one_curve(run) for run in middle.values()):
         several = max(r.n for r in shown) > 1
         of = ", for each the run of median loss" if several else ""
@@ -68,10 +68,13 @@ def _lines(store: Store, runs: dict[str, pl.DataFrame], metric: str) -> list[Lin
     return lines
 
 
-def _median_run(store: Store, found: pl.DataFrame, metric: str) -> Run:
-    """The trained run that stands in the middle of its seeds."""
-    run_id = found["run_id"][(len(found) - 1) // 2]
-    config, _ = store.configs([run_id])[run_id]
-    run = build(config | {"ckpt": None})
-    run.module.net.load_state_dict(store.run_weights(run_id))
-    return run
+def _median_runs(store: Store, runs: dict[str, pl.DataFrame]) -> dict[str, Run]:
+    """Of each setting, the trained run that stands in the middle of its seeds."""
+    middle = {label: found["run_id"][(len(found) - 1) // 2] for label, found in runs.items()}
+    configs = store.configs(middle.values())
+    states = dict(store.parameters(middle.values()))
+    trained = {}
+    for label, run_id in middle.items():
+        trained[label] = build(configs[run_id][0] | {"ckpt": None})
+        trained[label].module.net.load_state_dict(states[run_id])
+    return trained

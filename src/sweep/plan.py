@@ -12,6 +12,7 @@ from src.sweep.rules import NUMBERS, find_rule
 FREE = ("seed", "print_every")
 FREE_DATA = ("split_seed", "normalize_input", "normalize_target", "normalize_on", "probe")
 FREE_MODEL = ("init", "weight_scale")
+NO_TARGET = "it has no target, so nothing is trained"
 
 
 @dataclass

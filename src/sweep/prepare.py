@@ -27,8 +27,8 @@ from src.engines.stacked import train
 from src.errors import InputError
 from src.sweep.expand import Job
 from src.sweep.members import start
-from src.sweep.plan import Group, Plan
-from src.values import memory_bytes
+from src.sweep.plan import NO_TARGET, Group, Plan
+from src.values import UNITS, memory_bytes
 
 PAYS = 60.0  # eager seconds of a part from which 10 to 30 s of compiling pay
 PROBE = 4  # steps that are timed
@@ -46,8 +46,7 @@ class Means:
     @property
     def shown(self) -> str:
         """The memory as it is typed."""
-        units = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-        size, unit = next((u for u in units if self.memory % u[0] == 0), (1, "B"))
+        unit, size = next(u for u in reversed(UNITS.items()) if self.memory % u[1] == 0)
         return f"{self.memory // size}{unit}"
 
 
@@ -137,7 +136,7 @@ def _prepare(group: Group, plan: Plan, means: Means, dry: bool) -> Ready | None:
             plan.failed.append(group.jobs.pop(0))
             continue
         if run.data.train.target is None:
-            return _alone(group, plan, "it has no target, so nothing is trained")
+            return _alone(group, plan, NO_TARGET)
         member = start([job.settings()], means.device).cohort
         assert member is not None, "what build accepts can be started"
         compiled, note = _compiles(member, means)
@@ -146,16 +145,19 @@ def _prepare(group: Group, plan: Plan, means: Means, dry: bool) -> Ready | None:
         except CannotStack as error:
             return _alone(group, plan, f"torch.func cannot map it: {error}")
         part = _part(member, len(group.jobs), program, means)
-        if compiled and not dry:
+        if compiled and dry:  # an hour's sweep is not compiled to be looked at
+            seconds = eager_seconds(member)
+        else:
             # Before anything trains: compiling can fail, and what it traces is not for threads.
             try:
-                _probe(member, program, part)
+                seconds = _probe(member, program, part) * member.steps
             except Exception as error:
+                if not compiled:
+                    raise
                 note = f"eager: torch.compile failed, {type(error).__name__}"
                 program = lower(member)
                 part = _part(member, len(group.jobs), program, means)
-        guess = compiled and dry  # an hour's sweep is not compiled to be looked at
-        seconds = eager_seconds(member) if guess else _probe(member, program, part) * member.steps
+                seconds = _probe(member, program, part) * member.steps
         parts = math.ceil(len(group.jobs) / part)
         points = member.epochs // member.log_every + 2
         numbers = sum(p[0].numel() for p in member.parameters.values())

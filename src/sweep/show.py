@@ -7,21 +7,19 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from src.console import new_table
 from src.sweep.expand import Job
 from src.sweep.plan import Plan
 from src.sweep.prepare import Means, Ready
 from src.sweep.ranking import Ranked, compare
-from src.values import show
+from src.values import UNITS, show
 
 FEW = 20
 
 
 def _table(console: Console, title: str, *columns: str) -> Table:
     console.print(title, style="bold", soft_wrap=True)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
-    return table
+    return new_table(*columns, numbers=True)
 
 
 def duration(seconds: float) -> str:
@@ -40,10 +38,8 @@ def runs(count: int) -> str:
 
 def size(number: float) -> str:
     """Bytes in the unit that suits."""
-    for unit, one in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if number >= one:
-            return f"{number / one:.1f} {unit}"
-    return f"{number:.0f} B"
+    unit, one = next((u for u in reversed(UNITS.items()) if number >= u[1]), ("B", 1))
+    return f"{number / one:.{0 if one == 1 else 1}f} {unit}"
 
 
 def first_error(failed: Sequence[Job]) -> str:

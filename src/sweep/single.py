@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
-from src.engines.cohort import Interrupted, Trained
+from src.engines.cohort import Interrupted
 from src.engines.program import CannotStack, lower
 from src.engines.stacked import train
 from src.errors import InputError
@@ -13,7 +12,7 @@ from src.interrupt import interruption
 from src.result import Ending
 from src.run import Run
 from src.sweep.members import start
-from src.sweep.plan import alone_reason
+from src.sweep.plan import NO_TARGET, alone_reason
 from src.tensorboard import TensorBoard
 
 
@@ -21,10 +20,14 @@ def refuse_engine(run: Run) -> None:
     """Raises InputError where the engine that was asked for cannot train the run."""
     reason = alone_reason(run.config)
     if reason is None and run.data.train.target is None:
-        reason = "it has no target, so nothing is trained"
+        reason = NO_TARGET
     if reason is not None:
-        raise InputError(f"engine={run.config['engine']} cannot train this run: {reason}.\n"
-                         "Fix: engine=lightning")  # fmt: skip
+        raise _cannot(run, reason)
+
+
+def _cannot(run: Run, reason: str) -> InputError:
+    return InputError(f"engine={run.config['engine']} cannot train this run: {reason}.\n"
+                      "Fix: engine=lightning")  # fmt: skip
 
 
 def train_by_engine(run: Run, logger: TensorBoard | None, _: Path, console: Console) -> Ending:
@@ -40,19 +43,12 @@ def train_by_engine(run: Run, logger: TensorBoard | None, _: Path, console: Cons
         try:
             trained = train(cohort, lower(cohort), tick)
         except CannotStack as error:
-            raise InputError(f"engine={run.config['engine']} cannot train this run: {error}.\n"
-                             "Fix: engine=lightning") from error  # fmt: skip
-    return ending_of(run, trained)
-
-
-def ending_of(run: Run, trained: Trained, member: int = 0) -> Ending:
-    """Put a member's parameters into the run's net; how its training ended."""
-    with torch.no_grad():
-        run.module.net.load_state_dict({n: p[member] for n, p in trained.parameters.items()})
-    kept = int(trained.kept[member])
+            raise _cannot(run, str(error)) from error
+    run.module.net.load_state_dict({n: p[0] for n, p in trained.parameters.items()})
+    kept = int(trained.kept[0])
     return Ending(
-        "diverged" if bool(trained.diverged[member]) else "completed",
-        int(trained.epochs[member]),
-        trained.curve(member),
+        "diverged" if bool(trained.diverged[0]) else "completed",
+        int(trained.epochs[0]),
+        trained.curve(0),
         None if kept < 0 else kept,
     )

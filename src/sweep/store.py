@@ -8,7 +8,7 @@ weights/PART.safetensors  final weights and normalisers, stacked
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from src.errors import InputError
-from src.sweep.files import clean, corrupt_file, move_corrupt, part_file, part_names, write_whole
+from src.sweep.files import clean, corrupt_file, move_aside, part_file, part_names, write_whole
 from src.sweep.tables import Config, column_type, conform, order, runs_table, value_of, with_swept
 from src.sweep.tidy import align, drop, drop_duplicates
 
@@ -30,15 +30,13 @@ VERSION = 1
 class Part:
     """What is written at once. rows: of the runs table, without the swept settings.
 
-    configs: run_id -> (resolved config, choices). weights: name -> (members, *shape), and
-    about: the metadata beside them.
+    configs: run_id -> (resolved config, choices). weights: name -> (members, *shape).
     """
 
     rows: list[dict[str, Any]]
     configs: Mapping[str, tuple[Config, Config]]
     curves: pl.DataFrame | None = None
     weights: Mapping[str, Tensor] | None = None
-    about: Mapping[str, str] | None = None
 
 
 class Store:
@@ -46,6 +44,7 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._corrupt: dict[str, Path] = {}  # part -> the file that cannot be read
         self._failed: dict[str, str] = {}  # run -> the part that holds its failure
         self._columns: list[str] | None = None  # of every part
         self.about: dict[str, Any] = {
@@ -129,14 +128,19 @@ class Store:
         """The runs that need no training: those in whole parts that did not fail."""
         found: set[str] = set()
         for part in self.parts():
-            if corrupt_file(self.directory, part) is None:
+            culprit = corrupt_file(self.directory, part)
+            if culprit is not None:
+                self._corrupt[part] = culprit
+            else:
                 table = pl.read_parquet(self._file("runs", part), columns=["run_id", "status"])
                 found |= set(table.filter(pl.col("status") != "failed")["run_id"])
         return found
 
     def heal(self) -> list[Path]:
-        """Move corrupt parts aside; the files that were to blame."""
-        return move_corrupt(self.directory)
+        """Move the corrupt parts that `done` met aside; the files that were to blame."""
+        for part in self._corrupt:
+            move_aside(self.directory, part)
+        return list(self._corrupt.values())
 
     @property
     def swept(self) -> dict[str, Any]:
@@ -184,21 +188,28 @@ class Store:
         """Not where all its runs failed."""
         return self._file("weights", part).exists()
 
-    def weights(self, part: str) -> tuple[list[str], dict[str, Tensor], dict[str, str]]:
-        """A part's run_ids, its tensors (members, *shape), and what is said beside them."""
+    def weights(self, part: str) -> tuple[list[str], dict[str, Tensor]]:
+        """A part's run_ids, and its tensors (members, *shape): parameters and normalisers."""
         with safe_open(self._file("weights", part), framework="pt") as file:
-            about = dict(file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return json.loads(about.pop("run_ids")), tensors, about
+            return json.loads(file.metadata()["run_ids"]), tensors
 
-    def run_weights(self, run_id: str) -> dict[str, Tensor]:
-        """A run's final parameters by name. Raises KeyError."""
+    def parameters(self, run_ids: Collection[str]) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        """Each of these runs with its final parameters by name, a part at a time."""
+        wanted = set(run_ids)
         for part in filter(self.has_weights, self.parts()):
-            ids, tensors, _ = self.weights(part)
-            if run_id in ids:
-                place = ids.index(run_id)
-                return {n: v[place] for n, v in tensors.items() if not n.startswith("normaliser.")}
-        raise KeyError(run_id)
+            ids, tensors = self.weights(part)
+            for place, run_id in enumerate(ids):
+                if run_id in wanted:
+                    # Copies: a view would keep the whole part in memory.
+                    yield (
+                        run_id,
+                        {
+                            name: values[place].clone()
+                            for name, values in tensors.items()
+                            if not name.startswith("normaliser.")
+                        },
+                    )
 
     def append(self, name: str, part: Part) -> None:
         """Write a part; a run that was stored before (failed, then) is replaced.
@@ -210,7 +221,7 @@ class Store:
         if curves is not None:
             write_whole(self._file("curves", name), lambda p: curves.write_parquet(p))
         if weights:
-            about = {**(part.about or {}), "run_ids": json.dumps(ids)}
+            about = {"run_ids": json.dumps(ids)}
             write_whole(
                 self._file("weights", name), lambda p: save_file(weights, p, metadata=about)
             )

@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 import torch
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from src.build import build
+from src.console import new_table
 from src.data.batches import Batches
 from src.engines.cohort import Interrupted
 from src.result import Status
@@ -127,18 +127,10 @@ def verify(store: Store, jobs: Sequence[Job], count: int, console: Console) -> i
     if not chosen:
         console.print("sweep.verify: no run of this sweep was trained together with others")
         return 0
-    wanted = {row["run_id"] for row in chosen}
-    weights: dict[str, dict[str, Tensor]] = {}
-    for part in filter(store.has_weights, store.parts()):
-        ids, tensors, _ = store.weights(part)
-        for place, run_id in enumerate(ids):
-            if run_id in wanted:
-                weights[run_id] = {n: values[place].clone() for n, values in tensors.items()}
+    weights = dict(store.parameters([row["run_id"] for row in chosen]))
     console.print(f"\nVerification: {len(chosen)} runs trained again, alone and through Lightning",
                   style="bold", soft_wrap=True)  # fmt: skip
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("run", "ended", "difference", "bound", "own sensitivity", ""):
-        shown.add_column(column)
+    shown = new_table("run", "ended", "difference", "bound", "own sensitivity", "")
     broken = 0
     for row in chosen:
         found = check(known[row["run_id"]].settings(), row["status"], weights[row["run_id"]])
