@@ -2,6 +2,7 @@
 
 import functools
 import random
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,8 @@ from src.compose import compose_settings
 from src.engines.cohort import Trained
 from src.engines.lanes import widen
 from src.engines.operations import multiply
-from src.engines.program import CannotStack, Layout, choose_layout, lower, part_sizes
+from src.engines.program import CannotStack, lower
+from src.engines.shapes import Layout, choose_layout, part_sizes
 from src.engines.stacked import train
 from src.engines.trace import trace_step
 from src.models.mlp import mlp
@@ -38,12 +40,14 @@ def compose(*overrides: str, seeds: Sequence[int] = (42,)) -> list[dict[str, Any
     return [base | {"seed": s, "data": base["data"] | {"split_seed": s}} for s in seeds]
 
 
-def together(configs: Sequence[dict[str, Any]], layout: Layout | None = None) -> list[Trained]:
+def together(
+    configs: Sequence[dict[str, Any]], layout: Layout | None = None, compiled: bool = False
+) -> list[Trained]:
     """Train, in as many parts as it takes."""
     first = start(configs[:1]).cohort
     assert first is not None
-    program = lower(first, layout=layout)
-    size = part_sizes(first)[1]
+    program = lower(first, compiled, layout)
+    size = part_sizes(first, compiled)[1]
     parts = []
     for i in range(0, len(configs), size):
         started = start(configs[i : i + size])
@@ -239,6 +243,44 @@ class TestMembersNeverMeet:
             assert torch.equal(vectors(together([config]))[0], whole[i])
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++) here")
+class TestCompiled:
+    """By the real compiler: what it makes of one member does not depend on the others either."""
+
+    @pytest.mark.parametrize(
+        ("members", "overrides"),
+        [
+            # So many that all fit into the least part: one compilation.
+            (40, ("+experiment=temperature_mlp", "trainer.max_epochs=60", "optimizer=adam")),
+            pytest.param(
+                70, ("+experiment=temperature_mlp", "trainer.max_epochs=60", "optimizer=adamw"),
+                marks=pytest.mark.slow,
+            ),
+            pytest.param(
+                70,
+                ("+experiment=feedforward", "data.source.targets=[[0.1,0.3]]", "optimizer=rmsprop",
+                 "trainer.max_epochs=20"),
+                marks=pytest.mark.slow,
+            ),
+            pytest.param(
+                70,
+                ("+experiment=sine", "trainer.max_epochs=4", "model.width=[5,5]",
+                 "data.batch_size=500", "trainer.gradient_clip_val=1.0"),
+                marks=pytest.mark.slow,
+            ),
+        ],
+    )  # fmt: skip
+    def test_alone_in_company_in_any_order(self, members: int, overrides: tuple[str, ...]) -> None:
+        configs = compose(*overrides, "precision=64", seeds=range(members))
+        parts = together(configs, compiled=True)
+        same(configs[0], parts[0], 0, BOUNDS[64])
+        same(configs[-1], parts[-1], len(parts[-1].steps) - 1, BOUNDS[64])
+        backwards = vectors(together(configs[::-1], compiled=True))
+        whole = vectors(parts)
+        assert all(torch.equal(a, b) for a, b in zip(whole, backwards[::-1], strict=True))
+        assert torch.equal(vectors(together(configs[-1:], compiled=True))[0], whole[-1])
+
+
 class TestLowering:
     @settings(max_examples=60, deadline=None)
     @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
@@ -301,7 +343,7 @@ def test_every_compiled_program_is_compiled(monkeypatch: pytest.MonkeyPatch) -> 
     """torch.compile goes on eager, without an error, after eight graphs of one code object."""
     graphs = []
 
-    def counting(graph: Any, _: Any) -> Any:
+    def counting(graph: Any, _: Any, options: Any) -> Any:
         graphs.append(graph)
         return graph.forward
 

@@ -75,13 +75,13 @@ def test_settings_broadcast_over_runs(name: str, dtype: torch.dtype) -> None:
     gradients = torch.randn(4, 3, 5, dtype=dtype)
     together, state = start, {}
     lr = torch.tensor(rates, dtype=torch.float64)[:, None]
-    for g in gradients:
-        together, state = rule(together, g, state, **settings | {"lr": lr})
+    for step, g in enumerate(gradients, 1):
+        together, state = rule(together, g, state, step, **settings | {"lr": lr})
     assert together.dtype == dtype
     for i, rate in enumerate(rates):
         alone, state = start[i], {}
-        for g in gradients:
-            alone, state = rule(alone, g[i], state, **settings | {"lr": rate})
+        for step, g in enumerate(gradients, 1):
+            alone, state = rule(alone, g[i], state, step, **settings | {"lr": rate})
         assert torch.equal(together[i], alone)
 
 

@@ -2,12 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 Function = Callable[[Tensor, Tensor], Tensor]
-Update = Callable[..., tuple[Tensor, dict[str, Tensor]]]
+
+
+class Rule(Protocol):
+    """An update rule in two halves: a step's numbers, and what they do to the parameters."""
+
+    @property
+    def coefficients(self) -> Callable[..., dict[str, Any]]:
+        """(step from 1, **settings) -> numbers, float64 like the settings."""
+        ...
+
+    @property
+    def update(self) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
+        """(parameters, gradient, state, **numbers) -> new parameters and state."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ class Cohort:
     loss: Function
     parameters: dict[str, Tensor]
     train: Rows
-    rule: Update
+    rule: Rule
     settings: Mapping[str, Tensor]
     epochs: int
     log_every: int

@@ -5,42 +5,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import FunctionType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from src.engines.cohort import Cohort, Function, Rows, Update, pad
-from src.engines.lanes import LANES, VECTOR, leading, widen
+from src.engines.cohort import Cohort, Function, Rows, Rule, pad
+from src.engines.lanes import leading, widen
+from src.engines.shapes import Layout, choose_layout, part_sizes
 from src.engines.trace import Flat, trace_measures, trace_step
 
-Layout = Literal["last", "first"]
 # Tracing patches nn.Module for the whole process while it lasts.
 TRACING = threading.RLock()
-CACHE = 1 << 20  # bytes of one core's second cache, which a part's layers should not pass
-MOST = 1024  # lanes beyond which a step's fixed cost is spread thin enough
-BLAS = 4096  # multiplications of a matrix product from which a call of BLAS pays
-BLAS_COMPILED = 1024  # weights of a layer, likewise
+# A part is one thread's, and many train at the same time: torch's own threads meet at the end
+# of every loop, which costs such small loops more than a second core gives. Only the C++ wrapper
+# lets go of Python's lock while it computes.
+COMPILER = {"cpp.threads": 1, "cpp_wrapper": True}
 
 
 class CannotStack(Exception):
     """Why runs of this kind cannot be trained as one array program."""
-
-
-def _linears(net: nn.Module) -> list[tuple[int, int]]:
-    return [(m.in_features, m.out_features) for m in net.modules() if isinstance(m, nn.Linear)]
-
-
-def choose_layout(net: nn.Module, rows: int, compiled: bool = False) -> Layout:
-    """Members on the last axis, unless the net's matrix products are worth a call each.
-
-    A compiler adds up products as it forms them, and so goes further without BLAS.
-    """
-    sizes = [i * o for i, o in _linears(net) if min(i, o) > 1]
-    if compiled:
-        return "first" if max(sizes, default=0) > BLAS_COMPILED else "last"
-    return "first" if rows * max(sizes, default=0) > BLAS else "last"
 
 
 @dataclass
@@ -104,7 +89,7 @@ class Program:
         return what, *x.shape, *vector.shape
 
     def advance(
-        self, rule: Update, vector: Tensor, x: Tensor, y: Tensor, compiled: bool
+        self, rule: Rule, vector: Tensor, x: Tensor, y: Tensor, compiled: bool
     ) -> Callable[..., Any]:
         """One step of all members: see `_advance`."""
         gradient = self.gradient_of(vector, x, y)
@@ -113,7 +98,9 @@ class Program:
         key = ("advance", *x.shape)
         with TRACING:
             if key not in self.made:
-                self.made[key] = torch.compile(_own(self, gradient, rule), dynamic=False)
+                options = COMPILER if vector.device.type == "cpu" else None
+                function = _own(self, gradient, rule)
+                self.made[key] = torch.compile(function, dynamic=False, options=options)
         return self.made[key]
 
     def measure(self, vector: Tensor, x: Tensor, y: Tensor, last: bool = False) -> list[Tensor]:
@@ -131,7 +118,7 @@ class Program:
         return widen(member, fused) if self.layout == "last" else leading(member, example)
 
 
-def _own(program: Program, gradient: Callable[..., Any], rule: Update) -> Callable[..., Any]:
+def _own(program: Program, gradient: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
     """`_advance` with a code object of its own.
 
     torch.compile keeps what it made by code object, gives up after eight, and goes on eager
@@ -146,9 +133,9 @@ def _own(program: Program, gradient: Callable[..., Any], rule: Update) -> Callab
 
 
 def _advance(
-    program: Program, gradient_of: Callable[..., Any], rule: Update,
+    program: Program, gradient_of: Callable[..., Any], rule: Rule,
     vector: Tensor, state: dict[str, Any], running: Tensor, count: Tensor, clip: Tensor | None,
-    x: Tensor, y: Tensor, settings: dict[str, Any],
+    x: Tensor, y: Tensor, numbers: dict[str, Tensor],
 ) -> tuple[Tensor, dict[str, Any], Tensor, Tensor]:  # fmt: skip
     """The parameters, the rule's state, who still runs, and the steps each has done."""
     gradient, loss = gradient_of(vector, x, y)
@@ -158,7 +145,7 @@ def _advance(
         norm = program.over_numbers(gradient, torch.linalg.vector_norm)
         # torch.nn.utils.clip_grad_norm_, member by member.
         gradient = gradient * program.each((clip / (norm + 1e-6)).clamp(max=1.0))
-    new, state = rule(vector, gradient, state, **settings)
+    new, state = rule.update(vector, gradient, state, **numbers)
     return torch.where(program.each(running), new, vector), state, running, count + running
 
 
@@ -202,50 +189,3 @@ def _try(program: Program, cohort: Cohort) -> None:
                 gradient, _ = program.gradient(vector, x, y)
                 if gradient.shape != vector.shape:
                     raise CannotStack("the gradient does not reach every parameter")
-
-
-def bytes_per_member(cohort: Cohort) -> int:
-    """What a member needs while it trains: its rows, its layers' values, its parameters."""
-    size = cohort.train.input.element_size()
-    rows = sum(s.count * (s.input.shape[2] + s.target.shape[2]) for s in cohort.splits.values())
-    batch = cohort.batching.size or cohort.train.count
-    widths = sum(o for _, o in _linears(cohort.net)) or 1
-    points = cohort.epochs // cohort.log_every + 2
-    curves = points * len(cohort.splits) * (1 + len(cohort.measures)) * 8
-    numbers = sum(p[0].numel() for p in cohort.parameters.values())
-    # Four copies of each layer: value, gradient, and what an operation makes of them.
-    most = max(batch, *(split.count for split in cohort.splits.values()))
-    return size * (2 * rows + 4 * most * widths + 12 * numbers) + 2 * curves
-
-
-def eager_seconds(cohort: Cohort) -> float:
-    """About what a full part takes without a compiler, by shapes alone, on one core of 2.5 GHz.
-
-    Alone, so that a sweep that is continued, or extended, is computed as it was begun.
-    """
-    batch = cohort.batching.size or cohort.train.count
-    numbers = batch * sum(o for _, o in _linears(cohort.net)) * part_sizes(cohort)[1]
-    return cohort.steps * (5e-4 + numbers * 2e-8)
-
-
-def part_sizes(cohort: Cohort, compiled: bool = False) -> tuple[int, int]:
-    """The least and the usual number of members that a part is padded to; by shapes alone.
-
-    As many as keep one layer's values in the cache. Where few do, the number is fixed; else it
-    may be any multiple of the least, which is such that a member's numbers do not depend on it.
-    """
-    batch = cohort.batching.size or cohort.train.count
-    widest = max((o for _, o in _linears(cohort.net)), default=1)
-    fit = CACHE // (batch * widest * cohort.train.input.element_size())
-    if fit >= LANES:
-        return LANES, min(fit // LANES * LANES, MOST)
-    # torch.func.vmap puts members first, and two vectors are then what no kernel cuts.
-    layout = choose_layout(cohort.net, batch, compiled)
-    fixed = VECTOR if layout == "last" else 2 * VECTOR
-    return fixed, fixed
-
-
-def lanes_for(members: int, sizes: tuple[int, int]) -> int:
-    """What a part of so many members is padded to."""
-    least, usual = sizes
-    return usual if least == usual else -(-members // least) * least

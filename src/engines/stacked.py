@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from src.engines.cohort import Cohort, Trained, nothing
-from src.engines.program import Program, lanes_for, lower, part_sizes
+from src.engines.program import Program, lower
+from src.engines.shapes import lanes_for, part_sizes
 
 Tick = Callable[[int], None]
 
@@ -104,20 +105,18 @@ class _Training:
         yield from zip(x.split(size, rows), y.split(size, rows), strict=True)
 
     def _advance(self, x: Tensor, y: Tensor, step: int) -> None:
-        settings = self.settings
+        settings, rule = self.settings, self.cohort.rule
         if self.cohort.schedule is not None:
             settings = settings | {"lr": settings["lr"] * self.cohort.schedule(step)}
+        numbers = {
+            name: value.to(self.vector.dtype) if isinstance(value, Tensor) else value
+            for name, value in rule.coefficients(step + 1, **settings).items()
+        }
         # The first step makes the rule's state, and so has another signature: not compiled.
-        advance = self.program.advance(self.cohort.rule, self.vector, x, y, step > 0)
+        advance = self.program.advance(rule, self.vector, x, y, step > 0)
         self.vector, self.state, self.running, self.count = advance(
-            self.vector, self.state, self.running, self.count, self.clip, x, y, settings
+            self.vector, self.state, self.running, self.count, self.clip, x, y, numbers
         )
-        if step == 0 and self.program.compiled:
-            # A number would be compiled in, and change at every step.
-            self.state = {
-                name: value if isinstance(value, Tensor) else torch.tensor(float(value)).double()
-                for name, value in self.state.items()
-            }
 
     def _record(self, step: int) -> None:
         """Add a logged point; freeze whoever is not finite there, or has waited long enough."""

@@ -18,7 +18,7 @@ class ByHand(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Tensor], *, rule: rules.Update, **hyperparameters: Any
+        self, params: Iterable[Tensor], *, rule: rules.Rule, **hyperparameters: Any
     ) -> None:
         super().__init__(params, hyperparameters)
         self.rule = rule
@@ -35,9 +35,11 @@ class ByHand(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                new, state = self.rule(parameter, parameter.grad, self.state[parameter], **settings)
+                state = dict(self.state[parameter])
+                step = state.pop("step", 0) + 1
+                new, state = self.rule(parameter, parameter.grad, state, step, **settings)
                 parameter.copy_(new)
-                self.state[parameter] = state
+                self.state[parameter] = {"step": step, **state}
         return loss
 
 

@@ -1,18 +1,20 @@
-"""Update rules as pure functions: (parameter, gradient, state, hyperparameters) -> new ones.
+"""Update rules in two pure halves: the numbers of a step, and what they do to a parameter.
 
-Each rule is `update(parameter, gradient, state, **hyperparameters)` and returns the new
-parameter and the new state, a dict that starts as `{}`. Parameter and gradient have one
-shape; a hyperparameter is a number, or a tensor that broadcasts against the parameter, so
-that many runs with settings of their own can share one call. Nothing is changed in place.
+`coefficients(step, **hyperparameters)` is arithmetic of hyperparameters alone: bias corrections,
+decayed rates. step counts from 1. A hyperparameter is a Python number or a float64 tensor, and
+so is a coefficient, as in torch.optim. `update(parameter, gradient, state, **coefficients)`
+returns the new parameter and the new state, a dict that starts as `{}`. A coefficient there is
+a number, or a tensor in the parameter's precision that broadcasts against it, so that many runs
+with settings of their own share one call. Nothing is changed in place.
 
-Coefficients that depend on hyperparameters alone (bias corrections, lr / …) are computed
-before they meet the parameter, in the precision they come in: Python numbers are float64,
-as in torch.optim, and so should tensors of them be.
+Two halves, because a compiler that is given the whole computes β ** step, a double's power, anew
+for every parameter: 15 times the cost of the update itself.
 
 Source of the formulas: torch.optim's documentation, whose order of operations is kept.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,29 +22,50 @@ from torch import Tensor
 
 Hyper = float | Tensor
 State = dict[str, Any]
-Update = Callable[..., tuple[Tensor, State]]
+Coefficients = dict[str, Any]
 
 
-def _as(value: Hyper, like: Tensor) -> Hyper:
-    # A float64 tensor of settings must not promote a float32 parameter.
-    return value.to(like.dtype) if isinstance(value, Tensor) else value
+def _same(_: int, **hyper: Hyper) -> Coefficients:
+    return hyper
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An update rule; called, it does both halves: see the module's first lines."""
+
+    update: Callable[..., tuple[Tensor, State]]
+    coefficients: Callable[..., Coefficients] = _same
+
+    def __call__(
+        self, parameter: Tensor, gradient: Tensor, state: State, step: int, **hyper: Any
+    ) -> tuple[Tensor, State]:
+        """The new parameter and state after update number `step`, which counts from 1."""
+        found = self.coefficients(step, **hyper)
+        return self.update(parameter, gradient, state, **as_type(found, parameter.dtype))
+
+
+def as_type(coefficients: Coefficients, dtype: torch.dtype) -> Coefficients:
+    """Tensors in a parameter's precision: one of float64 would promote the parameter."""
+    return {
+        name: value.to(dtype) if isinstance(value, Tensor) else value
+        for name, value in coefficients.items()
+    }
 
 
 def _decay(parameter: Tensor, gradient: Tensor, weight_decay: Hyper) -> Tensor:
     if isinstance(weight_decay, float | int) and weight_decay == 0:
         return gradient
-    return gradient + _as(weight_decay, parameter) * parameter
+    return gradient + weight_decay * parameter
 
 
-def sgd(
+def _sgd(
     parameter: Tensor, gradient: Tensor, state: State, *, lr: Hyper, weight_decay: Hyper = 0.0
 ) -> tuple[Tensor, State]:
     """p - lr g."""
-    gradient = _decay(parameter, gradient, weight_decay)
-    return parameter - _as(lr, parameter) * gradient, state
+    return parameter - lr * _decay(parameter, gradient, weight_decay), state
 
 
-def momentum(
+def _momentum(
     parameter: Tensor,
     gradient: Tensor,
     state: State,
@@ -54,58 +77,88 @@ def momentum(
 ) -> tuple[Tensor, State]:
     """v = μ v + g; p - lr v (Nesterov: p - lr (g + μ v)). v starts as the first gradient."""
     gradient = _decay(parameter, gradient, weight_decay)
-    factor = _as(momentum, parameter)
-    velocity = factor * state["velocity"] + gradient if state else gradient
-    step = gradient + factor * velocity if nesterov else velocity
-    return parameter - _as(lr, parameter) * step, {"velocity": velocity}
+    velocity = momentum * state["velocity"] + gradient if state else gradient
+    step = gradient + momentum * velocity if nesterov else velocity
+    return parameter - lr * step, {"velocity": velocity}
 
 
-def adagrad(
+def _adagrad_numbers(
+    step: int, *, lr: Hyper, lr_decay: Hyper = 0.0, eps: Hyper = 1e-10, **rest: Hyper
+) -> Coefficients:
+    return {"rate": lr / (1 + (step - 1) * lr_decay), "eps": eps, **rest}
+
+
+def _adagrad(
     parameter: Tensor,
     gradient: Tensor,
     state: State,
     *,
-    lr: Hyper,
-    lr_decay: Hyper = 0.0,
-    eps: Hyper = 1e-10,
+    rate: Hyper,
+    eps: Hyper,
     weight_decay: Hyper = 0.0,
 ) -> tuple[Tensor, State]:
     """s = s + g²; p - lr g / (√s + ε), lr divided by 1 + lr_decay (step - 1)."""
     gradient = _decay(parameter, gradient, weight_decay)
-    step = state.get("step", 0) + 1
     total = gradient * gradient + (state["sum"] if state else 0.0)
-    rate = lr / (1 + (step - 1) * lr_decay)
-    new = parameter - _as(rate, parameter) * gradient / (torch.sqrt(total) + _as(eps, parameter))
-    return new, {"step": step, "sum": total}
+    return parameter - rate * gradient / (torch.sqrt(total) + eps), {"sum": total}
 
 
-def rmsprop(
+def _rmsprop_numbers(
+    _: int, *, lr: Hyper, alpha: Hyper = 0.99, eps: Hyper = 1e-8, **rest: Hyper
+) -> Coefficients:
+    return {"lr": lr, "keep": alpha, "add": 1 - alpha, "eps": eps, **rest}
+
+
+def _rmsprop(
     parameter: Tensor,
     gradient: Tensor,
     state: State,
     *,
     lr: Hyper,
-    alpha: Hyper = 0.99,
-    eps: Hyper = 1e-8,
+    keep: Hyper,
+    add: Hyper,
+    eps: Hyper,
     weight_decay: Hyper = 0.0,
 ) -> tuple[Tensor, State]:
     """s = α s + (1 - α) g²; p - lr g / (√s + ε)."""
     gradient = _decay(parameter, gradient, weight_decay)
-    square = _as(1 - alpha, parameter) * gradient * gradient
+    square = add * gradient * gradient
     if state:
-        square = _as(alpha, parameter) * state["square"] + square
-    new = parameter - _as(lr, parameter) * gradient / (torch.sqrt(square) + _as(eps, parameter))
-    return new, {"square": square}
+        square = keep * state["square"] + square
+    return parameter - lr * gradient / (torch.sqrt(square) + eps), {"square": square}
 
 
-def adam(
-    parameter: Tensor,
-    gradient: Tensor,
-    state: State,
+def _adam_numbers(
+    step: int,
     *,
     lr: Hyper,
     betas: tuple[Hyper, Hyper] = (0.9, 0.999),
     eps: Hyper = 1e-8,
+    **rest: Hyper,
+) -> Coefficients:
+    beta1, beta2 = betas
+    return {
+        "mix": 1 - beta1,
+        "keep": beta2,
+        "add": 1 - beta2,
+        "rate": lr / (1 - beta1**step),
+        "root": (1 - beta2**step) ** 0.5,
+        "eps": eps,
+        **rest,
+    }
+
+
+def _adam(
+    parameter: Tensor,
+    gradient: Tensor,
+    state: State,
+    *,
+    mix: Hyper,
+    keep: Hyper,
+    add: Hyper,
+    rate: Hyper,
+    root: Hyper,
+    eps: Hyper,
     weight_decay: Hyper = 0.0,
 ) -> tuple[Tensor, State]:
     """m = β₁ m + (1 - β₁) g; s = β₂ s + (1 - β₂) g²; both corrected for their start at 0.
@@ -113,28 +166,30 @@ def adam(
     p - lr m̂ / (√ŝ + ε) with m̂ = m / (1 - β₁ᵗ), ŝ = s / (1 - β₂ᵗ) (Kingma and Ba, 2015).
     """
     gradient = _decay(parameter, gradient, weight_decay)
-    beta1, beta2 = betas
-    step = state.get("step", 0) + 1
     mean = state["mean"] if state else torch.zeros_like(gradient)
     square = state["square"] if state else torch.zeros_like(gradient)
-    mean = mean + _as(1 - beta1, parameter) * (gradient - mean)
-    square = _as(beta2, parameter) * square + _as(1 - beta2, parameter) * gradient * gradient
-    rate = _as(lr / (1 - beta1**step), parameter)
-    root = _as((1 - beta2**step) ** 0.5, parameter)
-    new = parameter - rate * mean / (torch.sqrt(square) / root + _as(eps, parameter))
-    return new, {"step": step, "mean": mean, "square": square}
+    mean = mean + mix * (gradient - mean)
+    square = keep * square + add * gradient * gradient
+    new = parameter - rate * mean / (torch.sqrt(square) / root + eps)
+    return new, {"mean": mean, "square": square}
 
 
-def adamw(
-    parameter: Tensor,
-    gradient: Tensor,
-    state: State,
-    *,
-    lr: Hyper,
-    betas: tuple[Hyper, Hyper] = (0.9, 0.999),
-    eps: Hyper = 1e-8,
-    weight_decay: Hyper = 0.01,
+def _adamw_numbers(
+    step: int, *, lr: Hyper, weight_decay: Hyper = 0.01, **rest: Any
+) -> Coefficients:
+    return {"shrink": 1 - lr * weight_decay, **_adam_numbers(step, lr=lr, **rest)}
+
+
+def _adamw(
+    parameter: Tensor, gradient: Tensor, state: State, *, shrink: Hyper, **adam: Hyper
 ) -> tuple[Tensor, State]:
     """Adam, with p first shrunk by 1 - lr · weight_decay (Loshchilov and Hutter, 2019)."""
-    parameter = parameter * _as(1 - lr * weight_decay, parameter)
-    return adam(parameter, gradient, state, lr=lr, betas=betas, eps=eps)
+    return _adam(parameter * shrink, gradient, state, **adam)
+
+
+sgd = Rule(_sgd)
+momentum = Rule(_momentum)
+adagrad = Rule(_adagrad, _adagrad_numbers)
+rmsprop = Rule(_rmsprop, _rmsprop_numbers)
+adam = Rule(_adam, _adam_numbers)
+adamw = Rule(_adamw, _adamw_numbers)

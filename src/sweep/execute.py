@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -17,7 +16,7 @@ from src.sweep.expand import Job
 from src.sweep.members import Started, start
 from src.sweep.outcomes import alone_part, cohort_part, failed_part, part_name
 from src.sweep.plan import Plan
-from src.sweep.prepare import Means, Ready
+from src.sweep.prepare import Means, Ready, one_thread
 from src.sweep.store import Part, Store
 
 
@@ -89,30 +88,14 @@ def _together(
     stop: Callable[[], bool], plan: Plan, fail_fast: bool,
 ) -> None:  # fmt: skip
     """Groups in threads, a part each: torch releases the interpreter while it computes."""
-    threads = torch.get_num_threads()
-    try:
-        # Compiled parts bring their own threads, and so train one at a time.
-        for compiled in (False, True):
-            chosen = [r for r in ready if r.program.compiled == compiled]
-            workers = 1 if compiled else means.workers
-            torch.set_num_threads(means.workers if compiled else 1)
-            _in_threads(workers, chosen, store, means, bars, stop, plan, fail_fast)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _in_threads(
-    workers: int, ready: Sequence[Ready], store: Store, means: Means, bars: Bars,
-    stop: Callable[[], bool], plan: Plan, fail_fast: bool,
-) -> None:  # fmt: skip
     quit_now = threading.Event()
     running: Running = {}
-    with ThreadPoolExecutor(workers) as pool:
+    with one_thread(), ThreadPoolExecutor(means.workers) as pool:
         todo, more = _parts(ready, bars), True
         try:
             while more or running:
                 # One more than there are workers, so that none waits for its members.
-                while more and len(running) <= workers and not stop():
+                while more and len(running) <= means.workers and not stop():
                     item = next(todo, None)
                     more = item is not None
                     if item is not None:

@@ -5,7 +5,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,8 @@ import torch
 
 from src.build import build
 from src.engines.cohort import Cohort
-from src.engines.program import (
-    CannotStack,
-    Program,
-    bytes_per_member,
-    eager_seconds,
-    lanes_for,
-    lower,
-    part_sizes,
-)
+from src.engines.program import CannotStack, Program, lower
+from src.engines.shapes import bytes_per_member, eager_seconds, lanes_for, part_sizes
 from src.engines.stacked import train
 from src.errors import InputError
 from src.sweep.expand import Job
@@ -110,6 +104,17 @@ def _free_memory() -> int:
     return free
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch computes in the thread that asks: parts are what trains side by side."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def prepare(plan: Plan, means: Means, dry: bool = False) -> list[Ready]:
     """Build and lower each group. Groups that cannot go together are moved in the plan:
 
@@ -118,7 +123,8 @@ def prepare(plan: Plan, means: Means, dry: bool = False) -> list[Ready]:
     """
     ready = []
     for group in list(plan.groups):
-        found = _prepare(group, plan, means, dry)
+        with one_thread():
+            found = _prepare(group, plan, means, dry)
         if found is None:
             plan.groups.remove(group)
         else:
@@ -183,15 +189,9 @@ def _compiles(member: Cohort, means: Means) -> tuple[bool, str]:
 
 
 def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
-    """Members a part: what the memory holds, and not more than keeps every worker busy.
-
-    A compiled program is made for one number of members, which follows from shapes alone.
-    """
+    """Members a part: what the memory holds, and not more than keeps every worker busy."""
     each = bytes_per_member(member)
     least, usual = part_sizes(member, program.compiled)
-    workers = 1 if program.compiled else means.workers
-    if program.compiled and usual * each <= means.memory:
-        return usual  # made for one number of members, which follows from shapes alone
     held = means.memory // each // least * least
     if held == 0:
         raise InputError(
@@ -200,8 +200,8 @@ def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
             f"Fix: sweep.memory={math.ceil(each * least / 2**20)}MiB or more"
         )
     # Each worker holds a part, and one more is made ready for them.
-    held = max(held // (workers + 1) // least * least, least)
-    return min(usual, held, lanes_for(math.ceil(jobs / workers), (least, usual)))
+    held = max(held // (means.workers + 1) // least * least, least)
+    return min(usual, held, lanes_for(math.ceil(jobs / means.workers), (least, usual)))
 
 
 def _probe(member: Cohort, program: Program, part: int) -> float:

@@ -1,6 +1,7 @@
 """Which pure update rule a config's optimizer is, and which of its settings are numbers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,9 +9,10 @@ import torch
 from torch import Tensor
 
 from src.optim import rules
+from src.optim.rules import Rule
 
 # torch's SGD is two rules: without a velocity it keeps no state.
-RULES: dict[str, Callable[..., Any]] = {
+RULES: dict[str, Rule] = {
     "torch.optim.SGD": rules.sgd,
     "torch.optim.SGD momentum": rules.momentum,
     "torch.optim.Adagrad": rules.adagrad,
@@ -29,12 +31,14 @@ NUMBERS = ("lr", "weight_decay", "momentum", "alpha", "eps", "lr_decay", "betas"
 NO_EFFECT_AT_ZERO = ("weight_decay", "lr_decay")
 
 
-def find_rule(section: Mapping[str, Any]) -> Callable[..., Any] | None:
+def find_rule(section: Mapping[str, Any]) -> Rule | None:
     """The rule of a config's optimizer, options bound; None for one that has no pure form."""
     name = str(section["_target_"])
     rule = RULES.get(f"{name} momentum" if "momentum" in section else name) or RULES.get(name)
     options = {k: v for k, v in section.items() if k not in NUMBERS and k != "_target_"}
-    return None if rule is None else (partial(rule, **options) if options else rule)
+    if rule is None or not options:
+        return rule
+    return replace(rule, update=partial(rule.update, **options))
 
 
 def stack_settings(sections: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:

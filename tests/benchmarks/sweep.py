@@ -28,7 +28,8 @@ from rich.table import Table
 
 from src.build import build
 from src.compose import compose_settings
-from src.engines.program import lower, part_sizes
+from src.engines.program import lower
+from src.engines.shapes import lanes_for, part_sizes
 from src.engines.stacked import train
 from src.sweep.members import start
 
@@ -93,21 +94,21 @@ def loop(case: Case) -> float:
 
 
 def stacked(case: Case, compiled: bool) -> float:
-    """The engine, parts in threads where they are not compiled, in seconds a step and model."""
+    """The engine, its parts in threads as in a sweep, in seconds a step and model."""
     several = configs(case)
     first = start(several[:1]).cohort
     assert first is not None
-    torch.set_num_threads(CORES if compiled else 1)
+    torch.set_num_threads(1)
     program = lower(first, compiled)
-    least, usual = part_sizes(first, compiled)
-    size = usual if compiled or least == usual else min(usual, case.models // CORES)
+    sizes = part_sizes(first, compiled)
+    size = min(sizes[1], lanes_for(-(-case.models // CORES), sizes))
     parts = [start(several[i : i + size]).cohort for i in range(0, case.models, size)]
 
     def one(part: Any) -> None:
-        train(part, program, lanes=max(size, least))
+        train(part, program, lanes=size)
 
     one(parts[0])
-    with ThreadPoolExecutor(1 if compiled else CORES) as pool:
+    with ThreadPoolExecutor(CORES) as pool:
         began = time.perf_counter()
         list(pool.map(one, parts))
         return (time.perf_counter() - began) / case.steps / case.models
