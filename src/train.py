@@ -130,6 +130,7 @@ def main() -> None:
         run_one()
         return
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     except (Refused, Exception) as error:
         message = None if wants_traceback else _message(error)

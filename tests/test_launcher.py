@@ -112,8 +112,9 @@ class TestCommand:
         assert (done.code, done.out) == (2, "")
         assert "engine=stacked cannot train this run: it has no target" in done.err
 
-    def test_killed_at_random_moments(self, command: Command, tmp_path: Path) -> None:
-        """SIGKILL, three times; then the table of an undisturbed sweep, to the bit."""
+    @pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.slow)])
+    def test_killed_at_random_moments(self, times: int, command: Command, tmp_path: Path) -> None:
+        """SIGKILL; then the table of an undisturbed sweep, to the bit."""
         wanted = [
             *("-m", "+experiment=temperature_mlp", "trainer.max_epochs=500", "seed=range(6)"),
             *("model.width=3,4,5,6,7,8", "optimizer=sgd,adam"),
@@ -121,7 +122,7 @@ class TestCommand:
         whole = command("src.train", *wanted, "sweep.dir=whole")
         assert whole.code == 0, whole.err
         seconds = random.Random(os.getpid())
-        for _ in range(3):
+        for _ in range(times):
             process = subprocess.Popen(
                 [sys.executable, "-m", "src.train", *wanted, "sweep.dir=killed"],
                 cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -148,7 +149,10 @@ class TestCommand:
         assert all((tmp_path / "killed" / str(job) / "result.json").exists() for job in range(72))
 
     def test_two_processes_on_one_directory(self, command: Command, tmp_path: Path) -> None:
-        wanted = ["-m", "+experiment=temperature_mlp", "seed=range(64)", "sweep.dir=out"]
+        wanted = [
+            *("-m", "+experiment=temperature_mlp", "seed=range(64)", "sweep.dir=out"),
+            "sweep.compile=false",
+        ]
         first = subprocess.Popen(
             [sys.executable, "-m", "src.train", *wanted, "trainer.max_epochs=300000"],
             cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},

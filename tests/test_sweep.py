@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from polars.testing import assert_frame_equal
 from src.build import build
 from src.check import Refused
 from src.compose import compose_settings
-from src.engines.cohort import Interrupted
 from src.sweep import execute, verify
+from src.sweep.execute import Bars
 from src.sweep.lock import locked
 from src.sweep.plan import make_plan
 from src.sweep.ranking import bootstrap_mean, compare, rank
@@ -211,21 +212,38 @@ class TestAgain:
         self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         real = execute.cohort_part
-        calls = []
 
-        def interrupted(*arguments: Any) -> Any:
-            calls.append(1)
-            if len(calls) > 1:
-                raise Interrupted
+        def pressed(*arguments: Any) -> Any:
+            signal.raise_signal(signal.SIGINT)
+            monkeypatch.setattr(execute, "cohort_part", real)
             return real(*arguments)
 
-        monkeypatch.setattr(execute, "cohort_part", interrupted)
-        done = sweep(*MLP, "optimizer=sgd,adam,rmsprop", "seed=range(5)")
+        monkeypatch.setattr(execute, "cohort_part", pressed)
+        grid = (*MLP, "optimizer=sgd,adam,rmsprop,adagrad,momentum,adamw", "seed=range(5)")
+        done = sweep(*grid)
         assert done.code == 130
-        assert "interrupted: 5 runs are stored" in done.text
+        kept = len(done.table)
+        assert 5 <= kept <= 15, "the part that was done, and those that ended beside it"
+        assert "stopping; finished parts are kept" in done.text
+        assert f"interrupted: {kept} runs are stored" in done.text
         assert f"sweep.dir={done.store.directory}" in done.text
-        monkeypatch.setattr(execute, "cohort_part", real)
-        assert len(sweep(*MLP, "optimizer=sgd,adam,rmsprop", "seed=range(5)").table) == 15
+        assert len(sweep(*grid).table) == 30
+
+    def test_ctrl_c_twice(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+        """At once, out of parts that would take hours; what was stored stays."""
+        presses = []
+
+        def pressed(_: Bars) -> None:
+            for _ in range(2):
+                presses.append(1)
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(Bars, "refresh", pressed)
+        done = sweep("+experiment=temperature_mlp", "seed=range(5)", "trainer.max_epochs=10000000",
+                     "log_every=1000000", "sweep.compile=false")  # fmt: skip
+        assert done.code == 130
+        assert len(presses) == 2
+        assert (done.store.directory / "sweep.json").exists()
 
     def test_a_corrupt_part_is_moved_and_trained_again(self, sweep: Sweep) -> None:
         first = sweep(*MLP, "optimizer=sgd,adam", "seed=range(3)")

@@ -102,7 +102,7 @@ def _launch(
         try:
             stopped = _train(store, plan, ready, means, sweep, console)
             code = max(stopped, _conclude(store, jobs, sweep, console))
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):  # the latter while it concludes
             kept = len(store.read(columns=["run_id"]))
             message = (f"\ninterrupted: {kept:,} runs are stored. To go on from there, repeat the "
                        f"command with sweep.dir={directory}")  # fmt: skip
