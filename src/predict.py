@@ -9,13 +9,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from src.errors import InputError
+
+if TYPE_CHECKING:
+    from src.weights import Weights
 
 Rows = list[list[float]]
 
@@ -26,7 +29,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Predict with a trained network, in raw units.",
         epilog="example: python -m src.predict outputs/proportional/RUN --inputs '[[10.0]]'",
     )
-    parser.add_argument("run", type=Path, help="a run's directory, below outputs/")
+    parser.add_argument("run", type=Path, help="a run's directory, below outputs/, or SWEEP/JOB")
     parser.add_argument(
         "--inputs", help="rows as JSON ('[[10.0]]'), or a CSV file; none: the validation rows"
     )
@@ -113,17 +116,31 @@ def read_config(directory: Path) -> dict[str, Any]:
     return {str(key): value for key, value in config.items()}
 
 
-def predict_run(directory: Path, inputs: str | None) -> list[dict[str, Any]]:
-    """{"input", "prediction", "target" or None} a row, raw units. Raises InputError."""
+def read_run(directory: Path) -> tuple[dict[str, Any], "Weights"]:
+    """A run's config and weights, from its directory, or from its sweep's store for SWEEP/JOB.
+
+    Raises InputError.
+    """
+    is_job = directory.name.isdigit() and (directory.parent / "sweep.json").is_file()
+    if is_job and not directory.exists():
+        from src.sweep.stored import read_stored
+
+        return read_stored(directory)
     config = read_config(directory)
     # torch only now: a wrong directory is answered at once.
-    import torch
-
-    from src.build import build_data, build_net, refuse_foreign_targets
+    from src.build import refuse_foreign_targets
     from src.weights import load_weights
 
     refuse_foreign_targets(config)
-    weights = load_weights(directory / "weights.safetensors")
+    return config, load_weights(directory / "weights.safetensors")
+
+
+def predict(config: dict[str, Any], weights: "Weights", inputs: str | None) -> list[dict[str, Any]]:
+    """{"input", "prediction", "target" or None} a row, raw units. Raises InputError."""
+    import torch
+
+    from src.build import build_data, build_net
+
     columns = len(weights.input.shift)
     rows = None if inputs is None else parse_inputs(inputs, columns)
     targets: list[Any] = []
@@ -138,9 +155,7 @@ def predict_run(directory: Path, inputs: str | None) -> list[dict[str, Any]]:
         net.to(dtype).load_state_dict(weights.parameters)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise InputError(
-            f"{directory}: the weights do not fit the config's network: {reason}"
-        ) from error
+        raise InputError(f"the weights do not fit the config's network: {reason}") from error
     with torch.no_grad():
         output = net(weights.input.apply(torch.tensor(rows, dtype=dtype)))
     raw = output if weights.target is None else weights.target.invert(output)
@@ -164,11 +179,10 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer.writerows([value for key in parts for value in row[key]] for row in rows)
 
 
-def _print(directory: Path, rows: Sequence[dict[str, Any]]) -> None:
+def _print(data: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
     from src.console import new_console, show_predictions
     from src.run import Labels
 
-    data = read_config(directory)["data"]
     labels = Labels(
         data["input_name"], data["target_name"], data.get("unit"), data.get("classes"), None
     )
@@ -181,9 +195,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if options.out is not None and options.out.exists():
             raise InputError(f"--out {options.out} exists already.\nFix: another name")
-        rows = predict_run(options.run, options.inputs)
+        config, weights = read_run(options.run)
+        rows = predict(config, weights, options.inputs)
         if options.out is None:
-            _print(options.run, rows)
+            _print(config["data"], rows)
         else:
             _write_csv(options.out, rows)
             print(f"{len(rows)} predictions in {options.out}")

@@ -53,7 +53,7 @@ def test_the_command(runs: Path, command: Callable[..., Answer]) -> None:
 def test_validation_rows_beside_their_targets(runs: Path) -> None:
     import json
 
-    rows = predict.predict_run(runs / "temperature_mlp", None)
+    rows = predict.predict(*predict.read_run(runs / "temperature_mlp"), None)
     stored = json.loads((runs / "temperature_mlp" / "result.json").read_text())["predictions"]
     assert len(rows) == 2
     for mine, theirs in zip(rows, stored, strict=True):
@@ -67,8 +67,8 @@ def test_predictions_need_no_data(runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs / "temperature_mlp", copy)
     config = copy / ".hydra" / "config.yaml"
     config.write_text(config.read_text().replace("src.data.sources.rows", "src.data.sources.gate"))
-    there = predict.predict_run(runs / "temperature_mlp", "[[50.0]]")
-    assert predict.predict_run(copy, "[[50.0]]") == there
+    there = predict.predict(*predict.read_run(runs / "temperature_mlp"), "[[50.0]]")
+    assert predict.predict(*predict.read_run(copy), "[[50.0]]") == there
 
 
 def test_csv_in_and_out(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 
+from src import predict
 from src.build import build
 from src.check import Refused
 from src.compose import compose_settings
@@ -234,7 +236,7 @@ class TestAgain:
         presses = []
 
         def pressed(_: Bars) -> None:
-            for _ in range(2):
+            while len(presses) < 2:
                 presses.append(1)
                 signal.raise_signal(signal.SIGINT)
 
@@ -494,3 +496,17 @@ class TestRanking:
             low, high = bootstrap_mean(generator.normal(3.0, 1.0, 40), draws=500)
             hits += low <= 3.0 <= high
         assert 86 <= hits <= 100
+
+
+def test_predict_from_the_store(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    """SWEEP/JOB works where the sweep was too large for a directory each, to the bit."""
+    done = sweep(*MLP, "model.width=3,4", "data.normalize_target=standardize", "seed=3,0.5")
+    run = done.store.directory / "2"
+    wanted = predict.predict(*predict.read_run(run), "[[20.0], [70.0]]")
+    shutil.rmtree(run)
+    assert predict.predict(*predict.read_run(run), "[[20.0], [70.0]]") == wanted
+    for job, words in (("1", "failed: there is nothing that was trained"),
+                       ("7", "has no job 7.\nAllowed: 0 to 3")):  # fmt: skip
+        with pytest.raises(SystemExit):
+            predict.main([str(done.store.directory / job)])
+        assert words in capsys.readouterr().err

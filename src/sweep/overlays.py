@@ -38,8 +38,11 @@ def draw_overlays(
 
 
 def _label(ranked: Ranked) -> str:
-    short = {k.rpartition(".")[2]: v for k, v in ranked.setting.items()}
-    text = "  ".join(f"{k}={show(v)}" for k, v in short.items()) or "all"
+    names = [key.rpartition(".")[2] for key in ranked.setting]
+    if len(set(names)) < len(names):
+        names = list(ranked.setting)
+    values = map(show, ranked.setting.values())
+    text = "  ".join(f"{k}={v}" for k, v in zip(names, values, strict=True)) or "all"
     return text if ranked.n == 1 else f"{text}  ({ranked.n} seeds)"
 
 
