@@ -1,6 +1,5 @@
 """The engine against the plain path: equal numbers, and members that never meet."""
 
-import functools
 import random
 import shutil
 from collections.abc import Sequence
@@ -337,26 +336,6 @@ class TestLowering:
         started = start(configs)
         assert started.places == [0, 2]
         assert "data.batch_size=99" in started.failed[1]
-
-
-def test_every_compiled_program_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch.compile goes on eager, without an error, after eight graphs of one code object."""
-    graphs = []
-
-    def counting(graph: Any, _: Any, options: Any) -> Any:
-        graphs.append(graph)
-        return graph.forward
-
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=counting))
-    for width in range(1, 11):
-        configs = compose("+experiment=temperature_mlp", f"model.width={width}",
-                          "trainer.max_epochs=5", "optimizer=adam")  # fmt: skip
-        cohort = start(configs).cohort
-        assert cohort is not None
-        trained = train(cohort, lower(cohort, compiled=True))
-        eager = train(cohort, lower(cohort))
-        torch.testing.assert_close(vectors([trained])[0], vectors([eager])[0])
-    assert len(graphs) == 10
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")

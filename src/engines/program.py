@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from types import FunctionType
 from typing import Any
 
 import torch
@@ -12,16 +11,13 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from src.engines.cohort import Cohort, Function, Rows, Rule, pad
+from src.engines.compiled import compile_step
 from src.engines.lanes import leading, widen
 from src.engines.shapes import Layout, choose_layout, part_sizes
 from src.engines.trace import Flat, trace_measures, trace_step
 
 # Tracing patches nn.Module for the whole process while it lasts.
 TRACING = threading.RLock()
-# A part is one thread's, and many train at the same time: torch's own threads meet at the end
-# of every loop, which costs such small loops more than a second core gives. Only the C++ wrapper
-# lets go of Python's lock while it computes.
-COMPILER = {"cpp.threads": 1, "cpp_wrapper": True}
 
 
 class CannotStack(Exception):
@@ -88,20 +84,17 @@ class Program:
             return what, *x.shape[:-1]
         return what, *x.shape, *vector.shape
 
-    def advance(
-        self, rule: Rule, vector: Tensor, x: Tensor, y: Tensor, compiled: bool
-    ) -> Callable[..., Any]:
-        """One step of all members: see `_advance`."""
-        gradient = self.gradient_of(vector, x, y)
+    def advance(self, rule: Rule, *state: Any, compiled: bool) -> tuple[Any, ...]:
+        """One step of all members: see `_advance`, which has the arguments after `rule`."""
+        vector, x, y = state[0], *state[5:7]
+        step = partial(_advance, self, self.gradient_of(vector, x, y), rule)
         if not (self.compiled and compiled):
-            return partial(_advance, self, gradient, rule)
+            return step(*state)
         key = ("advance", *x.shape)
         with TRACING:
             if key not in self.made:
-                options = COMPILER if vector.device.type == "cpu" else None
-                function = _own(self, gradient, rule)
-                self.made[key] = torch.compile(function, dynamic=False, options=options)
-        return self.made[key]
+                self.made[key] = compile_step(step, state)
+        return self.made[key](*state)
 
     def measure(self, vector: Tensor, x: Tensor, y: Tensor, last: bool = False) -> list[Tensor]:
         """The loss and each measure, (members,); with last, the final ones instead."""
@@ -116,20 +109,6 @@ class Program:
 
     def _lower(self, member: GraphModule, example: Any, fused: bool) -> Callable[..., Any]:
         return widen(member, fused) if self.layout == "last" else leading(member, example)
-
-
-def _own(program: Program, gradient: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
-    """`_advance` with a code object of its own.
-
-    torch.compile keeps what it made by code object, gives up after eight, and goes on eager
-    without an error: the ninth cohort of a sweep would not be what the plan says.
-    """
-
-    def advance(*state: Any) -> Any:
-        return _advance(program, gradient, rule, *state)
-
-    code = advance.__code__.replace()
-    return FunctionType(code, globals(), "advance", None, advance.__closure__)
 
 
 def _advance(

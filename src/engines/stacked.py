@@ -7,7 +7,7 @@ is read back between two logged points, so torch is never waited for.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from src.engines.program import Program, lower
 from src.engines.shapes import lanes_for, part_sizes
 
 Tick = Callable[[int], None]
+CHUNK = 64  # steps whose coefficients are computed at once
 
 
 def train(
@@ -105,18 +106,45 @@ class _Training:
         yield from zip(x.split(size, rows), y.split(size, rows), strict=True)
 
     def _advance(self, x: Tensor, y: Tensor, step: int) -> None:
-        settings, rule = self.settings, self.cohort.rule
-        if self.cohort.schedule is not None:
-            settings = settings | {"lr": settings["lr"] * self.cohort.schedule(step)}
+        if step % CHUNK == 0:
+            self.numbers = self._coefficients(step)
         numbers = {
-            name: value.to(self.vector.dtype) if isinstance(value, Tensor) else value
-            for name, value in rule.coefficients(step + 1, **settings).items()
+            name: value[step % CHUNK] if isinstance(value, tuple) else value
+            for name, value in self.numbers.items()
         }
         # The first step makes the rule's state, and so has another signature: not compiled.
-        advance = self.program.advance(rule, self.vector, x, y, step > 0)
-        self.vector, self.state, self.running, self.count = advance(
-            self.vector, self.state, self.running, self.count, self.clip, x, y, numbers
+        self.vector, self.state, self.running, self.count = self.program.advance(
+            self.cohort.rule,
+            *(self.vector, self.state, self.running, self.count, self.clip, x, y, numbers),
+            compiled=step > 0,
         )
+
+    def _coefficients(self, first: int) -> dict[str, Any]:
+        """The rule's numbers for the next CHUNK steps: a tuple where they change with the step.
+
+        Not step by step, where a dozen small operations take as long as the step itself.
+        """
+        settings, schedule = self.settings, self.cohort.schedule
+        lr = settings["lr"]
+        steps = range(first, min(first + CHUNK, self.cohort.steps))
+
+        def column(values: Sequence[float]) -> Tensor:
+            return torch.tensor(values, dtype=lr.dtype, device=lr.device).reshape(
+                -1, *[1] * lr.dim()
+            )
+
+        if schedule is not None:
+            settings = settings | {"lr": lr * column([schedule(step) for step in steps])}
+        found = {
+            name: value.to(self.vector.dtype) if isinstance(value, Tensor) else value
+            for name, value in self.cohort.rule.coefficients(
+                column([step + 1 for step in steps]), **settings
+            ).items()
+        }
+        return {
+            name: value.unbind() if isinstance(value, Tensor) and value.dim() > lr.dim() else value
+            for name, value in found.items()
+        }
 
     def _record(self, step: int) -> None:
         """Add a logged point; freeze whoever is not finite there, or has waited long enough."""

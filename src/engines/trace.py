@@ -75,13 +75,20 @@ def _decompositions() -> dict[Any, Callable[..., Any]]:
 
 
 def record(
-    function: Callable[..., Any], example: Sequence[Tensor], table: dict[Any, Any] | None = None
+    function: Callable[..., Any],
+    example: Sequence[Tensor],
+    table: dict[Any, Any] | None = None,
+    fake: bool = False,
 ) -> GraphModule:
-    """What a function does to tensors like the examples. table: how operations are taken apart."""
+    """What a function does to tensors like the examples. table: how operations are taken apart.
+
+    fake: nothing is computed, as TorchInductor wants its graphs.
+    """
     with warnings.catch_warnings():
         # torch's tracer warns of its own use of deprecated pytrees.
         warnings.simplefilter("ignore")
-        return make_fx(function, decomposition_table=table)(*example)
+        mode = "fake" if fake else "real"
+        return make_fx(function, decomposition_table=table, tracing_mode=mode)(*example)
 
 
 def trace_step(net: nn.Module, loss: Function, vector: Tensor, x: Tensor, y: Tensor) -> GraphModule:

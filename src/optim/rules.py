@@ -1,11 +1,12 @@
 """Update rules in two pure halves: the numbers of a step, and what they do to a parameter.
 
 `coefficients(step, **hyperparameters)` is arithmetic of hyperparameters alone: bias corrections,
-decayed rates. step counts from 1. A hyperparameter is a Python number or a float64 tensor, and
-so is a coefficient, as in torch.optim. `update(parameter, gradient, state, **coefficients)`
-returns the new parameter and the new state, a dict that starts as `{}`. A coefficient there is
-a number, or a tensor in the parameter's precision that broadcasts against it, so that many runs
-with settings of their own share one call. Nothing is changed in place.
+decayed rates. step counts from 1. Both are Python numbers or float64 tensors, as in torch.optim,
+and so are the coefficients; a column of steps gives those of many steps at once.
+`update(parameter, gradient, state, **coefficients)` returns the new parameter and the new state,
+a dict that starts as `{}`. A coefficient there is a number, or a tensor in the parameter's
+precision that broadcasts against it, so that many runs with settings of their own share one
+call. Nothing is changed in place.
 
 Two halves, because a compiler that is given the whole computes β ** step, a double's power, anew
 for every parameter: 15 times the cost of the update itself.
@@ -25,7 +26,7 @@ State = dict[str, Any]
 Coefficients = dict[str, Any]
 
 
-def _same(_: int, **hyper: Hyper) -> Coefficients:
+def _same(_: Hyper, **hyper: Hyper) -> Coefficients:
     return hyper
 
 
@@ -83,7 +84,7 @@ def _momentum(
 
 
 def _adagrad_numbers(
-    step: int, *, lr: Hyper, lr_decay: Hyper = 0.0, eps: Hyper = 1e-10, **rest: Hyper
+    step: Hyper, *, lr: Hyper, lr_decay: Hyper = 0.0, eps: Hyper = 1e-10, **rest: Hyper
 ) -> Coefficients:
     return {"rate": lr / (1 + (step - 1) * lr_decay), "eps": eps, **rest}
 
@@ -104,7 +105,7 @@ def _adagrad(
 
 
 def _rmsprop_numbers(
-    _: int, *, lr: Hyper, alpha: Hyper = 0.99, eps: Hyper = 1e-8, **rest: Hyper
+    _: Hyper, *, lr: Hyper, alpha: Hyper = 0.99, eps: Hyper = 1e-8, **rest: Hyper
 ) -> Coefficients:
     return {"lr": lr, "keep": alpha, "add": 1 - alpha, "eps": eps, **rest}
 
@@ -129,7 +130,7 @@ def _rmsprop(
 
 
 def _adam_numbers(
-    step: int,
+    step: Hyper,
     *,
     lr: Hyper,
     betas: tuple[Hyper, Hyper] = (0.9, 0.999),
@@ -175,7 +176,7 @@ def _adam(
 
 
 def _adamw_numbers(
-    step: int, *, lr: Hyper, weight_decay: Hyper = 0.01, **rest: Any
+    step: Hyper, *, lr: Hyper, weight_decay: Hyper = 0.01, **rest: Any
 ) -> Coefficients:
     return {"shrink": 1 - lr * weight_decay, **_adam_numbers(step, lr=lr, **rest)}
 
