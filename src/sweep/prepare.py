@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from src.sweep.plan import NO_TARGET, Group, Plan
 from src.values import UNITS, memory_bytes
 
 PAYS = 60.0  # eager seconds of a part from which 10 to 30 s of compiling pay
-PROBE = 4  # steps that are timed
+PROBE = 8  # steps that are timed
 
 
 @dataclass(frozen=True)
@@ -156,14 +157,14 @@ def _prepare(group: Group, plan: Plan, means: Means, dry: bool) -> Ready | None:
         else:
             # Before anything trains: compiling can fail, and what it traces is not for threads.
             try:
-                seconds = _probe(member, program, part) * member.steps
+                seconds = _probe(member, program, part, means.workers) * member.steps
             except Exception as error:
                 if not compiled:
                     raise
                 note = f"eager: torch.compile failed, {type(error).__name__}"
                 program = lower(member)
                 part = _part(member, len(group.jobs), program, means)
-                seconds = _probe(member, program, part) * member.steps
+                seconds = _probe(member, program, part, means.workers) * member.steps
         parts = math.ceil(len(group.jobs) / part)
         points = member.epochs // member.log_every + 2
         numbers = sum(p[0].numel() for p in member.parameters.values())
@@ -204,19 +205,21 @@ def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
     return min(usual, held, lanes_for(math.ceil(jobs / means.workers), (least, usual)))
 
 
-def _probe(member: Cohort, program: Program, part: int) -> float:
-    """Seconds that a step of a full part takes."""
+def _probe(member: Cohort, program: Program, part: int, workers: int) -> float:
+    """Seconds that a step of a full part takes while as many train as will."""
     if member.epochs == 0:
         return 0.0
     each = member.steps // member.epochs
     few = -(-PROBE // each)
     lanes = lanes_for(part, part_sizes(member, program.compiled))
 
-    def timed(epochs: int) -> float:
+    def timed(epochs: int, at_once: int = workers) -> float:
+        cohort = replace(member, epochs=epochs, log_every=epochs)
         began = time.perf_counter()
-        train(replace(member, epochs=epochs, log_every=epochs), program, lanes=lanes)
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(lambda _: train(cohort, program, lanes=lanes), range(at_once)))
         return time.perf_counter() - began
 
-    timed(few)
+    timed(few, 1)  # traces and compiles, which is not for two threads at once
     # The difference, without what a part costs before its first step and after its last.
     return max(timed(3 * few) - timed(few), 0.0) / (2 * few * each)
