@@ -448,6 +448,15 @@ class TestPlan:
 
 
 class TestVerify:
+    @pytest.mark.slow
+    @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++) here")
+    def test_of_a_compiled_sweep(self, sweep: Sweep) -> None:
+        done = sweep(*MLP, "optimizer=sgd,adam", "seed=range(3)", "sweep.compile=true",
+                     "sweep.verify=4")  # fmt: skip
+        assert done.code == 0
+        assert set(done.table["engine"]) == {"stacked, compiled"}
+        assert len(re.findall(r"completed +\S+e-\d+ +\S+e-\d+ .*equal", done.text)) == 4
+
     def test_prints_differences_and_bounds(self, sweep: Sweep) -> None:
         done = sweep(*MLP, "seed=range(4)", "sweep.verify=2")
         assert "2 runs trained again, alone and through Lightning" in done.text

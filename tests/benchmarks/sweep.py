@@ -2,8 +2,8 @@
 
 µs per training step and model, side by side in one run: the hand-written loop (one model at a
 time), the stacked engine eager and compiled, and `jit(vmap(scan))` of the same training in JAX
-(extra `bench`; left out where it is not installed). All use every core: the loop and the eager
-engine as they do in a sweep (one thread each, parts in threads), the others by their own means.
+(extra `bench`; left out where it is not installed). All use every core but the loop, which is one
+model in one thread: the engine as it does in a sweep (parts in threads), JAX by its own means.
 Then whole commands, with everything they store.
 
     python -m tests.benchmarks.sweep steps       only the first table
