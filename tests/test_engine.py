@@ -81,6 +81,14 @@ def same(config: dict[str, Any], trained: Trained, member: int, bound: float) ->
     assert int(trained.kept[member]) == (-1 if ending.kept is None else ending.kept)
 
 
+# Of these, one ulp in the initial weights, or the rows in the opposite order, make 1e-4 to 4e-2
+# by the end of the example: oscillation at the edge of stability, and the weights of xor, which
+# end as rounding errors around 0.
+CHAOTIC = {
+    *(("temperature_mlp", 42), ("temperature_mlp", 3), ("sine", 3), ("xor", 42), ("xor", 3)),
+}
+
+
 def as_single_runs(configs: Sequence[dict[str, Any]]) -> None:
     """Members of one part, in float64, are what their single runs are."""
     (trained,) = together(configs)
@@ -113,8 +121,17 @@ class TestEqualNumbers:
     @pytest.mark.slow
     @pytest.mark.parametrize("experiment", TRAINED)
     def test_as_a_single_run_to_its_end(self, experiment: str) -> None:
+        """Where one ulp grows beyond the bound in the single run itself, no more than that."""
         configs = compose(f"+experiment={experiment}", "precision=64", seeds=(42, 3))
-        as_single_runs(configs)
+        (trained,) = together(configs)
+        for member, config in enumerate(configs):
+            parameters = {name: values[member] for name, values in trained.parameters.items()}
+            found = check(config, "completed", parameters)
+            if found.sensitivity is None:
+                same(config, trained, member, BOUNDS[64])
+            else:
+                assert (experiment, config["seed"]) in CHAOTIC
+                assert found.holds
 
     @pytest.mark.parametrize("experiment", ["temperature_mlp", "and_gate_tensors", "sine", "xor"])
     def test_in_float32(self, experiment: str) -> None:

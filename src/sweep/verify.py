@@ -106,7 +106,7 @@ def check(settings: dict[str, Any], status: str, parameters: Mapping[str, Tensor
     difference = 0.0 if status == plain_status == "diverged" else distance(parameters, plain)
     if status != plain_status:
         difference = math.inf
-    if difference > bound and settings["precision"] == 32:
+    if difference > bound:
         sensitive = 0.0
         for nudge, reverse in ((math.inf, False), (-math.inf, False), (0.0, True)):
             other_status, other = alone(settings, nudge, reverse)
