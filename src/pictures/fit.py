@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, new_figure
+from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, STYLES, new_figure
 
 Array = NDArray[np.float64]
 FEW = 50  # rows up to which each prediction is marked
@@ -80,7 +80,8 @@ def _draw_curve(ax: Axes, view: View) -> None:
     colours = [GREEN] if len(view.curves) == 1 else PALETTE
     for i, (label, curve) in enumerate(view.curves.items()):
         colour, order = colours[i % len(colours)], 5 if many else 2
-        ax.plot(curve.x, curve.y, color=colour, linewidth=2, label=label, zorder=order)
+        style = STYLES[i // len(colours) % len(STYLES)]
+        ax.plot(curve.x, curve.y, style, color=colour, linewidth=2, label=label, zorder=order)
         if view.tests is not None:
             test = view.tests[label]
             ax.scatter(test.x, test.y, s=14, c=colour, zorder=order)

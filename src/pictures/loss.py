@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PALETTE, new_figure
+from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PALETTE, STYLES, new_figure
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,12 @@ def _draw(ax: Axes, lines: Sequence[Line], colours: Sequence[str], title: str) -
         shown = (values > 0) & (values < 1e100)
         colour = colours[i % len(colours)]
         (drawn,) = ax.plot(steps[shown], values[shown], label=line.label, color=colour)
-        drawn.set(linestyle=STYLES[i // len(colours) % 3], marker="." if len(steps) <= 20 else "")
+        style = STYLES[i // len(colours) % len(STYLES)]
+        drawn.set(linestyle=style, marker="." if len(steps) <= 20 else "")
         if line.low is not None and line.high is not None:
-            low, high = np.asarray(line.low, dtype=float), np.asarray(line.high, dtype=float)
-            ax.fill_between(
-                steps[shown], low[shown], high[shown], color=colour, alpha=0.15, linewidth=0
-            )
+            low, high = (np.asarray(v, dtype=float)[shown] for v in (line.low, line.high))
+            alpha = min(0.15, 0.6 / len(lines))  # many bands lie over one another
+            ax.fill_between(steps[shown], low, high, color=colour, alpha=alpha, linewidth=0)
         last = max(last, float(steps[-1]))
     ax.set_xlim(-0.02 * last, 1.02 * last)
     ax.set(yscale="log", xlabel="step", ylabel="loss", title=title)
-
-
-STYLES = ("-", "--", ":")
