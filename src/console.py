@@ -51,7 +51,7 @@ def new_table(*columns: str, numbers: bool = False) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, column in enumerate(columns):
         justify = "right" if numbers and i else "left"
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=i == 0 and not numbers)
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=numbers or i == 0)
     return table
 
 

@@ -101,7 +101,11 @@ def read_config(directory: Path) -> dict[str, Any]:
     path = directory / ".hydra" / "config.yaml"
     if not path.is_file():
         what = "is not the directory of a run" if directory.is_dir() else "does not exist"
-        raise InputError(f"{directory} {what}: there is no {path.relative_to(directory)} in it")
+        is_sweep = (directory / "sweep.json").is_file()
+        fix = f"\nFix: one of its runs, by number: {directory}/0" if is_sweep else ""
+        raise InputError(
+            f"{directory} {what}: there is no {path.relative_to(directory)} in it{fix}"
+        )
     try:
         loaded = OmegaConf.load(path)
         if isinstance(loaded, DictConfig):

@@ -32,6 +32,8 @@ def run_one(config: DictConfig) -> float | None:
     job = HydraConfig.get()
     directory = Path(job.runtime.output_dir)
     try:
+        if job.mode == RunMode.RUN:
+            _refuse_sweep_settings(job.overrides.task)
         folders = folders_of(OmegaConf.create({"runtime": job.runtime}))
         settings = check(config, job.runtime.choices, folders)
         # Imported here: a typo must be answered before torch is loaded.
@@ -63,6 +65,15 @@ def run_one(config: DictConfig) -> float | None:
     if result.status == "interrupted":
         raise SystemExit(130)
     return final_loss(result)
+
+
+def _refuse_sweep_settings(overrides: list[str]) -> None:
+    for override in overrides:
+        if override.lstrip("+~").split("=")[0].split(".")[0] == "sweep":
+            raise InputError(
+                f"{override} is for a sweep, and this command is a single run.\n"
+                "Fix: -m in front of the overrides"
+            )
 
 
 def _engine(run: Any) -> Any:

@@ -145,6 +145,7 @@ COMMANDS = [
     (SINE, "data.batch_size=5000"),
     (ONE, "model=layers", "model.layers=[[4,5],[4,2]]"),
     ("-m", SINE, "optimizer=sgdd,adamm"),
+    (SINE, "sweep.dry_run=true"),
 ]
 
 

@@ -329,6 +329,10 @@ class TestFailures:
             (("sweep.memory=lots", "seed=1,2"), "sweep.memory=lots is not allowed"),
             (("sweep.verify=-1", "seed=1,2"), "sweep.verify=-1 is not allowed"),
             (("engine=stacked,lightning",), "engine is a setting of the whole sweep"),
+            (
+                ("sweep.verify=1,2", "sweep.dry_run=true"),
+                "sweep.verify is a setting of the whole sweep: it takes one value, not 1, 2",
+            ),
         ],
     )
     def test_wrong_for_all(self, sweep: Sweep, overrides: Any, message: str) -> None:
@@ -350,6 +354,13 @@ class TestFailures:
         about.write_text(about.read_text().replace('"version": 1', '"version": 99'))
         with pytest.raises(Refused, match="written in format 99"):
             sweep(*MLP, "seed=0,1")
+
+    def test_a_place_that_is_no_sweeps(self, sweep: Sweep, tmp_path: Path) -> None:
+        run = sweep(*MLP, "seed=0,1").store.directory / "0"
+        (tmp_path / "file").touch()
+        for place, what in ((run, "the directory of a single run"), (tmp_path / "file", "a file")):
+            with pytest.raises(Refused, match=f"{place} is {what}"):
+                sweep(*MLP, "seed=0,1", to=str(place))
 
     def test_a_store_in_use(self, sweep: Sweep) -> None:
         first = sweep(*MLP, "seed=0,1")
@@ -459,7 +470,7 @@ class TestVerify:
 
     def test_prints_differences_and_bounds(self, sweep: Sweep) -> None:
         done = sweep(*MLP, "seed=range(4)", "sweep.verify=2")
-        assert "2 runs trained again, alone and through Lightning" in done.text
+        assert "2 runs, drawn at random, trained again, alone and through Lightning" in done.text
         assert len(re.findall(r"completed +\S+e-\d+ +1\.0e-05 +equal", done.text)) == 2
         assert done.code == 0
 
@@ -514,7 +525,7 @@ def test_predict_from_the_store(sweep: Sweep, capsys: pytest.CaptureFixture[str]
     wanted = predict.predict(*predict.read_run(run), "[[20.0], [70.0]]")
     shutil.rmtree(run)
     assert predict.predict(*predict.read_run(run), "[[20.0], [70.0]]") == wanted
-    for job, words in (("1", "failed: there is nothing that was trained"),
+    for job, words in (("1", "failed, so that nothing was trained: seed=0.5"),
                        ("7", "has no job 7.\nAllowed: 0 to 3")):  # fmt: skip
         with pytest.raises(SystemExit):
             predict.main([str(done.store.directory / job)])

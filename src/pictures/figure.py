@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: distinct to colour-blind readers.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
+LIGHT = "#BBBBBB"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":")  # once the colours are used up
 DPI = 100

@@ -7,7 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, STYLES, new_figure
+from src.pictures.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT,
+    ORANGE,
+    PALETTE,
+    PURPLE,
+    STYLES,
+    new_figure,
+)
 
 Array = NDArray[np.float64]
 FEW = 50  # rows up to which each prediction is marked
@@ -64,11 +74,13 @@ def curve_figure(views: list[View]) -> Figure:
 def _draw_curve(ax: Axes, view: View) -> None:
     many = sum(len(points.input) for points in view.splits.values()) > FEW
     styles = {"train": ("training data", BLUE, "o"), "val": ("validation data", ORANGE, "D")}
+    if len(view.curves) > 1:  # runs with splits of their own, in colours that mean the curves
+        styles = {"train": ("data", LIGHT, "o"), "val": (None, LIGHT, "o")}
     for name, points in view.splits.items():
         label, colour, marker = styles[name]
         x = points.input[:, 0]
         # Of thousands of points, the validation ones as a thin line of dots inside the others.
-        size = {"train": 14, "val": 2}[name] if many else 36
+        size = {"train": 14, "val": 2 if len(view.curves) == 1 else 14}[name] if many else 36
         ax.scatter(
             *(x, points.target[:, 0]), s=size, c=colour, marker=marker, label=label, zorder=3,
             linewidths=0 if many else 1,
@@ -85,6 +97,9 @@ def _draw_curve(ax: Axes, view: View) -> None:
         if view.tests is not None:
             test = view.tests[label]
             ax.scatter(test.x, test.y, s=14, c=colour, zorder=order)
+    if view.tests:
+        count = len(next(iter(view.tests.values())).x)
+        ax.scatter([], [], s=14, c=GREY, label=f"the fits at {count} random test points")
     if view.probes is not None:
         ax.scatter(
             *(view.probes.x, view.probes.y), s=50, c=PURPLE, marker="s", label="asked for", zorder=5

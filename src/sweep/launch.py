@@ -25,7 +25,7 @@ from src.sweep.expand import Expander, Job
 from src.sweep.files import write_whole
 from src.sweep.lock import locked
 from src.sweep.outcomes import given_values
-from src.sweep.overlays import draw_overlays
+from src.sweep.overlays import MOST, draw_overlays
 from src.sweep.plan import Plan, make_plan
 from src.sweep.prepare import Means, Ready, find_means, prepare
 from src.sweep.ranking import metric_of, rank
@@ -128,12 +128,13 @@ def _sweep_settings(master: DictConfig, lists: Sequence[Sequence[str]]) -> dict[
     for word in OF_THE_SWEEP:
         given = {o for overrides in lists for o in overrides
                  if o.lstrip("+~").partition("=")[0].split(".")[0] == word}  # fmt: skip
-        keys = {o.partition("=")[0] for o in given}
-        if len(given) > len(keys):
-            values = ", ".join(sorted(o.partition("=")[2] for o in given))
-            raise InputError(
-                f"{min(keys)} is a setting of the whole sweep: it takes one value, not {values}"
-            )
+        for key in sorted({o.partition("=")[0] for o in given}):
+            values = sorted(o.partition("=")[2] for o in given if o.partition("=")[0] == key)
+            if len(values) > 1:
+                raise InputError(
+                    f"{key} is a setting of the whole sweep: it takes one value, not "
+                    f"{', '.join(values)}.\nFix: {key}={values[0]}"
+                )
     found = OmegaConf.to_container(master.sweep, resolve=True)
     assert isinstance(found, dict)
     for key, value in found.items():
@@ -226,6 +227,8 @@ def _conclude(store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], conso
                   soft_wrap=True)  # fmt: skip
     if pictures:
         console.print("pictures:        " + "  ".join(map(str, pictures)), soft_wrap=True)
+    elif len(ranked) > MOST:
+        console.print(f"pictures:        none of {len(ranked)} settings; up to {MOST} are drawn")
     return code
 
 

@@ -24,7 +24,9 @@ def draw_overlays(
     if metric is None or not 0 < len(shown) <= MOST or "experiment" in store.swept:
         return []
     runs = {_label(r): _completed(table, r, metric) for r in shown}
-    title = f"{store.about['experiments'][0]}: {len(shown)} settings"
+    count = f"{len(shown)} setting{'s' if len(shown) > 1 else ''}"
+    lost = f" ({len(ranked) - len(shown)} without a finite end)" if len(ranked) > len(shown) else ""
+    title = f"{store.about['experiments'][0]}: {count}{lost}"
     losses = losses_figure(_lines(store, runs, metric), title, metric)
     save_png(losses, store.directory / "loss.png")
     written = [store.directory / "loss.png"]

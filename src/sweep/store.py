@@ -75,7 +75,11 @@ class Store:
             )
 
     def refuse_other(self, experiments: Sequence[str]) -> None:
-        """Raises InputError where the directory holds a sweep of something else."""
+        """Raises InputError where the directory holds a sweep of something else, or a run."""
+        is_run = (self.directory / "result.json").exists()  # whose pictures would be overwritten
+        if is_run or self.directory.is_file():
+            what = "the directory of a single run" if is_run else "a file"
+            raise InputError(f"sweep.dir={self.directory} is {what}.\nFix: another sweep.dir")
         stored = self.about["experiments"]
         if stored and not set(stored) & set(experiments):
             raise InputError(

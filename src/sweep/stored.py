@@ -18,16 +18,14 @@ def read_stored(directory: Path) -> tuple[dict[str, Any], Weights]:
     Raises InputError for a job that the sweep does not have, or that was not trained.
     """
     store, job = Store(directory.parent), int(directory.name)
-    table = store.read(columns=["run_id", "job", "status"])
+    table = store.read(columns=["run_id", "job", "status", "message"])
     found = table.filter(pl.col("job") == job)
     if found.is_empty():
         last = table["job"].max()
         raise InputError(f"{store.directory} has no job {job}.\nAllowed: 0 to {last}")
     if found["status"][0] == "failed":
-        raise InputError(
-            f"{directory} failed: there is nothing that was trained.\n"
-            f"Its message: the column `reason` of {store.directory}/runs/*.parquet"
-        )
+        message = found["message"][0]
+        raise InputError(f"{directory} failed, so that nothing was trained: {message}")
     run_id = found["run_id"][0]
     config = store.configs([run_id])[run_id][0]
     ((_, parameters),) = store.parameters([run_id])

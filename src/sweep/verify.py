@@ -20,6 +20,7 @@ from src.engines.cohort import Interrupted
 from src.result import Status
 from src.sweep.expand import Job
 from src.sweep.outcomes import quiet
+from src.sweep.show import runs
 from src.sweep.store import Store
 from src.training import train_by_lightning
 
@@ -128,9 +129,11 @@ def verify(store: Store, jobs: Sequence[Job], count: int, console: Console) -> i
         console.print("sweep.verify: no run of this sweep was trained together with others")
         return 0
     weights = dict(store.parameters([row["run_id"] for row in chosen]))
-    console.print(f"\nVerification: {len(chosen)} runs trained again, alone and through Lightning",
-                  style="bold", soft_wrap=True)  # fmt: skip
-    shown = new_table("run", "ended", "difference", "bound", "own sensitivity", "")
+    console.print(f"\nVerification: {runs(len(chosen))}, drawn at random, trained again, alone "
+                  "and through Lightning", style="bold", soft_wrap=True)  # fmt: skip
+    console.print("differences of the parameters, |p - p'| / |p'|; own sensitivity: what one ulp "
+                  "at the start makes of the single run", soft_wrap=True)  # fmt: skip
+    shown = new_table("run", "ended", "difference", "bound", "own sensitivity", "verdict")
     broken = 0
     for row in chosen:
         found = check(known[row["run_id"]].settings(), row["status"], weights[row["run_id"]])
