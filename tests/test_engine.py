@@ -178,6 +178,13 @@ class TestEqualNumbers:
         )
         as_single_runs(configs)
 
+    def test_no_decay_at_all(self) -> None:
+        """A rule's own default must not come in where a setting of all members is 0."""
+        as_single_runs(compose(
+            "+experiment=temperature_mlp", "precision=64", "trainer.max_epochs=50",
+            "optimizer=adamw", "optimizer.weight_decay=0.0", "optimizer.lr=0.01", seeds=(1, 2),
+        ))  # fmt: skip
+
     @pytest.mark.parametrize("loss", ["bce_by_hand", "bce_log_odds", "cross_entropy",
                                       "cross_entropy_by_hand"])  # fmt: skip
     def test_every_loss(self, loss: str) -> None:

@@ -176,7 +176,7 @@ def _adam(
 
 
 def _adamw_numbers(
-    step: Hyper, *, lr: Hyper, weight_decay: Hyper = 0.01, **rest: Any
+    step: Hyper, *, lr: Hyper, weight_decay: Hyper = 0.0, **rest: Any
 ) -> Coefficients:
     return {"shrink": 1 - lr * weight_decay, **_adam_numbers(step, lr=lr, **rest)}
 
@@ -184,7 +184,10 @@ def _adamw_numbers(
 def _adamw(
     parameter: Tensor, gradient: Tensor, state: State, *, shrink: Hyper, **adam: Hyper
 ) -> tuple[Tensor, State]:
-    """Adam, with p first shrunk by 1 - lr · weight_decay (Loshchilov and Hutter, 2019)."""
+    """Adam, with p first shrunk by 1 - lr · weight_decay (Loshchilov and Hutter, 2019).
+
+    Without one given there is no decay, as in every rule here; torch's default is 0.01.
+    """
     return _adam(parameter * shrink, gradient, state, **adam)
 
 
