@@ -87,12 +87,12 @@ class Program:
     def advance(self, rule: Rule, *state: Any, compiled: bool) -> tuple[Any, ...]:
         """One step of all members: see `_advance`, which has the arguments after `rule`."""
         vector, x, y = state[0], *state[5:7]
-        step = partial(_advance, self, self.gradient_of(vector, x, y), rule)
         if not (self.compiled and compiled):
-            return step(*state)
+            return _advance(self, self.gradient_of(vector, x, y), rule, *state)
         key = ("advance", *x.shape)
         with TRACING:
             if key not in self.made:
+                step = partial(_advance, self, self.gradient_of(vector, x, y), rule)
                 self.made[key] = compile_step(step, state)
         return self.made[key](*state)
 

@@ -1,5 +1,6 @@
 """What all pictures share: size, colours, and the way to PNG."""
 
+from collections.abc import Sequence
 from io import BytesIO
 
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
 LIGHT = "#BBBBBB"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
-STYLES = ("-", "--", ":")  # once the colours are used up
+STYLES = ("-", "--", ":")
 DPI = 100
 
 
@@ -25,6 +26,11 @@ def new_figure(panels: int = 1, height: float = 4.5) -> tuple[Figure, list[Axes]
         ax.grid(alpha=0.25)
         ax.set_axisbelow(True)
     return figure, axes
+
+
+def line_style(i: int, colours: Sequence[str]) -> tuple[str, str]:
+    """Colour and dashes of line i: once the colours are used up, they come again with dashes."""
+    return colours[i % len(colours)], STYLES[i // len(colours) % len(STYLES)]
 
 
 def to_png(figure: Figure) -> bytes:

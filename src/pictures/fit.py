@@ -15,7 +15,7 @@ from src.pictures.figure import (
     ORANGE,
     PALETTE,
     PURPLE,
-    STYLES,
+    line_style,
     new_figure,
 )
 
@@ -74,25 +74,25 @@ def curve_figure(views: list[View]) -> Figure:
 def _draw_curve(ax: Axes, view: View) -> None:
     many = sum(len(points.input) for points in view.splits.values()) > FEW
     styles = {"train": ("training data", BLUE, "o"), "val": ("validation data", ORANGE, "D")}
-    if len(view.curves) > 1:  # runs with splits of their own, in colours that mean the curves
+    several = len(view.curves) > 1
+    if several:  # runs with splits of their own, in colours that mean the curves
         styles = {"train": ("data", LIGHT, "o"), "val": (None, LIGHT, "o")}
     for name, points in view.splits.items():
         label, colour, marker = styles[name]
         x = points.input[:, 0]
         # Of thousands of points, the validation ones as a thin line of dots inside the others.
-        size = {"train": 14, "val": 2 if len(view.curves) == 1 else 14}[name] if many else 36
+        size = {"train": 14, "val": 14 if several else 2}[name] if many else 36
         ax.scatter(
             *(x, points.target[:, 0]), s=size, c=colour, marker=marker, label=label, zorder=3,
             linewidths=0 if many else 1,
         )  # fmt: skip
-        if not many and len(view.curves) == 1:
+        if not many and not several:
             crosses = ax.scatter(x, points.prediction[:, 0], s=40, c="black", marker="x", zorder=4)
             if name == "train":
                 crosses.set_label("prediction")
-    colours = [GREEN] if len(view.curves) == 1 else PALETTE
+    colours = PALETTE if several else [GREEN]
     for i, (label, curve) in enumerate(view.curves.items()):
-        colour, order = colours[i % len(colours)], 5 if many else 2
-        style = STYLES[i // len(colours) % len(STYLES)]
+        (colour, style), order = line_style(i, colours), 5 if many else 2
         ax.plot(curve.x, curve.y, style, color=colour, linewidth=2, label=label, zorder=order)
         if view.tests is not None:
             test = view.tests[label]
@@ -111,7 +111,7 @@ def _draw_curve(ax: Axes, view: View) -> None:
     if not np.abs(curves - targets.mean()).max() < 100 * span:
         # A diverged fit would press all data onto one line.
         ax.set_ylim(targets.min() - span, targets.max() + span)
-    if len(view.curves) == 1:
+    if not several:
         ax.legend(frameon=False, markerscale=2 if many else 1)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PALETTE, STYLES, new_figure
+from src.pictures.figure import BLUE, GREEN, GREY, ORANGE, PALETTE, line_style, new_figure
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,9 @@ def _draw(ax: Axes, lines: Sequence[Line], colours: Sequence[str], title: str) -
         steps, values = np.asarray(line.steps), np.asarray(line.values, dtype=float)
         # A diverging run passes every scale; matplotlib's ticks overflow near the largest float.
         shown = (values > 0) & (values < 1e100)
-        colour = colours[i % len(colours)]
-        (drawn,) = ax.plot(steps[shown], values[shown], label=line.label, color=colour)
-        style = STYLES[i // len(colours) % len(STYLES)]
-        drawn.set(linestyle=style, marker="." if len(steps) <= 20 else "")
+        colour, style = line_style(i, colours)
+        (drawn,) = ax.plot(steps[shown], values[shown], style, label=line.label, color=colour)
+        drawn.set_marker("." if len(steps) <= 20 else "")
         if line.low is not None and line.high is not None:
             low, high = (np.asarray(v, dtype=float)[shown] for v in (line.low, line.high))
             alpha = min(0.15, 0.6 / len(lines))  # many bands lie over one another
