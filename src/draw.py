@@ -33,7 +33,7 @@ def _array(values: Tensor) -> Array:
     return values.double().cpu().numpy()
 
 
-def _points(run: Run, split: Split, normalised: bool) -> Points:
+def split_points(run: Run, split: Split, normalised: bool) -> Points:
     table = run.data.table
     assert table.target is not None, "an example without targets has no points to draw"
     assert split.target is not None, "a split has targets where its table has"
@@ -55,7 +55,7 @@ def _fitted(run: Run, x: Tensor) -> Curve:
     return Curve(_array(x)[:, 0], _array(predict(run.module.net, run.data, x))[:, 0])
 
 
-def _curve(run: Run, normalised: bool) -> Curve:
+def fitted_curve(run: Run, normalised: bool) -> Curve:
     known = run.data.table.input.flatten().tolist() + [row[0] for row in run.probe or []]
     margin = 0.05 * (max(known) - min(known)) or 1.0
     low, high = run.labels.range or (min(known) - margin, max(known) + margin)
@@ -76,8 +76,8 @@ def _view(run: Run, title: str, normalised: bool) -> View:
     if run.probe and not normalised:
         asked = torch.tensor(run.probe, dtype=run.data.table.input.dtype)
         probes = _fitted(run, asked)
-    splits = {name: _points(run, split, normalised) for name, split in run.data.splits.items()}
-    fits = {"fit": _curve(run, normalised)}
+    splits = {name: split_points(run, split, normalised) for name, split in run.data.splits.items()}
+    fits = {"fit": fitted_curve(run, normalised)}
     return View(splits, fits, labels[0], labels[1], title, probes)
 
 
@@ -98,12 +98,12 @@ def draw_fits(runs: Mapping[str, Run], title: str) -> Figure:
     generator = torch.Generator().manual_seed(0)
     low, high = inputs.min(), inputs.max()
     tests = (low + (high - low) * torch.rand(TESTS, generator=generator)).sort().values[:, None]
-    curves = {label: _curve(run, False) for label, run in runs.items()}
+    curves = {label: fitted_curve(run, False) for label, run in runs.items()}
     marks = {label: _fitted(run, tests) for label, run in runs.items()}
     return curve_figure([replace(view, curves=curves, tests=marks, probes=None)])
 
 
-def _map(run: Run) -> tuple[Array, Array, Array]:
+def decision_map(run: Run) -> tuple[Array, Array, Array]:
     input = run.data.table.input
     low, high = input.min(dim=0).values, input.max(dim=0).values
     margin = torch.where(high > low, 0.25 * (high - low), torch.ones_like(high))
@@ -129,9 +129,9 @@ def draw_fit(run: Run, title: str) -> Figure:
         if run.data.target_normaliser is not None and not run.data.target_normaliser.is_identity:
             views.append(_view(run, "as the network sees it", normalised=True))
         return curve_figure(views)
-    splits = {name: _points(run, split, False) for name, split in run.data.splits.items()}
+    splits = {name: split_points(run, split, False) for name, split in run.data.splits.items()}
     if features == 2 and outputs == 1:
-        x, y, values = _map(run)
+        x, y, values = decision_map(run)
         names = (f"{run.labels.input} 1", f"{run.labels.input} 2")
         predicted = f"predicted {run.labels.target}"
         binary = table.task == "binary"

@@ -161,6 +161,18 @@ class Store:
         found = pl.concat(tables, how="diagonal_relaxed")
         return found.sort("job") if kind == "runs" and "job" in found.columns else found
 
+    def curves(self, run_ids: Collection[str], columns: Sequence[str]) -> pl.DataFrame:
+        """run_id and these columns of the curves of some runs, without reading all of them."""
+        files = [path for part in self.parts() if (path := self._file("curves", part)).exists()]
+        wanted = pl.col("run_id").is_in(list(run_ids))
+        tables = []
+        for path in files:
+            known = [c for c in pl.read_parquet_schema(path) if c in ("run_id", *columns)]
+            tables.append(pl.scan_parquet(path).filter(wanted).select(known))
+        if not tables:
+            return pl.DataFrame(schema={"run_id": pl.String, "step": pl.Int64})
+        return pl.concat(pl.collect_all(tables), how="diagonal_relaxed")
+
     def configs(
         self, run_ids: Collection[str] | None = None
     ) -> dict[str, tuple[dict[str, Any], Config]]:
