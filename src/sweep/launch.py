@@ -21,6 +21,7 @@ from src.engines.cohort import Interrupted
 from src.errors import InputError
 from src.result import git_state, versions
 from src.sweep.directories import write_directories
+from src.sweep.events import write_sweep_events
 from src.sweep.execute import Stop, execute
 from src.sweep.expand import Expander, Job
 from src.sweep.files import write_whole
@@ -183,6 +184,8 @@ def _conclude(store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], conso
     ranked = [] if metric is None else rank(table, list(store.swept), metric)
     show_summary(console, table, ranked, metric)
     pictures = draw_overlays(store, table, ranked, metric)
+    if ranked:
+        write_sweep_events(store, table, ranked)
     code = verify(store, jobs, sweep["verify"], console) if sweep["verify"] else 0
     where = store.directory
     console.print(f"sweep directory: {where}", soft_wrap=True)
