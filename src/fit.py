@@ -31,11 +31,13 @@ def fit(
     console: Console,
     started: float | None = None,
     train: Train | None = None,
+    is_session: bool = True,
 ) -> Result:
     """Train (or only evaluate), and leave the run directory as `src.result` describes it.
 
     directory: an existing directory of this run's own. started: time.perf_counter() when the
     command began, for `seconds.total`. train: what trains it, Lightning unless told otherwise.
+    is_session: whether TensorBoard's HParams tab is to list it.
     Raises OSError where the directory cannot be written.
     """
     started = time.perf_counter() if started is None else started
@@ -56,7 +58,8 @@ def fit(
             logger.log_png(f"figures/{name}", png, width, height, result.steps)
     if logger is not None:
         log_end(logger, run, result)
-        log_session(logger, run, result)
+        if is_session:
+            log_session(logger, run, result)
         logger.close()
     result.seconds["total"] = time.perf_counter() - started
     result.write(directory)

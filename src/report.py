@@ -6,8 +6,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+    from rich.console import Console
+
+    from src.sweep.store import Store
 
 FORMATS = ("html", "csv", "parquet", "md")
 
@@ -24,6 +31,14 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="html: report.html (default); csv or parquet: ranking.* and runs.*; md: report.md",
     )  # fmt: skip
     parser.add_argument("--metric", help="rank by it; default: val/loss, or train/loss")
+    parser.add_argument(
+        "--tensorboard", metavar="RUNS",
+        help="instead: event files for these runs: 37,42 or best:5 or worst:5",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rerun", metavar="RUN", type=int,
+        help="instead: repeat this run alone, with everything logged, and compare",
+    )  # fmt: skip
     return parser.parse_args(arguments)
 
 
@@ -38,40 +53,62 @@ def refuse_no_sweep(directory: Path) -> None:
     )
 
 
-def report(options: argparse.Namespace) -> None:
-    """Write what was asked for, print the ranking. Raises InputError, OSError."""
+def report(options: argparse.Namespace) -> int:
+    """Do what was asked for; the exit code. Raises InputError, OSError."""
     refuse_no_sweep(options.directory)
     # Only now: a wrong directory is answered at once.
     from src.console import new_console
-    from src.page.contents import metrics_of
-    from src.sweep.ranking import metric_of, rank
-    from src.sweep.show import show_summary
     from src.sweep.store import Store
 
-    began = time.perf_counter()
-    store = Store(options.directory)
+    store, console = Store(options.directory), new_console()
     table = store.read()
     if table.is_empty():
         raise InputError(f"{store.directory} holds no run yet.\nFix: repeat the sweep's command")
-    metric = options.metric or metric_of(table)
-    if metric is None:
+    if options.rerun is not None:
+        from src.sweep.again import rerun, row_of
+
+        return 0 if rerun(store, row_of(table, options.rerun), console) else 1
+    metric = _metric(store, table, options.metric)
+    if options.tensorboard is not None:
+        from src.sweep.again import choose, write_events_of
+
+        write_events_of(store, table, choose(table, metric, options.tensorboard), console)
+        return 0
+    _write(store, table, metric, options.format, console)
+    return 0
+
+
+def _metric(store: "Store", table: "DataFrame", asked: str | None) -> str:
+    from src.page.contents import metrics_of
+    from src.sweep.ranking import metric_of
+
+    found = asked or metric_of(table)
+    if found is None:
         failed = table.filter(status="failed")
         why = f"all failed; the first: {failed['message'][0]}" if len(failed) else "none has a loss"
         raise InputError(f"the runs of {store.directory} cannot be compared: {why}")
     known = metrics_of(table, store.swept)
-    if metric not in known and options.metric:
-        raise unknown(f"--metric {metric} is no metric of this sweep.", metric, known,
-                      "The metrics are")  # fmt: skip
+    if asked and asked not in known:
+        what = f"--metric {asked} is no metric of this sweep."
+        raise unknown(what, asked, known, "The metrics are")
+    return found
+
+
+def _write(store: "Store", table: "DataFrame", metric: str, form: str, console: "Console") -> None:
+    from src.sweep.ranking import rank
+    from src.sweep.show import show_summary
+
+    began = time.perf_counter()
     ranked = rank(table, list(store.swept), metric)
-    show_summary(new_console(), table, ranked, metric)
-    if options.format == "html":
+    show_summary(console, table, ranked, metric)
+    if form == "html":
         from src.page.write import write_page
 
         written = [write_page(store, table, metric)]
     else:
         from src.page.export import export
 
-        written = export(store, table, ranked, metric, options.format)
+        written = export(store, table, ranked, metric, form)
     for path in written:
         print(f"report: {path}  ({time.perf_counter() - began:.1f} s)")
 
@@ -80,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; bad input becomes one message on stderr and exit code 2."""
     options = _arguments(arguments)
     try:
-        report(options)
+        code = report(options)
     except (InputError, OSError) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
@@ -88,6 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"Error: {error.filename}: {error.strerror}" if system else f"Error: {error}",
               file=sys.stderr)  # fmt: skip
         raise SystemExit(2) from None
+    if code:
+        raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Page, expect
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from src import report
 from src.page.contents import contents
@@ -235,6 +238,66 @@ def test_refusals(grid: Store, command: Callable[..., Answer], tmp_path: Path) -
         assert answer.err.startswith("Error: ")
         assert words in answer.err
         assert "Traceback" not in answer.err
+
+
+def test_event_files_for_some_runs(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    store = sweep(
+        *GRID[:2], "seed=range(7)", "optimizer.lr=0.0001,0.001", "sweep.directories=0"
+    ).store
+    table = store.read().filter(status="completed").sort("val/loss")
+    (best, *_), (*_, second, worst) = table["job"], table["job"]
+    directory = str(store.directory)
+    report.main([directory, "--tensorboard", f"{worst}"])
+    kept = (store.directory / str(worst) / "result.json").read_bytes()
+    report.main([directory, "--tensorboard", "worst:2"])
+    said = capsys.readouterr().out
+    assert f"run {worst}: {store.directory / str(worst)}  (there already)" in said
+    assert f"run {second}: {store.directory / str(second)}  (written)" in said
+    assert (store.directory / str(worst) / "result.json").read_bytes() == kept
+    events = EventAccumulator(str(store.directory / str(worst)))
+    events.Reload()
+    row = table.filter(job=worst).row(0, named=True)
+    assert events.Scalars("val/loss")[-1].value == pytest.approx(row["val/loss"])
+    report.main([directory, "--tensorboard", "best:1"])
+    assert (store.directory / str(best) / "result.json").exists()
+    for text, words in (("4,999", "there is no run 999.\nAllowed: 0 to 13"),
+                        ("best", "names no runs.\nAllowed: job numbers")):  # fmt: skip
+        with pytest.raises(SystemExit):
+            report.main([directory, "--tensorboard", text])
+        assert words in capsys.readouterr().err
+
+
+def test_rerun(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alone, with everything logged, and it ends where the table says; else the command fails."""
+    store = sweep(*GRID[:2], "seed=0,1", "optimizer.lr=0.0001,10,-1").store
+    directory = str(store.directory)
+    report.main([directory, "--rerun", "0"])
+    assert re.search(r"^0 +completed .* equal *$", capsys.readouterr().out, re.MULTILINE)
+    again = store.directory / "rerun_0"
+    names = {path.name for path in again.iterdir()}
+    assert {"fit.png", "result.json", "checkpoint.ckpt", ".hydra"} <= names
+    row = store.read().filter(job=0).row(0, named=True)
+    found = json.loads((again / "result.json").read_text())
+    assert found["run_id"] == row["run_id"]
+    assert found["metrics"]["val/loss"] == pytest.approx(row["val/loss"], rel=1e-4)
+    report.main([directory, "--rerun", "1"])  # diverged, both
+    assert "diverged" in capsys.readouterr().out
+    report.main([directory, "--rerun", "0"])  # nothing is overwritten
+    assert (store.directory / "rerun_0_2" / "result.json").exists()
+    assert json.loads((again / "result.json").read_text()) == found
+    with pytest.raises(SystemExit) as refused:
+        report.main([directory, "--rerun", "2"])
+    assert refused.value.code == 2
+    assert "run 2 failed, so that nothing was trained: optimizer.lr=-1" in capsys.readouterr().err
+    (weights,) = (store.directory / "weights").glob("0000000*")
+    tensors = load_file(weights)
+    with safe_open(weights, framework="pt") as file:
+        about = file.metadata()
+    save_file({name: t + 1 for name, t in tensors.items()}, weights, metadata=about)
+    with pytest.raises(SystemExit) as broken:
+        report.main([directory, "--rerun", "0"])
+    assert broken.value.code == 1
+    assert "DIFFERENT" in capsys.readouterr().out
 
 
 @given(st.floats())

@@ -41,21 +41,30 @@ def write_directories(
             f"{store.directory} sweep.directories={len(table)}",
             soft_wrap=True,
         )
-    rows = {
-        row["run_id"]: row
+    missing = [
+        row["job"]
         for row in ended.iter_rows(named=True)
         if not (store.directory / str(row["job"]) / "result.json").exists()
-    }
-    if not rows:
+    ]
+    write_runs(store, table, missing, {job.identity: job for job in jobs})
+
+
+def write_runs(
+    store: Store, table: pl.DataFrame, numbers: Sequence[int], jobs: Mapping[str, Job],
+    more: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """The directories of these runs, by job number. more: settings in place of a run's own."""
+    if not numbers:
         return
-    known = {job.identity: job for job in jobs}
+    chosen = table.filter(pl.col("job").is_in(list(numbers)))
+    rows = {row["run_id"]: row for row in chosen.iter_rows(named=True)}
     curves = store.read("curves").filter(pl.col("run_id").is_in(list(rows)))
     by_run = {ids[0]: curve for ids, curve in curves.group_by(["run_id"], maintain_order=True)}
     configs = store.configs(rows)
     for run_id, state in store.parameters(rows):
         write_directory(
-            store.directory / str(rows[run_id]["job"]), rows[run_id], configs[run_id][0],
-            by_run[run_id], state, known.get(run_id),
+            store.directory / str(rows[run_id]["job"]), rows[run_id],
+            configs[run_id][0] | dict(more or {}), by_run[run_id], state, jobs.get(run_id),
         )  # fmt: skip
 
 
@@ -68,7 +77,7 @@ def write_directory(
     directory.mkdir(parents=True, exist_ok=True)
     for old in directory.glob("events.out.tfevents.*"):
         old.unlink()  # of a process that was killed here
-    _write_hydra(directory / ".hydra", row, config, job)
+    write_hydra(directory / ".hydra", row, config, job)
     run = build(config | {"ckpt": None})
     run.module.net.load_state_dict(dict(state))
     columns = [c for c in curve.columns if c != "run_id" and curve[c].is_not_null().any()]
@@ -85,7 +94,7 @@ def write_directory(
     result.write(directory)
 
 
-def _write_hydra(
+def write_hydra(
     folder: Path, row: Mapping[str, Any], config: dict[str, Any], job: Job | None
 ) -> None:
     """As Hydra writes it; for a run of an earlier command, its config with nothing to resolve."""
