@@ -20,6 +20,7 @@ MAX_VALUES = 1000
 NO_NUMBER = (
     *("name", "description", "print_every", "ckpt", "logger", "engine", "sweep"),
     *("data.input_name", "data.target_name", "data.unit", "data.classes", "data.range"),
+    "data.path",  # of a table the content counts: data.digest
 )
 
 
