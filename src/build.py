@@ -115,7 +115,7 @@ def _fixed_table(source: str) -> Table:
     return _call(section, "data.source")
 
 
-def _source(config: dict[str, Any]) -> dict[str, Any]:
+def _source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The source's section; a table's settings stand beside it, and its task is the loss's."""
     data = config["data"]
     if not is_table(data):

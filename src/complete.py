@@ -37,6 +37,12 @@ def complete(settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {"data": data | found} if found else settings
 
 
+def completed(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `complete` decided for a table, to travel with the weights; None for an example."""
+    keys = ("inputs", "target", "digest", "classes", "input_name", "target_name")
+    return {k: data[k] for k in (*keys, "normalize_target")} if is_table(data) else None
+
+
 def _of_table(data: Mapping[str, Any], loss: str) -> dict[str, Any]:
     if data["classes"] is not None:
         raise InputError(

@@ -75,7 +75,7 @@ def _read(at: Stamp, inputs: tuple[str, ...], target: str | None, task: Task) ->
     if label is not None:
         codes, classes = encode(found[target], file.path, target, task)
         return Columns(matrix, codes, classes)
-    values = found[target]
+    values = np.array(found[target])  # a copy: polars lends what must not be written to
     if (values == values[0]).all():
         raise InputError(f"{file.path}: the target {target!r} is {values[0]:g} in every row: there "
                          "is nothing to learn.\nFix: another data.target")  # fmt: skip

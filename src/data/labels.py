@@ -65,7 +65,7 @@ def encode(
         )
     places = {text: float(classes.index(of[text])) for text in distinct}
     codes = texts.replace_strict(places, return_dtype=pl.Float64).to_numpy()
-    return codes, tuple(classes)
+    return np.array(codes), tuple(classes)
 
 
 def _as_number(text: str) -> float | None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from torch import Tensor
 
 from src.build import build
+from src.complete import completed
 from src.fit import conclude, log_settings
 from src.result import Ending
 from src.sweep.expand import Job
@@ -74,7 +75,8 @@ def write_directory(
     curves = {name: curve[name].to_list() for name in columns}
     ending = Ending(row["status"], row["epochs"], curves, row["kept_step"])
     result, _ = conclude(run, ending, row["seconds"], quiet())
-    save_weights(directory / "weights.safetensors", run.module.net, run.data)
+    about = completed(config["data"])
+    save_weights(directory / "weights.safetensors", run.module.net, run.data, about)
     if run.tensorboard:
         logger = TensorBoard(directory)
         logger.log_curves(curves)
