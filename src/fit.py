@@ -14,6 +14,7 @@ from src.complete import completed
 from src.console import show_curvature, show_end, show_rates
 from src.curvature import compare_rates, curvature, hessian
 from src.draw import draw_fit, save_png
+from src.draw_classes import draw_confusion, tells_classes
 from src.evaluate import baseline, evaluate, more_metrics, regression_metrics
 from src.outcome import parameters, predictions
 from src.pictures.loss import loss_figure
@@ -140,6 +141,8 @@ def _figures(run: Run, result: Result, kept: int | None) -> dict[str, Any]:
     if result.status != "completed":
         title += f": {result.status} at step {result.steps}"
     figures = {"fit": draw_fit(run, title)}
+    if tells_classes(run):
+        figures["confusion"] = draw_confusion(run, title)
     if len(result.curves["step"]) > 1:
         figures["loss"] = loss_figure(result.curves, result.baseline, title, kept)
     return figures

@@ -61,7 +61,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("src.models", "src.module", "src.optim", "src.run"),
     ),
     "src.fit": (
-        *("src.complete", "src.console", "src.curvature", "src.draw", "src.evaluate"),
+        *(
+            "src.complete",
+            "src.console",
+            "src.curvature",
+            "src.draw",
+            "src.draw_classes",
+            "src.evaluate",
+        ),
         "src.outcome",
         *("src.pictures", "src.result", "src.run", "src.tensorboard", "src.training"),
         "src.weights",
