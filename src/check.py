@@ -26,7 +26,7 @@ def no_experiment(folders: Sequence[Path] = (CONF,)) -> InputError:
     return InputError(
         "No experiment was chosen.\nThe experiments are:\n"
         f"{conf_files.list_experiments(folders)}\n"
-        "Fix: python -m src.train +experiment=sine"
+        "Fix: python -m src.train +experiment=sine, or data=table for a table of your own"
     )
 
 

@@ -39,6 +39,9 @@ def asked_for(config: dict[str, Any], inputs: str | None, out: Path | None) -> A
     data = config["data"]
     names: list[str] = data["inputs"]
     if inputs is None:
+        if not Path(data["path"]).exists():
+            raise InputError(f"{data['path']}, on which this run was trained, is not there to take "
+                             "validation rows from.\nFix: --inputs with the rows")  # fmt: skip
         own = build_data(config)
         chosen = (own.val or own.train).rows
         table, frame = own.table, _whole(Path(data["path"]), out)

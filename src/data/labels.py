@@ -28,7 +28,7 @@ def encode(
     """
     import polars as pl
 
-    distinct = texts.unique().to_list()
+    distinct = texts.unique().sort().to_list()
     where = f"{path}: the target {name!r}"
     if {text.lower() for text in distinct} <= {"true", "false"}:
         raise InputError(f"{where} holds true and false: a bool column.\nFix: 1 and 0, or two "
