@@ -19,7 +19,8 @@ NAMED = 6  # input columns that a heading names
 
 def is_table(data: Mapping[str, Any]) -> bool:
     """Whether a config's data section is a table of the user's own."""
-    return data["source"].get("_target_") == TABLE
+    source = data.get("source")
+    return isinstance(source, Mapping) and source.get("_target_") == TABLE
 
 
 def complete(settings: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ class Ending:
 class Result:
     """The contract for every reader of a run. Losses are in normalised units.
 
-    metrics: final values by name; baseline: the losses of the constant predictor.
+    metrics: final values by name; baseline: the losses of the constant predictor, and for the
+    numbers of a table its RMSE, which like R² is of raw units.
     predictions: {"input", "prediction", "target" or None} in raw units.
     parameters: name -> {"shape", "values" (None above 1,000 numbers), "gradient" (likewise)}.
     curves: "step" and each metric, one value a logged point. seconds: {"fit", "total"}.

@@ -210,22 +210,19 @@ def test_a_path_that_is_not_given() -> None:
     assert re.search(r"data\.\w+ has no value", str(caught.value))
 
 
-@pytest.mark.parametrize(("text", "overrides", "words"), [
-    (GOOD + "1,abc,2\n", (), ("my.csv, line 7, column 'b' is 'abc'",)),
-    (None, (), ("my.csv", "No such file")),
+@pytest.mark.parametrize(("text", "words"), [
+    (GOOD + "1,abc,2\n", "my.csv, line 7, column 'b' is 'abc'"),
+    (None, "my.csv: No such file"),
 ])  # fmt: skip
 def test_the_command_refuses(
-    text: str | None, overrides: tuple[str, ...], words: tuple[str, ...],
-    command: Callable[..., Answer], tmp_path: Path,
-) -> None:  # fmt: skip
+    text: str | None, words: str, command: Callable[..., Answer], tmp_path: Path
+) -> None:
     if text is not None:
         (tmp_path / "my.csv").write_text(text)
-    answer = command("src.train", *overrides[:1], *own("my.csv"), *overrides[1:])
+    answer = command("src.train", *own("my.csv"))
     assert answer.code == 2
-    assert answer.err.startswith("Error: ")
+    assert answer.err.startswith(f"Error: {words}")
     assert "Traceback" not in answer.err
-    for word in words:
-        assert word in answer.err
     assert {path.name for path in tmp_path.rglob("*")} <= {"my.csv", "outputs"}
 
 
