@@ -15,6 +15,7 @@ from src.draw_rows import MAP_POINTS, plane, shown_splits, to_array
 from src.evaluate import predict
 from src.pictures.figure import to_png
 from src.pictures.fit import (
+    Array,
     Curve,
     Points,
     View,
@@ -29,7 +30,8 @@ CURVE_POINTS = 500
 TESTS = 50
 
 
-def _points(run: Run, split: Split, normalised: bool) -> Points:
+def split_points(run: Run, split: Split, normalised: bool) -> Points:
+    """The rows of a split, with their predictions; raw units, or as the network sees them."""
     table = run.data.table
     assert table.target is not None, "an example without targets has no points to draw"
     assert split.target is not None, "a split has targets where its table has"
@@ -51,7 +53,7 @@ def _fitted(run: Run, x: Tensor) -> Curve:
     return Curve(to_array(x)[:, 0], to_array(predict(run.module.net, run.data, x))[:, 0])
 
 
-def _curve(run: Run, normalised: bool) -> Curve:
+def fitted_curve(run: Run, normalised: bool) -> Curve:
     known = run.data.table.input.flatten().tolist() + [row[0] for row in run.probe or []]
     margin = 0.05 * (max(known) - min(known)) or 1.0
     low, high = run.labels.range or (min(known) - margin, max(known) + margin)
@@ -73,16 +75,14 @@ def _view(run: Run, title: str, normalised: bool) -> View:
         asked = torch.tensor(run.probe, dtype=run.data.table.input.dtype)
         probes = _fitted(run, asked)
     shown, note = shown_splits(run.data)
-    splits = {name: _points(run, split, normalised) for name, split in shown.items()}
-    fits = {"fit": _curve(run, normalised)}
+    splits = {name: split_points(run, split, normalised) for name, split in shown.items()}
+    fits = {"fit": fitted_curve(run, normalised)}
     return View(splits, fits, labels[0], labels[1], title + note, probes)
 
 
 def is_one_curve(run: Run) -> bool:
     """Whether its fit can be drawn as a curve over one input."""
     table = run.data.table
-    if tells_classes(run):
-        return False
     return table.target is not None and table.input.shape[1] == table.target.shape[1] == 1
 
 
@@ -97,9 +97,16 @@ def draw_fits(runs: Mapping[str, Run], title: str) -> Figure:
     generator = torch.Generator().manual_seed(0)
     low, high = inputs.min(), inputs.max()
     tests = (low + (high - low) * torch.rand(TESTS, generator=generator)).sort().values[:, None]
-    curves = {label: _curve(run, False) for label, run in runs.items()}
+    curves = {label: fitted_curve(run, False) for label, run in runs.items()}
     marks = {label: _fitted(run, tests) for label, run in runs.items()}
     return curve_figure([replace(view, curves=curves, tests=marks, probes=None)])
+
+
+def decision_map(run: Run) -> tuple[Array, Array, Array]:
+    """The first output over two inputs, raw units: x (n,), y (m,), values (m, n)."""
+    x, y, points = plane(run.data)
+    values = predict(run.module.net, run.data, points)[:, 0].view(MAP_POINTS, MAP_POINTS)
+    return to_array(x), to_array(y), to_array(values)
 
 
 def draw_fit(run: Run, title: str) -> Figure:
@@ -119,15 +126,13 @@ def draw_fit(run: Run, title: str) -> Figure:
             views.append(_view(run, "as the network sees it", normalised=True))
         return curve_figure(views)
     shown, note = shown_splits(run.data)
-    splits = {name: _points(run, split, False) for name, split in shown.items()}
+    splits = {name: split_points(run, split, False) for name, split in shown.items()}
     if features == 2 and outputs == 1:
         return _map_figure(run, splits, title + note)
     return scatter_figure(splits, title + note, run.labels.target)
 
 
 def _map_figure(run: Run, splits: dict[str, Points], title: str) -> Figure:
-    x, y, points = plane(run.data)
-    values = predict(run.module.net, run.data, points)[:, 0].view(MAP_POINTS, MAP_POINTS)
     labels, binary = run.labels, run.data.table.task == "binary"
     predicted, classes = f"predicted {labels.target}", ("target 0", "target 1")
     if tells_classes(run) and labels.classes is not None:
@@ -135,7 +140,7 @@ def _map_figure(run: Run, splits: dict[str, Points], title: str) -> Figure:
         predicted = f"probability of {labels.target} {classes[1]}"
     names = labels.of_inputs(2)
     return decision_figure(
-        *(to_array(x), to_array(y), to_array(values)), splits, title, (names[0], names[1]),
+        *decision_map(run), splits, title, (names[0], names[1]),
         predicted, classes if binary else None,
     )  # fmt: skip
 

@@ -1,13 +1,11 @@
 """One run: a built run in, its result and its directory out. Knows no Hydra."""
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from rich.console import Console
 
 from src.complete import completed
@@ -16,10 +14,11 @@ from src.curvature import compare_rates, curvature, hessian
 from src.draw import draw_fit, save_png
 from src.draw_classes import draw_confusion, tells_classes
 from src.evaluate import baseline, evaluate, more_metrics, regression_metrics
+from src.events import log_end, log_session
 from src.outcome import parameters, predictions
 from src.pictures.loss import loss_figure
 from src.pictures.rates import rates_figure
-from src.result import NO_NUMBER, Ending, Result, git_state, run_id, versions
+from src.result import Ending, Result, git_state, run_id, versions
 from src.run import Run
 from src.tensorboard import TensorBoard
 from src.training import train_by_lightning
@@ -59,7 +58,9 @@ def fit(
         if logger is not None:
             logger.log_png(f"figures/{name}", png, width, height, result.steps)
     if logger is not None:
-        log_settings(logger, run, result)
+        log_end(logger, run, result)
+        log_session(logger, run, result)
+        logger.close()
     result.seconds["total"] = time.perf_counter() - started
     result.write(directory)
     show_end(console, run, result, directory, ending.kept)
@@ -146,36 +147,6 @@ def _figures(run: Run, result: Result, kept: int | None) -> dict[str, Any]:
     if len(result.curves["step"]) > 1:
         figures["loss"] = loss_figure(result.curves, result.baseline, title, kept)
     return figures
-
-
-def log_settings(logger: TensorBoard, run: Run, result: Result) -> None:
-    """The config as text, and the settings and how it ended for the HParams tab."""
-    text = yaml.safe_dump(run.config, sort_keys=False)
-    logger.experiment.add_text("config", f"```yaml\n{text}\n```", 0)
-    logger.log_settings(_flat_settings(run.config))
-    logger.log_end(result.status == "completed")
-    # Those of the kept weights, where early stopping kept others than the last.
-    kept = {f"kept/{n}": v for n, v in result.metrics.items() if v != result.curves.get(n, [v])[-1]}
-    more = {name: v for name, v in result.metrics.items() if name not in result.curves}
-    finite = {name: value for name, value in (more | kept).items() if math.isfinite(value)}
-    logger.log_metrics(finite, result.steps)
-    logger.close()
-
-
-def _flat_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """What a reader compares runs by: plain values, each part by the name of what it is."""
-    flat: dict[str, Any] = {name: config[name] for name in ("seed", "precision")}
-    for group in ("model", "loss", "optimizer", "scheduler", "trainer", "data"):
-        for key, value in config[group].items():
-            if key == "_target_":
-                flat[group] = str(value).rpartition(".")[2]
-            elif f"{group}.{key}" in NO_NUMBER:
-                continue
-            elif isinstance(value, bool | int | float | str):
-                flat[f"{group}.{key}"] = value
-            elif isinstance(value, list) and len(str(value)) < 30:
-                flat[f"{group}.{key}"] = str(value)
-    return flat
 
 
 def final_loss(result: Result) -> float | None:

@@ -1,13 +1,14 @@
-"""Lightning's TensorBoard logger, with HParams written as TensorBoard's plugin reads them."""
+"""TensorBoard's event files: Lightning's logger, and files written at once."""
 
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata  # type: ignore
-from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+from tensorboard.compat.proto.event_pb2 import Event  # type: ignore
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 
 class TensorBoard(TensorBoardLogger):
@@ -43,40 +44,20 @@ class TensorBoard(TensorBoardLogger):
         image = Summary.Image(encoded_image_string=png, colorspace=4, width=width, height=height)
         self.log_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
-    def log_settings(self, settings: Mapping[str, Any]) -> None:
-        """The settings of this run, for the HParams tab; its metrics are the run's scalars.
-
-        Written as a protobuf of its own: neither Lightning nor torch does without a fake
-        metric, and TensorBoard's own helper wants TensorFlow. No experiment record is written
-        either, since the plugin then takes the union of all runs' settings.
-        """
-        start = plugin_data_pb2.SessionStartInfo()  # type: ignore
-        for name, value in settings.items():
-            field = start.hparams[name]
-            if isinstance(value, bool):
-                field.bool_value = value
-            elif isinstance(value, int | float):
-                field.number_value = value
-            else:
-                field.string_value = str(value)
-        self._session(metadata.SESSION_START_INFO_TAG, session_start_info=start)
-
-    def log_end(self, completed: bool) -> None:
-        """How the run ended, for the HParams tab."""
-        success, failure = 1, 3  # tensorboard.plugins.hparams.api_pb2.Status
-        end = plugin_data_pb2.SessionEndInfo(status=success if completed else failure)  # type: ignore
-        self._session(metadata.SESSION_END_INFO_TAG, session_end_info=end)
-
-    def _session(self, tag: str, **info: Any) -> None:
-        content = plugin_data_pb2.HParamsPluginData(**info, version=0)  # type: ignore
-        about = SummaryMetadata(
-            plugin_data=SummaryMetadata.PluginData(
-                plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString()
-            )
-        )
-        value = Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)
-        self.log_summary(Summary(value=[value]), 0)
-
     def log_summary(self, summary: Summary, step: int) -> None:
         """A record as it stands."""
         self.experiment._get_file_writer().add_summary(summary, step)
+
+
+def write_events(directory: Path, records: Iterable[tuple[int, Summary]], suffix: str) -> None:
+    """An event file of its own with these (step, record), its name ending in the suffix.
+
+    Older ones of that suffix go: TensorBoard would show both. Raises OSError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for old in directory.glob(f"events.out.tfevents.*{suffix}"):
+        old.unlink()
+    writer = EventFileWriter(str(directory), filename_suffix=suffix)
+    for step, summary in records:
+        writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+    writer.close()

@@ -24,6 +24,7 @@ from src.check import Refused, check, folders_of  # noqa: E402
 from src.conf_files import CONF  # noqa: E402
 from src.errors import InputError  # noqa: E402
 from src.explain import explain  # noqa: E402
+from src.overrides import key_of  # noqa: E402
 
 
 @hydra.main(config_path="../conf", config_name="train", version_base="1.3")
@@ -69,7 +70,7 @@ def run_one(config: DictConfig) -> float | None:
 
 def _refuse_sweep_settings(overrides: list[str]) -> None:
     for override in overrides:
-        if override.lstrip("+~").split("=")[0].split(".")[0] == "sweep":
+        if key_of(override).split(".")[0] == "sweep":
             raise InputError(
                 f"{override} is for a sweep, and this command is a single run.\n"
                 "Fix: -m in front of the overrides"

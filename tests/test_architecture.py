@@ -44,10 +44,16 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.sweep.family": (),
     "src.sweep.rules": ("src.optim",),
     "src.sweep.plan": ("src.result", "src.sweep.expand", "src.sweep.rules"),
-    "src.sweep.ranking": (),
+    "src.overrides": (),
+    "src.sweep.about": ("src.errors", "src.sweep.files"),
+    "src.sweep.bootstrap": (),
+    "src.sweep.ranking": ("src.sweep.bootstrap",),
     "src.sweep.files": (),
     "src.sweep.tables": ("src.engines.cohort", "src.values"),
-    "src.sweep.store": ("src.errors", "src.sweep.files", "src.sweep.tables", "src.sweep.tidy"),
+    "src.sweep.store": (
+        "src.errors",
+        *("src.sweep.about", "src.sweep.files", "src.sweep.tables", "src.sweep.tidy"),
+    ),
     "src.build": (
         *(
             "src.losses",
@@ -69,7 +75,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
             "src.draw_classes",
             "src.evaluate",
         ),
-        "src.outcome",
+        *("src.events", "src.outcome"),
         *("src.pictures", "src.result", "src.run", "src.tensorboard", "src.training"),
         "src.weights",
     ),

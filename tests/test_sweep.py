@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from src import predict
@@ -20,10 +22,11 @@ from src.build import build
 from src.check import Refused
 from src.compose import compose_settings
 from src.sweep import execute, verify
+from src.sweep.bootstrap import bootstrap_means
 from src.sweep.execute import Bars
 from src.sweep.lock import locked
 from src.sweep.plan import make_plan
-from src.sweep.ranking import bootstrap_mean, compare, rank
+from src.sweep.ranking import compare, rank
 from src.sweep.store import Store
 from src.weights import load_weights
 from tests.conftest import Swept, plain_run
@@ -492,6 +495,7 @@ class TestRanking:
     table = pl.DataFrame(
         {
             "run_id": list("abcdefg"),
+            "job": range(7),
             "status": ["completed"] * 5 + ["diverged", "failed"],
             "seed": [0, 1, 0, 1, 2, 2, 3],
             "optimizer": ["sgd", "sgd", "adam", "adam", "adam", "sgd", "sgd"],
@@ -507,15 +511,27 @@ class TestRanking:
 
     def test_paired_by_seed(self) -> None:
         adam, sgd = rank(self.table, ["optimizer", "seed"], "val/loss")
-        assert compare(adam, sgd) == (2, 0.5, 0.5)  # 0.5 higher for each of the shared seeds
+        assert compare(adam, [sgd]) == [(2, 0.5, 0.5)]  # 0.5 higher for each of the shared seeds
 
     def test_bootstrap_covers_the_mean(self) -> None:
         generator = np.random.default_rng(1)
-        hits = 0
-        for _ in range(100):
-            low, high = bootstrap_mean(generator.normal(3.0, 1.0, 40), draws=500)
-            hits += low <= 3.0 <= high
-        assert 86 <= hits <= 100
+        low, high = bootstrap_means(generator.normal(3.0, 1.0, (40, 100)), draws=500)
+        assert 86 <= ((low <= 3.0) & (high >= 3.0)).sum() <= 100
+
+    @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
+    def test_bootstrap_is_of_the_mean(self, values: list[float]) -> None:
+        """Beside draws made one by one, with the same places; and between the extremes."""
+        sample = np.array(values)
+        (low,), (high,) = bootstrap_means(sample[:, None], draws=50)
+        places = np.random.default_rng(0).integers(0, len(sample), (50, len(sample)))
+        ends = np.percentile(sample[places].mean(axis=1), [2.5, 97.5])
+        assert [low, high] == pytest.approx(ends, abs=1e-9 * max(1, np.abs(sample).max()))
+        assert sample.min() - 1e-6 <= low <= high <= sample.max() + 1e-6
+
+    def test_more_accuracy_is_better(self) -> None:
+        table = self.table.rename({"val/loss": "val/accuracy"})
+        sgd, adam = rank(table, ["optimizer", "seed"], "val/accuracy")
+        assert (sgd.setting, sgd.best_job, adam.best_job) == ({"optimizer": "sgd"}, 1, 3)
 
 
 def test_predict_from_the_store(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from src.build import build
 from src.complete import completed
-from src.fit import conclude, log_settings
+from src.events import log_end
+from src.fit import conclude
 from src.result import Ending
 from src.sweep.expand import Job
 from src.sweep.outcomes import quiet
@@ -80,7 +81,8 @@ def write_directory(
     if run.tensorboard:
         logger = TensorBoard(directory)
         logger.log_curves(curves)
-        log_settings(logger, run, result)
+        log_end(logger, run, result)
+        logger.close()
     result.seconds["total"] = row["seconds"] + time.perf_counter() - began
     result.write(directory)
 

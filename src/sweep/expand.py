@@ -29,6 +29,7 @@ from src.check import (
 from src.complete import complete
 from src.errors import InputError
 from src.explain import explain
+from src.overrides import key_of
 from src.result import digest, run_id
 from src.sweep.family import Family, get, is_simple, overlap, target_at
 from src.values import check_value
@@ -62,7 +63,7 @@ class Job:
     @property
     def own_overrides(self) -> list[str]:
         """Without those of the sweep around it."""
-        return [o for o in self.overrides if not o.lstrip("+~").startswith("sweep.")]
+        return [o for o in self.overrides if not key_of(o).startswith("sweep.")]
 
     @property
     def identity(self) -> str:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,19 @@ from src.errors import InputError
 from src.result import git_state, versions
 from src.sweep.contents import contents
 from src.sweep.directories import write_directories
+from src.sweep.events import write_sweep_events
 from src.sweep.execute import Stop, execute
 from src.sweep.expand import Expander, Job
 from src.sweep.files import write_whole
+from src.sweep.keys import sweep_settings, swept_keys
 from src.sweep.lock import locked
-from src.sweep.outcomes import given_values
 from src.sweep.overlays import MOST, draw_overlays
 from src.sweep.plan import Plan, make_plan
 from src.sweep.prepare import Means, Ready, find_means, prepare
 from src.sweep.ranking import metric_of, rank
 from src.sweep.show import first_error, runs, show_plan, show_summary
 from src.sweep.store import Store
-from src.sweep.tables import value_of
 from src.sweep.verify import verify
-from src.values import check_value
-
-OF_THE_SWEEP = ("sweep", "engine")
 
 
 @dataclass
@@ -73,7 +71,7 @@ def launch(
 def _launch(
     master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int
 ) -> Launched:
-    sweep = _sweep_settings(master, lists)
+    sweep = sweep_settings(master, lists)
     console = new_console()
     directory = Path(str(master.hydra.sweep.dir))
     if master.hydra.runtime.choices.get("experiment") is None and not any(
@@ -125,25 +123,6 @@ def _is_whole_grid(master: DictConfig) -> bool:
     return at_once and grid in ("BatchedSweeper", "BasicSweeper")
 
 
-def _sweep_settings(master: DictConfig, lists: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """The settings below `sweep`, which one sweep has only once. Raises InputError."""
-    for word in OF_THE_SWEEP:
-        given = {o for overrides in lists for o in overrides
-                 if o.lstrip("+~").partition("=")[0].split(".")[0] == word}  # fmt: skip
-        for key in sorted({o.partition("=")[0] for o in given}):
-            values = sorted(o.partition("=")[2] for o in given if o.partition("=")[0] == key)
-            if len(values) > 1:
-                raise InputError(
-                    f"{key} is a setting of the whole sweep: it takes one value, not "
-                    f"{', '.join(values)}.\nFix: {key}={values[0]}"
-                )
-    found = OmegaConf.to_container(master.sweep, resolve=True)
-    assert isinstance(found, dict)
-    for key, value in found.items():
-        check_value(f"sweep.{key}", value)
-    return {str(key): value for key, value in found.items()}
-
-
 def _refuse_if_all_fail(jobs: Sequence[Job], whole: bool) -> None:
     failed = [job for job in jobs if job.error is not None]
     if whole and failed and len(failed) == len(jobs):
@@ -161,39 +140,19 @@ def _begin(
     numbers: dict[str, int] = {}
     for job in jobs:
         numbers.setdefault(job.identity, job.number)
-    swept, fixed = _swept(jobs, store)
+    swept, fixed = swept_keys(jobs, store)
     store.begin(
-        experiments, swept, numbers, fixed=fixed,
-        command=shlex.join(sys.argv), versions=versions(), git=git_state(),
-        tables=contents(store, jobs),
+        experiments, swept, numbers, fixed=fixed, command=_command(),
+        date=datetime.now().astimezone().isoformat(timespec="seconds"), versions=versions(),
+        git=git_state(), tables=contents(store, jobs),
     )  # fmt: skip
 
 
-def _swept(jobs: Sequence[Job], store: Store) -> tuple[dict[str, set[type]], dict[str, str]]:
-    """The keys whose values differ, with the types of their values; and those that do not.
-
-    They differ between these jobs, or between them and the runs that are stored: given before
-    and not now, or now and not before, or otherwise than before.
-    """
-    given: dict[str, set[str]] = {}
-    for job in jobs:
-        for override in job.own_overrides:
-            given.setdefault(override.lstrip("+~").partition("=")[0], set()).add(override)
-    fixed = {key: min(values) for key, values in given.items() if len(values) == 1}
-    before: dict[str, str] = store.about.get("fixed", {})
-    known = set(before) | set(store.about["swept"])
-    keys = [key for key in given if key not in fixed]
-    if store.about["jobs"]:
-        keys += [k for k in fixed if before.get(k) != fixed[k] and k not in keys]
-        keys += [k for k in known if k not in given and k not in keys]
-    keys = [key for key in keys if key not in OF_THE_SWEEP]
-    types: dict[str, set[type]] = {key: set() for key in keys}
-    for job in jobs:
-        config = given_values(job) if job.error is not None else job.settings()
-        choices = config if job.error is not None else job.choices
-        for key in keys:
-            types[key].add(type(value_of(key, config, choices)))
-    return types, {key: text for key, text in fixed.items() if key not in keys}
+def _command() -> str:
+    """As it was typed: Python gives the file of a module that was run by its name."""
+    program, *words = sys.argv
+    is_ours = Path(program).name == "train.py"
+    return shlex.join(["python", "-m", "src.train", *words] if is_ours else sys.argv)
 
 
 def _train(
@@ -201,13 +160,17 @@ def _train(
     console: Console,
 ) -> int:  # fmt: skip
     """The exit code so far. Raises Interrupted."""
-    began, count = time.perf_counter(), plan.todo
+    began, count, before = time.perf_counter(), plan.todo, len(store.done())
     try:
         execute(plan, ready, store, means, console, sweep["fail_fast"])
     except Stop:
         console.print("sweep.fail_fast=true: stopped at the first run that failed")
         return 1
-    seconds = time.perf_counter() - began
+    finally:
+        seconds = time.perf_counter() - began
+        trained = len(store.done()) - before
+        if trained:
+            store.note_training(trained, seconds)
     if count:
         rate = count / seconds
         pace = f"{rate:.0f} runs a second" if rate >= 2 else f"{1 / rate:.1f} s a run"
@@ -223,6 +186,8 @@ def _conclude(store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], conso
     ranked = [] if metric is None else rank(table, list(store.swept), metric)
     show_summary(console, table, ranked, metric)
     pictures = draw_overlays(store, table, ranked, metric)
+    if ranked:
+        write_sweep_events(store, table, ranked)
     code = verify(store, jobs, sweep["verify"], console) if sweep["verify"] else 0
     where = store.directory
     console.print(f"sweep directory: {where}", soft_wrap=True)

@@ -22,6 +22,7 @@ from src.data.task import task_of
 from src.engines.cohort import Interrupted, Trained
 from src.evaluate import regression_metrics
 from src.fit import analyse, conclude
+from src.overrides import key_of
 from src.result import digest
 from src.sweep.expand import Job
 from src.sweep.members import Started
@@ -69,7 +70,7 @@ def given_values(job: Job) -> dict[str, Any]:
     """A job's overrides as keys and values, for one that has no settings."""
     found: dict[str, Any] = {}
     for override in job.own_overrides:
-        key, _, text = override.lstrip("+~").partition("=")
+        key, text = key_of(override), override.partition("=")[2]
         try:
             found[key] = OverridesParser.create().parse_override(override).value()
         except HydraException:

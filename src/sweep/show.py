@@ -11,7 +11,7 @@ from src.console import new_table
 from src.sweep.expand import Job
 from src.sweep.plan import Plan
 from src.sweep.prepare import Means, Ready
-from src.sweep.ranking import Ranked, compare
+from src.sweep.ranking import Ranked, compare, is_clear
 from src.values import UNITS, show
 
 FEW = 20
@@ -133,15 +133,15 @@ def _show_comparison(console: Console, ranked: Sequence[Ranked], metric: str) ->
     if len(ranked) < 2 or ranked[1].n == 0:
         console.print()
         return
-    found = compare(ranked[0], ranked[1])
+    (found,) = compare(ranked[0], ranked[1:2])
     if found is None:
         console.print("\nThe best and the second share fewer than two seeds: nothing can be said "
                       "of their difference.", soft_wrap=True)  # fmt: skip
         return
     n, low, high = found
-    clear = low > 0 or high < 0
+    how = "" if is_clear(found) else "not "
     console.print(
-        f"\nThe best is {'' if clear else 'not '}distinguishable from the second: paired over {n} "
-        f"seeds, the second's {metric} is higher by {low:.3g} to {high:.3g} (95 %).",
+        f"\nThe best is {how}distinguishable from the second: paired over {n} seeds, the second's "
+        f"{metric} is higher by {low:.3g} to {high:.3g} (95 %).",
         soft_wrap=True,
     )

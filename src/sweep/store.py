@@ -19,11 +19,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from src.errors import InputError
+from src.sweep.about import new_about, read_about, write_about
 from src.sweep.files import clean, corrupt_file, move_aside, part_file, part_names, write_whole
 from src.sweep.tables import Config, column_type, conform, order, runs_table, value_of, with_swept
 from src.sweep.tidy import align, drop, drop_duplicates
-
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,9 @@ class Store:
         self._corrupt: dict[str, Path] = {}  # part -> the file that cannot be read
         self._failed: dict[str, str] = {}  # run -> the part that holds its failure
         self._columns: list[str] | None = None  # of every part
-        self.about: dict[str, Any] = {
-            "version": VERSION, "experiments": [], "swept": {}, "jobs": {}
-        }  # fmt: skip
+        self.about = new_about()
         if self.exists:
-            self._read_about()
+            self.about = read_about(directory)
         elif (directory / "runs").exists():
             raise InputError(f"{directory} has runs, but no sweep.json: it is no whole store.\n"
                              "Fix: another sweep.dir")  # fmt: skip
@@ -60,19 +57,6 @@ class Store:
     def exists(self) -> bool:
         """Whether a sweep was stored here before."""
         return (self.directory / "sweep.json").is_file()
-
-    def _read_about(self) -> None:
-        path = self.directory / "sweep.json"
-        try:
-            self.about = json.loads(path.read_text())
-            version = self.about["version"]
-        except (ValueError, KeyError, OSError) as error:
-            raise InputError(f"{path} cannot be read: {error}.\nFix: another sweep.dir") from error
-        if version != VERSION:
-            raise InputError(
-                f"{self.directory} was written in format {version}, and this program reads "
-                f"format {VERSION}.\nFix: another sweep.dir, or the program's version of then"
-            )
 
     def refuse_other(self, experiments: Sequence[str]) -> None:
         """Raises InputError where the directory holds a sweep of something else, or a run."""
@@ -121,12 +105,15 @@ class Store:
             "experiments": sorted({*self.about["experiments"], *experiments}),
             "swept": {key: sorted(names) for key, names in kinds.items()},
         } | more
-        write_whole(
-            self.directory / "sweep.json", lambda path: path.write_text(json.dumps(self.about))
-        )
+        write_about(self.directory, self.about)
         clean(self.directory)
         self._failed = drop_duplicates(self.directory)
         self._columns = align(self.directory, self.swept)
+
+    def note_training(self, runs: int, seconds: float) -> None:
+        """How long a command has trained, for whoever asks for the pace."""
+        self.about.setdefault("trained", []).append({"runs": runs, "seconds": seconds})
+        write_about(self.directory, self.about)
 
     def done(self) -> set[str]:
         """The runs that need no training: those in whole parts that did not fail."""
@@ -173,6 +160,18 @@ class Store:
         tables = [pl.read_parquet(p, columns=c) for p, c in zip(files, known, strict=True)]
         found = pl.concat(tables, how="diagonal_relaxed")
         return found.sort("job") if kind == "runs" and "job" in found.columns else found
+
+    def curves(self, run_ids: Collection[str], columns: Sequence[str]) -> pl.DataFrame:
+        """run_id and these columns of the curves of some runs, without reading all of them."""
+        files = [path for part in self.parts() if (path := self._file("curves", part)).exists()]
+        wanted = pl.col("run_id").is_in(list(run_ids))
+        tables = []
+        for path in files:
+            known = [c for c in pl.read_parquet_schema(path) if c in ("run_id", *columns)]
+            tables.append(pl.scan_parquet(path).filter(wanted).select(known))
+        if not tables:
+            return pl.DataFrame(schema={"run_id": pl.String, "step": pl.Int64})
+        return pl.concat(pl.collect_all(tables), how="diagonal_relaxed")
 
     def configs(
         self, run_ids: Collection[str] | None = None

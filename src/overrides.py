@@ -1,0 +1,6 @@
+"""Overrides as they are typed: `key=value`, `+key=value`, `~key`. Imports nothing of ours."""
+
+
+def key_of(override: str) -> str:
+    """The key of an override: optimizer.lr of `+optimizer.lr=0.1`."""
+    return override.lstrip("+~").partition("=")[0]

@@ -1,0 +1,88 @@
+"""The learning curves that a page shows: bands over seeds, and single runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from src.page.thin import number, numbers
+from src.sweep.ranking import is_better_high
+from src.sweep.store import Store
+
+BEST, SPREAD = 20, 12  # settings with a curve: the best, and others evenly spaced in the ranking
+POINTS = 120
+SEEDS = 200  # runs of a setting that its band is made of, at most
+
+
+def shown_settings(count: int) -> list[int]:
+    """The ranks of the settings whose curves are on the page."""
+    if count <= BEST + SPREAD:
+        return list(range(count))
+    rest = range(BEST, count)
+    return [*range(BEST), *(rest[(i + 1) * len(rest) // SPREAD - 1] for i in range(SPREAD))]
+
+
+def _thin(curve: pl.DataFrame) -> pl.DataFrame:
+    """At most POINTS steps, the first and the last among them."""
+    steps = curve["step"].unique().sort()
+    if len(steps) <= POINTS:
+        return curve
+    kept = {int(steps[i * (len(steps) - 1) // (POINTS - 1)]) for i in range(POINTS)}
+    return curve.filter(pl.col("step").is_in(list(kept)))
+
+
+def bands(
+    store: Store, runs: pl.DataFrame, settings: Sequence[int], metrics: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Of each setting: its number, its steps, and median, first and last tenth of each metric.
+
+    runs: run_id, setting, status. Only completed runs; what is not finite is left out.
+    """
+    completed = runs.filter(
+        (pl.col("status") == "completed") & pl.col("setting").is_in(list(settings))
+    )
+    chosen = completed.group_by("setting", maintain_order=True).head(SEEDS)
+    curves = store.curves(chosen["run_id"].to_list(), ["step", *metrics])
+    curves = _thin(curves).join(chosen.select("run_id", "setting"), on="run_id")
+    finite = {m: pl.col(m).filter(pl.col(m).is_finite()) for m in metrics if m in curves.columns}
+    table = curves.group_by("setting", "step").agg(
+        expression
+        for m, values in finite.items()
+        for expression in (
+            values.median().alias(f"{m} middle"),
+            values.quantile(0.1).alias(f"{m} low"),
+            values.quantile(0.9).alias(f"{m} high"),
+        )
+    )
+    found = []
+    for setting in settings:
+        rows = table.filter(pl.col("setting") == setting).sort("step")
+        if len(rows):
+            of = {m: [numbers(rows[f"{m} {end}"]) for end in ("middle", "low", "high")]
+                  for m in finite}  # fmt: skip
+            found.append({"setting": setting, "step": rows["step"].to_list(), "of": of})
+    return found
+
+
+def remarkable(table: pl.DataFrame, metric: str) -> dict[str, Mapping[str, Any]]:
+    """The rows of the best, the median and the worst completed run by a metric."""
+    good = table.filter((pl.col("status") == "completed") & pl.col(metric).is_finite())
+    good = good.sort(metric, "job", descending=[is_better_high(metric), False])
+    places = {"best": 0, "median": (len(good) - 1) // 2, "worst": len(good) - 1}
+    return {name: good.row(i, named=True) for name, i in places.items() if 0 <= i < len(good)}
+
+
+def single(
+    store: Store, rows: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The curves of these runs, by what they are: best, median, worst."""
+    ids = [row["run_id"] for row in rows.values()]
+    curves = store.curves(ids, ["step", *metrics])
+    found = []
+    for name, row in rows.items():
+        curve = _thin(curves.filter(pl.col("run_id") == row["run_id"]).sort("step"))
+        of = {m: [numbers(curve[m])] for m in metrics if m in curve.columns}
+        value = number(row.get(metrics[0]))
+        found.append({"name": name, "job": row["job"], "setting": row["setting"], "value": value,
+                      "step": curve["step"].to_list(), "of": of})  # fmt: skip
+    return found

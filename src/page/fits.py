@@ -1,0 +1,56 @@
+"""What some runs of a sweep have learned, as arrays that a page can draw."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from src.build import build
+from src.draw import decision_map, fitted_curve, is_one_curve, split_points
+from src.page.thin import array, number
+from src.run import Run
+from src.sweep.store import Store
+
+MOST_POINTS = 400  # of the data, for each run
+MAP_STEP = 2  # every second line of a map
+
+
+def fits(store: Store, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The fits of these runs by name: "curve", "map" or "scatter", and the names of the axes.
+
+    rows: name -> row of the runs table. None where the runs have no targets to be fitted.
+    """
+    ids = [row["run_id"] for row in rows.values()]
+    configs, states = store.configs(ids), dict(store.parameters(ids))
+    found = []
+    for name, row in rows.items():
+        run = build(configs[row["run_id"]][0] | {"ckpt": None})
+        run.module.net.load_state_dict(states[row["run_id"]])
+        run.module.net.eval()
+        if run.data.table.target is None:
+            return None
+        found.append({"name": name, "job": row["job"], "setting": row["setting"]} | _fit(run))
+    return {"runs": found} if found else None
+
+
+def _fit(run: Run) -> dict[str, Any]:
+    labels, table = run.labels, run.data.table
+    assert table.target is not None, "asked before"
+    points = {}
+    for split in run.data.splits:
+        shown = split_points(run, run.data.splits[split], normalised=False)
+        every = -(-len(shown.input) // MOST_POINTS)
+        points[split] = {
+            "input": [array(column) for column in shown.input[::every].T[:2]],
+            "target": array(shown.target[::every, 0]),
+            "prediction": array(shown.prediction[::every, 0]),
+        }
+    kind = {"target": labels.target, "input": labels.input, "binary": table.task == "binary"}
+    kind |= {"points": points}
+    if is_one_curve(run):
+        curve = fitted_curve(run, normalised=False)
+        return kind | {"kind": "curve", "x": array(curve.x), "y": array(curve.y)}
+    if table.input.shape[1] == 2 and table.target.shape[1] == 1:
+        x, y, values = decision_map(run)
+        rows = [[number(v) for v in row] for row in values[::MAP_STEP, ::MAP_STEP].tolist()]
+        return kind | {"kind": "map", "x": array(x[::MAP_STEP]), "y": array(y[::MAP_STEP]),
+                       "z": rows}  # fmt: skip
+    return kind | {"kind": "scatter"}

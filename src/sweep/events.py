@@ -1,0 +1,158 @@
+"""What a sweep tells TensorBoard beside its runs: the HParams tab, and one run of its own.
+
+sweep/           bands of the best settings over seeds, and the charts that show them
+sweep/settings/  a session for a setting, where its runs have none: of a sweep too large for a
+                 session each run, or where no run completed
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore
+
+from src.hparams import Margin, layout, scalars, session
+from src.sweep.bootstrap import bootstrap_means
+from src.sweep.ranking import Ranked
+from src.sweep.store import Store
+from src.sweep.tables import FIRST, LAST
+from src.tensorboard import write_events
+from src.values import show
+
+MOST_RUNS = 200  # with a session each; TensorBoard freezes at some hundreds of runs
+MOST_SETTINGS = 200
+MOST_BANDS = 12
+EACH = 4  # lines in a chart: TensorBoard gives all lines of a run one colour
+DRAWS = 1000  # of an interval at each of a hundred points
+SESSION, BANDS = ".session", ".bands"
+Record = tuple[int, Summary]
+Row = Mapping[str, Any]
+
+
+def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranked]) -> None:
+    """The sessions and the bands, those of an earlier end of this sweep replaced.
+
+    None for runs that do not log to TensorBoard.
+
+    ranked: by the metric that the sweep is about, best first. Raises OSError.
+    """
+    trained = table.filter(pl.col("status") != "failed")["run_id"]
+    if not len(trained) or not _logs_to_tensorboard(store, trained[0]):
+        return
+    for old in store.directory.glob(f"*/events.out.tfevents.*{SESSION}"):
+        old.unlink()
+    shutil.rmtree(store.directory / "sweep" / "settings", ignore_errors=True)
+    metrics = _metrics(store, table)
+    place = {tuple(r.setting.values()): i for i, r in enumerate(ranked)}
+    runs: list[list[Row]] = [[] for _ in ranked]
+    for row in table.iter_rows(named=True):
+        runs[place[tuple(row[key] for key in ranked[0].setting)]].append(row)
+    name = store.directory.name
+    if len(table) <= MOST_RUNS and _all_have_directories(store, table):
+        for i, r in enumerate(ranked):
+            if r.n:
+                _session_each(store, f"{name}: {_label(r)}", r, runs[i], metrics)
+            else:  # the curves of its runs would be taken for its metrics
+                _session_of_all(store, f"{name}: {_label(r)}", i, r, runs[i], metrics)
+    else:
+        for i, r in enumerate(ranked[:MOST_SETTINGS]):
+            _session_of_all(store, f"{name}: {_label(r)}", i, r, runs[i], metrics)
+    _write_bands(store, ranked, runs, [m for m in metrics if not m.startswith("best/")])
+
+
+def _metrics(store: Store, table: pl.DataFrame) -> list[str]:
+    taken = {*FIRST, *LAST, *store.swept}
+    return [c for c in table.columns if c not in taken]
+
+
+def _all_have_directories(store: Store, table: pl.DataFrame) -> bool:
+    ended = table.filter(pl.col("status").is_in(["completed", "diverged"]))
+    return all((store.directory / str(job) / "result.json").exists() for job in ended["job"])
+
+
+def _label(r: Ranked) -> str:
+    return " ".join(f"{key}={show(value)}" for key, value in r.setting.items()) or "all seeds"
+
+
+def _settings(store: Store, r: Ranked) -> dict[str, Any]:
+    # The example too: below outputs/ a sweep is one of several.
+    example = {"experiment": ", ".join(store.about["experiments"])}
+    return example | {k: v for k, v in r.setting.items() if v is not None}
+
+
+def _session_each(
+    store: Store, group: str, r: Ranked, rows: Sequence[Row], metrics: Sequence[str]
+) -> None:
+    """A session for each completed run of a setting: the tab averages them.
+
+    Those that diverged are only counted.
+    """
+    for row in (row for row in rows if row["status"] == "completed"):
+        best = {m: row[m] for m in metrics if m.startswith("best/") and row[m] is not None}
+        values = best | {"runs": float(r.n), "diverged": float(r.diverged)}
+        write_events(
+            store.directory / str(row["job"]),
+            [(0, session(group, _settings(store, r), True)), (row["steps"], scalars(values))],
+            SESSION,
+        )
+
+
+def _session_of_all(
+    store: Store, group: str, rank: int, r: Ranked, rows: Sequence[Row],
+    metrics: Sequence[str],
+) -> None:  # fmt: skip
+    """One session for a setting: means over its completed runs, and how many there are."""
+    completed = [row for row in rows if row["status"] == "completed"]
+    values = {"runs": float(r.n), "diverged": float(r.diverged)}
+    for metric in metrics:
+        known = [row[metric] for row in completed if row[metric] is not None]
+        if known and np.isfinite(known).all():
+            values[metric] = float(np.mean(known))
+    steps = max((row["steps"] or 0 for row in rows), default=0)
+    write_events(
+        store.directory / "sweep" / "settings" / f"{rank + 1:03d}",
+        [(0, session(group, _settings(store, r), r.n > 0)), (steps, scalars(values))],
+        SESSION,
+    )
+
+
+def _write_bands(
+    store: Store, ranked: Sequence[Ranked], runs: Sequence[Sequence[Row]],
+    metrics: Sequence[str],
+) -> None:  # fmt: skip
+    """The mean over seeds by step, and its 95 % bootstrap interval, of the best settings."""
+    shown = [(i, r) for i, r in enumerate(ranked[:MOST_BANDS]) if r.n]
+    ids = {i: [row["run_id"] for row in runs[i] if row["status"] == "completed"] for i, _ in shown}
+    curves = store.curves([one for some in ids.values() for one in some], ["step", *metrics])
+    by_step: dict[int, dict[str, float]] = {}
+    charts: dict[str, list[Margin]] = {}
+    for i, r in shown:
+        mine = curves.filter(pl.col("run_id").is_in(ids[i]))
+        for metric in (m for m in metrics if m in mine.columns):
+            table = mine.pivot("run_id", index="step", values=metric).sort("step").drop_nulls()
+            values = table.drop("step").to_numpy().T  # (runs, points)
+            if not values.size or not np.isfinite(values).all():
+                continue
+            mean = values.mean(axis=0)
+            low, high = bootstrap_means(values, DRAWS) if len(values) > 1 else (mean, mean)
+            tags = [f"{metric}/{i + 1:02d} {_label(r)}/{end}" for end in ("mean", "low", "high")]
+            first = i - i % EACH
+            last = min(first + EACH, len(shown))
+            title = (
+                f"{metric}, settings {first + 1} to {last} of {len(ranked)}: mean, 95 % interval"
+            )
+            charts.setdefault(title, []).append(Margin(*tags))
+            for step, *ends in zip(table["step"], mean, low, high, strict=True):
+                by_step.setdefault(step, {}).update(zip(tags, map(float, ends), strict=True))
+    records: list[Record] = [(step, scalars(values)) for step, values in sorted(by_step.items())]
+    if records:
+        chart = layout(f"sweep {store.directory.name}", charts)
+        write_events(store.directory / "sweep", [(0, chart), *records], BANDS)
+
+
+def _logs_to_tensorboard(store: Store, run_id: str) -> bool:
+    """Whether a run's config asks for TensorBoard."""
+    config = store.configs([run_id])[run_id][0]
+    return bool(config and config["logger"]["tensorboard"])

@@ -1,0 +1,268 @@
+"""The report of a sweep: its page in a real browser, its tables read back."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playwright.sync_api import Page, expect
+
+from src import report
+from src.page.contents import contents
+from src.page.curves import BEST, SPREAD, shown_settings
+from src.page.export import ranking_table
+from src.page.thin import number
+from src.page.write import page as page_of
+from src.sweep.ranking import rank
+from src.sweep.store import Store
+from tests.browser import open_page
+from tests.conftest import Answer, Swept
+
+Sweep = Callable[..., Swept]
+GRID = (
+    "+experiment=temperature_mlp", "trainer.max_epochs=60", "seed=range(6)",
+    "optimizer=sgd,adam", "optimizer.lr=0.001,0.01,0.1,10", "model.width=2,4",
+)  # fmt: skip
+
+
+@pytest.fixture
+def grid(sweep: Sweep) -> Store:
+    return sweep(*GRID).store
+
+
+def data_of(text: str) -> dict:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def test_the_numbers_of_the_page_are_those_of_the_table(grid: Store) -> None:
+    table = grid.read()
+    data = data_of(page_of(grid, table, "val/loss"))
+    counts = {s: len(table.filter(status=s)) for s in ("completed", "diverged", "failed")}
+    assert data["head"]["counts"] == counts
+    keys = [key["name"] for key in data["keys"]]
+    assert keys == ["optimizer", "optimizer.lr", "model.width"]
+    assert [key["log"] for key in data["keys"]] == [False, True, False]
+    for place, stats in zip(data["settings"], data["stats"]["val/loss"], strict=True):
+        setting = [key["values"][i] for key, i in zip(data["keys"], place, strict=True)]
+        runs = table.filter(
+            *(pl.col(k) == v for k, v in zip(keys, setting, strict=True)),
+            pl.col("status") == "completed",
+        )
+        assert stats[0] == len(runs)
+        if len(runs):
+            mean, median = runs["val/loss"].mean(), runs["val/loss"].median()
+            assert stats[1:2] + stats[5:6] == pytest.approx([mean, median], rel=1e-5)
+    runs = data["runs"]
+    assert runs["job"] == table["job"].to_list()
+    for i in (0, 17, 95):
+        row = table.row(i, named=True)
+        place = data["settings"][runs["setting"][i]]
+        assert [k["values"][p] for k, p in zip(data["keys"], place, strict=True)] == [
+            row[k] for k in keys
+        ]
+        assert runs["metrics"]["val/loss"][i] == number(row["val/loss"])
+        assert runs["overrides"][i] == row["overrides"]
+
+
+def test_bands_are_quantiles_over_seeds(grid: Store) -> None:
+    data = data_of(page_of(grid, grid.read(), "val/loss"))
+    curve = data["curves"][0]
+    places = zip(data["keys"], data["settings"][curve["setting"]], strict=True)
+    runs = grid.read().filter(*(pl.col(k["name"]) == k["values"][i] for k, i in places))
+    curves = grid.read("curves").filter(pl.col("run_id").is_in(runs["run_id"].to_list()))
+    at = curves.filter(step=curve["step"][-1])["val/loss"]
+    middle, low, high = (values[-1] for values in curve["of"]["val/loss"])
+    wanted = [at.median(), at.quantile(0.1), at.quantile(0.9)]
+    assert [middle, low, high] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_message_cannot_break_out_of_the_page(sweep: Sweep) -> None:
+    done = sweep(*GRID[:2], "seed=0", "description=a,'</script><b>'", "optimizer.lr=0.01,-1")
+    text = page_of(done.store, done.table, "val/loss")
+    assert text.count("</script>") == 3
+    assert [row[1] for row in data_of(text)["lost"]] == ["failed"] * 2
+
+
+def texts(page: Page, where: str) -> list[str]:
+    return page.locator(where).all_inner_texts()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True)])
+def test_in_a_browser(grid: Store, width: int, dark: bool) -> None:
+    report.main([str(grid.directory)])
+    ranked = rank(grid.read(), list(grid.swept), "val/loss")
+    with open_page((grid.directory / "report.html").as_uri(), width, dark) as page:
+        expect(page.locator("#ranking-table tbody tr")).to_have_count(len(ranked))
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator("html").get_attribute("data-theme") == ("dark" if dark else "light")
+        head = page.locator("#ranking-table th").all_inner_texts()
+        first = dict(zip(head, texts(page, "#ranking-table tbody tr:first-child td"), strict=True))
+        assert first["mean"] == f"{ranked[0].mean:.4g}"
+        assert first["as good as the best"] == "the best"
+        charts = page.locator("figure .chart")
+        for i in range(charts.count()):  # drawn, and said in words
+            expect(charts.nth(i).locator("svg").first).to_be_attached()
+            assert len(charts.nth(i).get_attribute("aria-label") or "") > 30
+        assert charts.count() == 2 + 3 + 1 + 2 + 3
+        # Diverged cells are marked apart: as many crosses as settings of two without a finite end.
+        lost = sum(r.n == 0 for r in ranked)
+        assert lost > 0
+        crosses = page.locator("#heat .scatterlayer path.point")
+        assert crosses.count() == len(
+            {(r.setting["optimizer"], r.setting["optimizer.lr"]) for r in ranked}
+        ) - len({(r.setting["optimizer"], r.setting["optimizer.lr"]) for r in ranked if r.n})
+        check_controls(page)
+        check_tables(page, grid)
+
+
+def check_controls(page: Page) -> None:
+    """By the keyboard: each control changes what it says it changes."""
+    label = page.locator("#heat .chart")
+    before = label.get_attribute("aria-label") or ""
+    assert "the median run's val/loss over optimizer.lr (across) and optimizer (down)" in before
+    page.select_option("#x", label="model.width")
+    assert "over model.width (across)" in (label.get_attribute("aria-label") or "")
+    page.select_option("#y", label="model.width")  # both the same: they change places
+    words = label.get_attribute("aria-label") or ""
+    assert "over optimizer (across) and model.width (down)" in words
+    page.select_option("#cell", "setting")
+    assert "best setting" in (label.get_attribute("aria-label") or "")
+    ranking = page.locator("#ranking-text").inner_text()
+    page.locator("#metric").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#ranking-text")).not_to_have_text(ranking)
+    expect(page.locator("#ranking-text")).to_contain_text("train/loss")
+    assert "train/loss" in (page.locator("#bands .chart").get_attribute("aria-label") or "")
+    page.select_option("#isolate", index=3)
+    assert "1 setting:" in (page.locator("#bands .chart").get_attribute("aria-label") or "")
+    page.select_option("#isolate", "all")
+    drawn = page.locator("#bands .legend .traces")
+    count = drawn.count()
+    page.locator("#bands .legendtoggle").nth(1).click()  # the others fade
+    faded = page.locator('#bands .legend .traces[style*="opacity: 0.5"]')
+    expect(faded).to_have_count(count - 1)
+    theme = page.locator("html").get_attribute("data-theme")
+    page.locator("#theme").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("html").get_attribute("data-theme") != theme
+
+
+def check_tables(page: Page, grid: Store) -> None:
+    button = page.locator("#ranking-table th button", has_text="median")
+    button.click()
+    button.click()
+    column = page.locator("#ranking-table th").all_inner_texts().index("median")
+    shown = texts(page, f"#ranking-table tbody td:nth-child({column + 1})")
+    values = [float(t) for t in shown if t]
+    assert values == sorted(values, reverse=True)
+    assert shown[len(values) :] == [""] * (len(shown) - len(values))  # what is not there is last
+    page.fill("#find", "95")
+    (row,) = page.locator("#runs-table tbody tr").all()
+    wanted = grid.read().filter(job=95)["overrides"][0]
+    assert row.locator("button").get_attribute("title") == f"python -m src.train {wanted}"
+    page.fill("#find", "no such thing")
+    expect(page.locator("#runs-table")).to_have_text("No run matches no such thing.")
+    lost = grid.read().filter(status="diverged")
+    commands = texts(page, "#lost-table tbody code")
+    assert commands == [f"python -m src.train {o}" for o in lost["overrides"]][:25]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("+experiment=xor", "seed=range(3)"),  # nothing but seeds; a map
+        ("+experiment=sine", "optimizer.lr=0.01,0.02"),  # no seeds
+        ("+experiment=feature_sum", "seed=0,1", "optimizer=sgd,adam"),  # three features
+        ("+experiment=temperature_linear", "optimizer.lr=10", "seed=0,1"),  # none completed
+        ("+experiment=sine,xor", "seed=0,1"),  # several examples
+    ],
+)
+def test_every_kind_of_sweep_has_a_page(sweep: Sweep, overrides: tuple[str, ...]) -> None:
+    store = sweep(*overrides, "trainer.max_epochs=40").store
+    report.main([str(store.directory)])
+    with open_page((store.directory / "report.html").as_uri(), 400) as page:
+        expect(page.locator("#runs-table tbody tr")).not_to_have_count(0)
+        assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def test_nothing_to_compare(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    store = sweep("+experiment=weather", "seed=0,1").store
+    with pytest.raises(SystemExit):
+        report.main([str(store.directory)])
+    assert capsys.readouterr().err.endswith("cannot be compared: none has a loss\n")
+
+
+def test_tables(grid: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = str(grid.directory)
+    ranked = rank(grid.read(), list(grid.swept), "val/loss")
+    for form in ("csv", "parquet", "md"):
+        report.main([directory, "--format", form])
+    written = capsys.readouterr().out
+    assert [f"report: {directory}/{n}" in written
+            for n in ("ranking.csv", "runs.parquet", "report.md")] == [True] * 3  # fmt: skip
+    for name, read in (("csv", pl.read_csv), ("parquet", pl.read_parquet)):
+        found = read(grid.directory / f"ranking.{name}")
+        assert found["mean"].to_list() == pytest.approx([r.mean for r in ranked], nan_ok=True)
+        assert found["optimizer"].to_list() == [r.setting["optimizer"] for r in ranked]
+        assert len(read(grid.directory / f"runs.{name}")) == 96
+    text = (grid.directory / "report.md").read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| 1 |"))
+    assert f"{ranked[0].mean:.6g}" in row
+    assert "python" in text
+    assert ranking_table(ranked)["alike"][0] is True
+
+
+def test_a_swept_metric_ranks(grid: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    report.main([str(grid.directory), "--format", "md", "--metric", "train/loss"])
+    assert "Settings by mean train/loss over seeds" in capsys.readouterr().out
+
+
+def test_refusals(grid: Store, command: Callable[..., Answer], tmp_path: Path) -> None:
+    for arguments, words in (
+        (("nowhere",), "nowhere does not exist: there is no sweep.json in it.\nFix: the directory"),
+        ((str(tmp_path),), "is not the directory of a sweep"),
+        ((str(grid.directory), "--metric", "val/los"), "Did you mean val/loss?"),
+    ):
+        answer = command("src.report", *arguments)
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.startswith("Error: ")
+        assert words in answer.err
+        assert "Traceback" not in answer.err
+
+
+@given(st.floats())
+def test_numbers_keep_six_digits(value: float) -> None:
+    found = number(value)
+    if not math.isfinite(value):
+        assert found is None
+    else:
+        assert found == pytest.approx(value, rel=1e-5, abs=0)
+
+
+@given(st.integers(0, 5000))
+def test_shown_settings_are_distinct_and_hold_the_ends(count: int) -> None:
+    shown = shown_settings(count)
+    assert shown == sorted(set(shown))
+    assert len(shown) == min(count, BEST + SPREAD)
+    assert not count or (shown[0] == 0 and shown[-1] == count - 1)
+
+
+def test_a_page_of_many_runs_is_small(grid: Store) -> None:
+    """Beyond what a browser can hold: sampled, and said."""
+    table = grid.read()
+    many = pl.concat([table] * 300).with_columns(
+        job=pl.int_range(pl.len()), **{"optimizer.lr": pl.int_range(pl.len()) // 4 * 1e-4 + 1e-4}
+    )
+    data, runs = contents(grid, many, "val/loss")
+    assert len(runs) == len(many) == 28_800
+    assert len(data["runs"]["job"]) <= 20_000
+    assert len(data["settings"]) == 5_000
+    assert len(json.dumps(data)) < 8e6
+    assert any("are on this page" in note for note in data["notes"])
