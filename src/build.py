@@ -18,9 +18,11 @@ from src import losses
 from src.cadence import log_every
 from src.checkpoint import check_checkpoint
 from src.compatible import check_accelerator, check_data_settings, check_shapes
+from src.complete import is_table
 from src.data import sources
 from src.data.module import ExampleData
 from src.data.sources import Table
+from src.data.task import task_of
 from src.errors import InputError
 from src.models import mlp, neurons
 from src.module import Example
@@ -34,7 +36,7 @@ def _named(module: ModuleType, *names: str) -> dict[str, Callable[..., Any]]:
 
 # What each section of a config may instantiate.
 TARGETS: dict[str, dict[str, Callable[..., Any]]] = {
-    "data.source": _named(sources, "rows", "gate", "sine", "normal", "quadratic"),
+    "data.source": _named(sources, "rows", "gate", "sine", "normal", "quadratic", "table"),
     "model": _named(mlp, "mlp", "layers", "SideBySide")
     | _named(neurons, "FixedNeuron", "BareNeuron", "BareLine"),
     "loss": _named(losses, "mse", "bce", "bce_log_odds", "cross_entropy")
@@ -107,7 +109,20 @@ def build_net(model: Mapping[str, Any], inputs: int, outputs: int | None) -> nn.
 
 @lru_cache(maxsize=64)
 def _fixed_table(source: str) -> Table:
-    return _call(json.loads(source), "data.source")
+    section = json.loads(source)
+    if "dtype" in section:
+        section["dtype"] = DTYPES[section["dtype"]]
+    return _call(section, "data.source")
+
+
+def _source(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The source's section; a table's settings stand beside it, and its task is the loss's."""
+    data = config["data"]
+    if not is_table(data):
+        return data["source"]
+    told = {key: data[key] for key in ("path", "inputs", "target", "digest")}
+    task = task_of(config["loss"]["_target_"])
+    return data["source"] | told | {"task": task, "dtype": config["precision"]}
 
 
 def build_data(config: Mapping[str, Any]) -> ExampleData:
@@ -115,7 +130,7 @@ def build_data(config: Mapping[str, Any]) -> ExampleData:
     # torch.manual_seed's CPU part. The rest of it keeps a formatted stack for a GPU that may
     # never be there: half of the time that building a member takes, and memory each time.
     torch.default_generator.manual_seed(config["seed"])
-    source = config["data"]["source"]
+    source = _source(config)
     # A sweep builds thousands of members on one table; one that draws is drawn for each seed.
     drawn = source.get("_target_") in DRAWN
     table: Table = _call(source, "data.source") if drawn else _fixed_table(json.dumps(source))
@@ -169,6 +184,7 @@ def _labels(data: Mapping[str, Any]) -> Labels:
         data["unit"],
         data["classes"],
         None if shown is None else tuple(shown),
+        data["inputs"] if is_table(data) else None,
     )
 
 

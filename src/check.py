@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src import conf_files
+from src.complete import complete
 from src.conf_files import CONF
 from src.errors import InputError, unknown
 from src.values import check_value, show
@@ -25,7 +26,7 @@ def no_experiment(folders: Sequence[Path] = (CONF,)) -> InputError:
     return InputError(
         "No experiment was chosen.\nThe experiments are:\n"
         f"{conf_files.list_experiments(folders)}\n"
-        "Fix: python -m src.train +experiment=sine"
+        "Fix: python -m src.train +experiment=sine, or data=table for a table of your own"
     )
 
 
@@ -41,12 +42,12 @@ def check(
     """Refuse a config with a key that does not exist, or a value that is not allowed.
 
     choices: group -> choice, as Hydra's runtime.choices gives them.
-    Returns the config, resolved, as plain containers. Raises InputError.
+    Returns the config, resolved, as plain containers, and completed. Raises InputError.
     """
     refuse_removed(config, folders)
     settings = resolve(config)
     check_settings(settings, choices, folders)
-    return settings
+    return complete(settings)
 
 
 def unknown_in(section: str, key: str, known: Iterable[str]) -> InputError:

@@ -15,7 +15,7 @@ FREE = {
     *("name", "description", "log_every", "print_every", "metrics", "analysis"),
     *("ckpt", "logger", "trainer.max_epochs", "engine", "sweep"),
     *("data.probe", "data.input_name", "data.target_name", "data.unit", "data.classes"),
-    "data.range",
+    *("data.range", "data.path"),
 }
 
 
@@ -61,6 +61,8 @@ def check_checkpoint(path: Path, config: Mapping[str, Any]) -> None:
     if changed:
         lines = [f"  {key}: {show(then.get(key))} there, {show(now.get(key))} here"
                  for key in changed]  # fmt: skip
+        if "data.digest" in changed:
+            lines.append(f"data.digest: the content of {config['data']['path']} is not what it was")
         raise InputError(
             f"ckpt={path} belongs to a run with other settings, so going on from it would be "
             f"neither run:\n" + "\n".join(lines)

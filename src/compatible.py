@@ -72,6 +72,14 @@ def check_targets(config: Mapping[str, Any], data: ExampleData) -> None:
     target = data.train.target
     if target is None:
         return
+    normaliser = data.target_normaliser
+    moved = normaliser is not None and not normaliser.is_identity
+    if moved and data.table.task != "regression":
+        method = config["data"]["normalize_target"]
+        raise InputError(
+            f"data.normalize_target={method} would move the classes 0 and 1."
+            "\nFix: data.normalize_target=none"
+        )
     loss = config["loss"]["_target_"].rpartition(".")[2]
     for what in (f"loss={loss}", *(f"metrics={name}" for name in config["metrics"])):
         _check_target(what, target, f"shape {tuple(target.shape)}", data.table.task)
@@ -93,7 +101,8 @@ def _check_target(what: str, target: Tensor, shapes: str, task: str) -> None:
     if name == "accuracy" and task == "regression":
         raise InputError(
             "metrics=accuracy counts right classes, but these targets are numbers.\n"
-            "Fix: metrics=[mse], or data.source.task=binary where they are 0 and 1"
+            "Fix: metrics=[mse]; data.source.task=binary (for a table loss=bce) where they are 0 "
+            "and 1"
         )
     if name.startswith("cross_entropy"):
         if not bool((target >= 0).all() and torch.allclose(target.sum(1), target.new_ones(1))):
@@ -139,8 +148,3 @@ def check_data_settings(data: Mapping[str, Any], built: ExampleData) -> None:
     if not (whole and shaped):
         wanted = "one column of 0 and 1" if binary else "one 1 in each row, and else 0"
         raise InputError(f"data.source.task={table.task} takes targets of {wanted}")
-    if built.target_normaliser is not None and not built.target_normaliser.is_identity:
-        raise InputError(
-            f"data.normalize_target={data['normalize_target']} would move the classes 0 and 1."
-            "\nFix: data.normalize_target=none"
-        )

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from src.curvature import Curvature, Descent
 from src.layers import look
+from src.losses import probabilities
+from src.notes import notes
 from src.result import Result
 from src.run import Labels, Run
 from src.values import show
@@ -65,7 +68,10 @@ def _print(console: Console, title: str, table: Table) -> None:
 def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> None:
     """The settings that differ from the defaults, and the layers."""
     config = run.config
-    console.print(f"{run.name}: {config['description']}\n", style="bold", soft_wrap=True)
+    about = config["description"]
+    if run.labels.is_table and not about:
+        about = f"{run.labels.target} from {run.labels.input}, {config['data']['path']}"
+    console.print(f"{run.name}: {about}\n", style="bold", soft_wrap=True)
     settings = new_table("setting", "value")
     for key, value in differences.items():
         settings.add_row(key, _short(show(value)))
@@ -79,6 +85,8 @@ def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> No
     _print(console, f"Layers, {count:,} parameters", layers)
     splits = "  ".join(f"{name} {len(split)}" for name, split in run.data.splits.items())
     console.print(f"rows: {splits}   steps: {run.steps:,}\n")
+    for note in notes(run):
+        console.print(f"warning: {note}\n", style="bold red", soft_wrap=True)
 
 
 def _short(text: str, limit: int = 80) -> str:
@@ -169,11 +177,17 @@ def show_predictions(
     columns = [labels.input, f"predicted {labels.target}"]
     columns += [labels.target] if has_target else []
     columns += ["answer"] if labels.classes else []
+    if labels.is_table and labels.classes:
+        columns = [columns[0], f"predicted {labels.target}", "probability"]
+        columns += [labels.target] if has_target else []
     if all(len(row["input"]) == 1 for row in predictions):
         predictions = sorted(predictions, key=lambda row: row["input"])
     table = new_table(*columns)
     unit = f" {labels.unit}" if labels.unit else ""
     for row in predictions[:limit]:
+        if labels.is_table and labels.classes:
+            table.add_row(*_class_cells(row, labels))
+            continue
         cells = [numbers(row["input"], 6, ".6g"), numbers(row["prediction"]) + unit]
         cells += [numbers(row["target"]) + unit] if has_target else []
         cells += [answer(row["prediction"], labels)] if labels.classes else []
@@ -181,6 +195,13 @@ def show_predictions(
     cut = limit is not None and len(predictions) > limit
     title = f"Predictions, {limit} of {len(predictions)}" if cut else "Predictions"
     _print(console, title, table)
+
+
+def _class_cells(row: Mapping[str, Any], labels: Labels) -> list[str]:
+    """The row of a table with classes: its inputs, its class by name, how sure, and the truth."""
+    sure = probabilities(torch.tensor([row["prediction"]], dtype=torch.float64)).max().item()
+    cells = [numbers(row["input"], 6, ".6g"), answer(row["prediction"], labels), number(sure)]
+    return cells + ([] if row["target"] is None else [answer(row["target"], labels)])
 
 
 def _show_parameters(console: Console, result: Result) -> None:

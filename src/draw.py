@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from src.data.module import Split
+from src.draw_classes import draw_classes, tells_classes
+from src.draw_rows import MAP_POINTS, plane, shown_splits, to_array
 from src.evaluate import predict
 from src.pictures.figure import to_png
 from src.pictures.fit import (
@@ -25,34 +27,30 @@ from src.pictures.fit import (
 from src.run import Run
 
 CURVE_POINTS = 500
-MAP_POINTS = 101
 TESTS = 50
 
 
-def _array(values: Tensor) -> Array:
-    return values.double().cpu().numpy()
-
-
 def split_points(run: Run, split: Split, normalised: bool) -> Points:
+    """The rows of a split, with their predictions; raw units, or as the network sees them."""
     table = run.data.table
     assert table.target is not None, "an example without targets has no points to draw"
     assert split.target is not None, "a split has targets where its table has"
     if normalised:
         with torch.no_grad():
             prediction = run.module.net(split.input)
-        return Points(_array(split.input), _array(split.target), _array(prediction))
+        return Points(to_array(split.input), to_array(split.target), to_array(prediction))
     input = table.input[split.rows]
     return Points(
-        _array(input),
-        _array(table.target[split.rows]),
-        _array(predict(run.module.net, run.data, input)),
+        to_array(input),
+        to_array(table.target[split.rows]),
+        to_array(predict(run.module.net, run.data, input)),
     )
 
 
 def _fitted(run: Run, x: Tensor) -> Curve:
     """The fit at raw inputs (points, 1), raw units."""
     x = x.to(run.data.table.input)
-    return Curve(_array(x)[:, 0], _array(predict(run.module.net, run.data, x))[:, 0])
+    return Curve(to_array(x)[:, 0], to_array(predict(run.module.net, run.data, x))[:, 0])
 
 
 def fitted_curve(run: Run, normalised: bool) -> Curve:
@@ -66,7 +64,7 @@ def fitted_curve(run: Run, normalised: bool) -> Curve:
         return _fitted(run, grid)
     inner = run.data.input_normaliser.apply(grid)
     with torch.no_grad():
-        return Curve(_array(inner)[:, 0], _array(run.module.net(inner))[:, 0])
+        return Curve(to_array(inner)[:, 0], to_array(run.module.net(inner))[:, 0])
 
 
 def _view(run: Run, title: str, normalised: bool) -> View:
@@ -76,9 +74,10 @@ def _view(run: Run, title: str, normalised: bool) -> View:
     if run.probe and not normalised:
         asked = torch.tensor(run.probe, dtype=run.data.table.input.dtype)
         probes = _fitted(run, asked)
-    splits = {name: split_points(run, split, normalised) for name, split in run.data.splits.items()}
+    shown, note = shown_splits(run.data)
+    splits = {name: split_points(run, split, normalised) for name, split in shown.items()}
     fits = {"fit": fitted_curve(run, normalised)}
-    return View(splits, fits, labels[0], labels[1], title, probes)
+    return View(splits, fits, labels[0], labels[1], title + note, probes)
 
 
 def is_one_curve(run: Run) -> bool:
@@ -104,16 +103,10 @@ def draw_fits(runs: Mapping[str, Run], title: str) -> Figure:
 
 
 def decision_map(run: Run) -> tuple[Array, Array, Array]:
-    input = run.data.table.input
-    low, high = input.min(dim=0).values, input.max(dim=0).values
-    margin = torch.where(high > low, 0.25 * (high - low), torch.ones_like(high))
-    axes = [
-        torch.linspace(float(low[i] - margin[i]), float(high[i] + margin[i]), MAP_POINTS).to(input)
-        for i in range(2)
-    ]
-    y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
-    values = predict(run.module.net, run.data, torch.stack([x, y], dim=-1).view(-1, 2))
-    return _array(axes[0]), _array(axes[1]), _array(values[:, 0].view(MAP_POINTS, MAP_POINTS))
+    """The first output over two inputs, raw units: x (n,), y (m,), values (m, n)."""
+    x, y, points = plane(run.data)
+    values = predict(run.module.net, run.data, points)[:, 0].view(MAP_POINTS, MAP_POINTS)
+    return to_array(x), to_array(y), to_array(values)
 
 
 def draw_fit(run: Run, title: str) -> Figure:
@@ -122,21 +115,34 @@ def draw_fit(run: Run, title: str) -> Figure:
     if table.target is None:
         outputs = predict(run.module.net, run.data, table.input)
         unit = f" ({run.labels.unit})" if run.labels.unit else ""
-        return output_figure(_array(outputs), title, f"predicted {run.labels.target}{unit}")
+        return output_figure(to_array(outputs), title, f"predicted {run.labels.target}{unit}")
     features, outputs = table.input.shape[1], table.target.shape[1]
+    named_map = features == 2 and outputs == 1  # a map of one probability says more than answers
+    if tells_classes(run) and not named_map:
+        return draw_classes(run, title)
     if is_one_curve(run):
         views = [_view(run, title, normalised=False)]
         if run.data.target_normaliser is not None and not run.data.target_normaliser.is_identity:
             views.append(_view(run, "as the network sees it", normalised=True))
         return curve_figure(views)
-    splits = {name: split_points(run, split, False) for name, split in run.data.splits.items()}
+    shown, note = shown_splits(run.data)
+    splits = {name: split_points(run, split, False) for name, split in shown.items()}
     if features == 2 and outputs == 1:
-        x, y, values = decision_map(run)
-        names = (f"{run.labels.input} 1", f"{run.labels.input} 2")
-        predicted = f"predicted {run.labels.target}"
-        binary = table.task == "binary"
-        return decision_figure(x, y, values, splits, title, names, predicted, binary)
-    return scatter_figure(splits, title, run.labels.target)
+        return _map_figure(run, splits, title + note)
+    return scatter_figure(splits, title + note, run.labels.target)
+
+
+def _map_figure(run: Run, splits: dict[str, Points], title: str) -> Figure:
+    labels, binary = run.labels, run.data.table.task == "binary"
+    predicted, classes = f"predicted {labels.target}", ("target 0", "target 1")
+    if tells_classes(run) and labels.classes is not None:
+        classes = (labels.classes[0], labels.classes[1])
+        predicted = f"probability of {labels.target} {classes[1]}"
+    names = labels.of_inputs(2)
+    return decision_figure(
+        *decision_map(run), splits, title, (names[0], names[1]),
+        predicted, classes if binary else None,
+    )  # fmt: skip
 
 
 def save_png(figure: Figure, path: Path) -> tuple[bytes, int, int]:

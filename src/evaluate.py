@@ -1,9 +1,13 @@
 """The losses and metrics of whole splits: what a logged point holds."""
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from src.data.module import ExampleData, Split
+from src.data.normalise import Normaliser
 from src.losses import METRICS, accuracy, constant_prediction
 from src.module import Loss
 
@@ -21,6 +25,25 @@ def evaluate(net: nn.Module, loss: Loss, data: ExampleData) -> Metrics:
             found[f"{prefix}/loss"] = loss(prediction, split.target).item()
             if data.table.task != "regression":
                 found[f"{prefix}/accuracy"] = accuracy(prediction, split.target).item()
+    return found
+
+
+def regression_metrics(
+    losses: Mapping[str, float], targets: Mapping[str, Tensor], normaliser: Normaliser
+) -> Metrics:
+    """R², and the RMSE in raw units, of mean squared errors over one target column.
+
+    losses: `train/loss`, …, in normalised units. targets: (rows, 1) by prefix, likewise. A split
+    whose targets are all alike has no R².
+    """
+    found: Metrics = {}
+    scale = normaliser.divisor.item() / normaliser.factor
+    for prefix, target in targets.items():
+        loss = losses[f"{prefix}/loss"]
+        variance = target.double().var(correction=0).item()
+        if variance > 0:
+            found[f"{prefix}/r2"] = 1 - loss / variance
+        found[f"{prefix}/rmse"] = math.sqrt(loss) * scale
     return found
 
 

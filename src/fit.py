@@ -1,17 +1,19 @@
 """One run: a built run in, its result and its directory out. Knows no Hydra."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
+from src.complete import completed
 from src.console import show_curvature, show_end, show_rates
 from src.curvature import compare_rates, curvature, hessian
 from src.draw import draw_fit, save_png
-from src.evaluate import baseline, evaluate, more_metrics
+from src.draw_classes import draw_confusion, tells_classes
+from src.evaluate import baseline, evaluate, more_metrics, regression_metrics
 from src.events import log_end, log_session
 from src.outcome import parameters, predictions
 from src.pictures.loss import loss_figure
@@ -49,7 +51,8 @@ def fit(
     result, figures = conclude(run, ending, seconds, console)
     if logger is not None and not ending.logged:
         logger.log_curves(ending.curves)
-    save_weights(directory / "weights.safetensors", run.module.net, run.data)
+    about = completed(run.config["data"])
+    save_weights(directory / "weights.safetensors", run.module.net, run.data, about)
     result.write(directory)  # before the pictures, and again with the time they took
     figures |= _figures(run, result, ending.kept)
     for name, figure in figures.items():
@@ -73,6 +76,8 @@ def conclude(
     """The result of a run whose net is trained, and the pictures that its analysis drew."""
     run.module.net.eval()
     metrics = _final_metrics(run, ending)
+    metrics |= _of_table(run, metrics)
+    constant = baseline(run.module.loss, run.data)
     figures = {} if ending.status == "diverged" else analyse(run, console, metrics)
     result = Result(
         experiment=run.name,
@@ -81,7 +86,7 @@ def conclude(
         epochs=ending.epochs,
         steps=int(ending.curves["step"][-1]),
         metrics=metrics,
-        baseline=baseline(run.module.loss, run.data),
+        baseline=constant | {n: v for n, v in _of_table(run, constant).items() if "rmse" in n},
         predictions=predictions(run),
         parameters=parameters(run),
         curves=ending.curves,
@@ -101,6 +106,15 @@ def _final_metrics(run: Run, ending: Ending) -> dict[str, float]:
     else:
         metrics = {name: v[-1] for name, v in ending.curves.items() if name != "step"}
     return metrics | more_metrics(run.module.net, run.data.train, run.metrics)
+
+
+def _of_table(run: Run, losses: Mapping[str, float]) -> dict[str, float]:
+    """R² and RMSE where the user's own numbers are learned."""
+    normaliser = run.data.target_normaliser
+    if not run.labels.is_table or run.data.table.task != "regression" or normaliser is None:
+        return {}
+    targets = {name: s.target for name, s in run.data.splits.items() if s.target is not None}
+    return regression_metrics(losses, targets, normaliser)
 
 
 def analyse(run: Run, console: Console, metrics: dict[str, float]) -> dict[str, Any]:
@@ -131,6 +145,8 @@ def _figures(run: Run, result: Result, kept: int | None) -> dict[str, Any]:
     if result.status != "completed":
         title += f": {result.status} at step {result.steps}"
     figures = {"fit": draw_fit(run, title)}
+    if tells_classes(run):
+        figures["confusion"] = draw_confusion(run, title)
     if len(result.curves["step"]) > 1:
         figures["loss"] = loss_figure(result.curves, result.baseline, title, kept)
     return figures

@@ -104,6 +104,17 @@ def accuracy(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction.argmax(dim=-1) == target.argmax(dim=-1)).to(prediction.dtype).mean()
 
 
+def probabilities(output: Tensor) -> Tensor:
+    """Of each class, shape (rows, classes).
+
+    output: (rows, 1), the probability of the second of two classes; or (rows, classes), the
+    logits that cross-entropy takes.
+    """
+    if output.shape[-1] == 1:
+        return torch.cat([1 - output, output], dim=-1)
+    return torch.softmax(output, dim=-1)
+
+
 def constant_prediction(loss_name: str, target: Tensor) -> Tensor:
     """The constant row, shape (outputs,), that is best for a loss on `target` (rows, outputs).
 

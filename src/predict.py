@@ -2,12 +2,10 @@
 
 import argparse
 import csv
-import io
-import json
-import math
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +13,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from src.complete import is_table
 from src.errors import InputError
+from src.predict_inputs import parse_inputs
 
 if TYPE_CHECKING:
-    from src.weights import Weights
+    from torch import Tensor
 
-Rows = list[list[float]]
+    from src.weights import Weights
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -31,69 +31,16 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("run", type=Path, help="a run's directory, below outputs/, or SWEEP/JOB")
     parser.add_argument(
-        "--inputs", help="rows as JSON ('[[10.0]]'), or a CSV file; none: the validation rows"
+        "--inputs",
+        help="rows as JSON ('[[10.0]]'), or a CSV file (for a run on a table CSV or "
+        "Parquet, columns by name); none: the validation rows",
     )
-    parser.add_argument("--out", type=Path, help="write a CSV file instead of a table")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="write a CSV file (for a run on a table also .parquet) instead of showing them",
+    )
     return parser.parse_args(arguments)
-
-
-def parse_inputs(text: str, columns: int) -> Rows:
-    """Rows of `columns` finite numbers, from JSON or from a CSV file with or without a header.
-
-    Raises InputError, with the row that is wrong.
-    """
-    rows = _from_json(text) if text.lstrip().startswith("[") else _from_csv(Path(text))
-    if not rows:
-        raise InputError(
-            f"--inputs {text} holds no row of numbers (numbers are separated by commas)"
-        )
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, list) or len(row) != columns:
-            found = f"has {len(row)} columns" if isinstance(row, list) else "is no list"
-            raise InputError(
-                f"--inputs: row {number} {found}, but the network takes {columns}.\n"
-                f"Fix: rows like {json.dumps([[0.0] * columns])}"
-            )
-        for value in row:
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not is_number or not math.isfinite(value):
-                raise InputError(f"--inputs: row {number} holds {value!r}, not a finite number")
-    return rows
-
-
-def _from_json(text: str) -> list[Any]:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InputError(
-            f"--inputs {text} is not JSON: {error}\nFix: rows in brackets, in quotes: '[[10.0]]'"
-        ) from error
-
-
-def _from_csv(path: Path) -> list[Any]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        lines = [(i, row) for i, row in enumerate(csv.reader(io.StringIO(text)), 1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"--inputs {path}: {reason}\nAllowed: rows as JSON ('[[10.0]]'), or a CSV file"
-        ) from error
-
-    def is_number(cell: str) -> bool:
-        try:
-            float(cell)
-        except ValueError:
-            return False
-        return True
-
-    if lines and not any(map(is_number, lines[0][1])):
-        lines = lines[1:]  # a header: names, and no number among them
-    for number, row in lines:
-        for cell in row:
-            if not is_number(cell):
-                raise InputError(f"--inputs {path}: line {number} holds {cell!r}, not a number")
-    return [[float(cell) for cell in row] for _, row in lines]
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -136,24 +83,18 @@ def read_run(directory: Path) -> tuple[dict[str, Any], "Weights"]:
     from src.weights import load_weights
 
     refuse_foreign_targets(config)
-    return config, load_weights(directory / "weights.safetensors")
+    weights = load_weights(directory / "weights.safetensors")
+    config["data"] = config["data"] | (weights.table or {})
+    return config, weights
 
 
-def predict(config: dict[str, Any], weights: "Weights", inputs: str | None) -> list[dict[str, Any]]:
-    """{"input", "prediction", "target" or None} a row, raw units. Raises InputError."""
+def forward(config: dict[str, Any], weights: "Weights", rows: "Tensor") -> "Tensor":
+    """Raw inputs (rows, features) to raw outputs (rows, outputs). Raises InputError."""
     import torch
 
-    from src.build import build_data, build_net
+    from src.build import build_net
 
-    columns = len(weights.input.shift)
-    rows = None if inputs is None else parse_inputs(inputs, columns)
-    targets: list[Any] = []
-    if rows is None:
-        data = build_data(config)
-        chosen = (data.val or data.train).rows
-        rows = data.table.input[chosen].tolist()
-        targets = [] if data.table.target is None else data.table.target[chosen].tolist()
-    net = build_net(config["model"], columns, weights.outputs)
+    net = build_net(config["model"], len(weights.input.shift), weights.outputs)
     dtype = torch.float64 if config["precision"] == 64 else torch.float32
     try:
         net.to(dtype).load_state_dict(weights.parameters)
@@ -161,11 +102,35 @@ def predict(config: dict[str, Any], weights: "Weights", inputs: str | None) -> l
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"the weights do not fit the config's network: {reason}") from error
     with torch.no_grad():
-        output = net(weights.input.apply(torch.tensor(rows, dtype=dtype)))
-    raw = output if weights.target is None else weights.target.invert(output)
+        output = net(weights.input.apply(rows.to(dtype)))
+    return output if weights.target is None else weights.target.invert(output)
+
+
+def predict(config: dict[str, Any], weights: "Weights", inputs: str | None) -> list[dict[str, Any]]:
+    """{"input", "prediction", "target" or None} a row, raw units. Raises InputError."""
+    import torch
+
+    from src.build import build_data
+
+    targets = None
+    if is_table(config["data"]):
+        from src.predict_table import asked_for
+
+        asked = asked_for(config, inputs, None)
+        rows, targets = asked.rows, asked.targets
+    elif inputs is None:
+        data = build_data(config)
+        chosen = (data.val or data.train).rows
+        rows = data.table.input[chosen]
+        targets = None if data.table.target is None else data.table.target[chosen]
+    else:
+        given = parse_inputs(inputs, len(weights.input.shift))
+        rows = torch.tensor(given, dtype=torch.float64)
+    output = forward(config, weights, rows).tolist()
+    known = [None] * len(output) if targets is None else targets.tolist()
     return [
         {"input": x, "prediction": y, "target": t}
-        for x, y, t in zip(rows, raw.tolist(), targets or [None] * len(rows), strict=True)
+        for x, y, t in zip(rows.tolist(), output, known, strict=True)
     ]
 
 
@@ -187,9 +152,11 @@ def _print(data: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
     from src.console import new_console, show_predictions
     from src.run import Labels
 
+    columns = data["inputs"] if is_table(data) else None
     labels = Labels(
-        data["input_name"], data["target_name"], data.get("unit"), data.get("classes"), None
-    )
+        data["input_name"], data["target_name"], data.get("unit"), data.get("classes"), None,
+        columns,
+    )  # fmt: skip
     show_predictions(new_console(), labels, rows, limit=None)
 
 
@@ -200,12 +167,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.out is not None and options.out.exists():
             raise InputError(f"--out {options.out} exists already.\nFix: another name")
         config, weights = read_run(options.run)
-        rows = predict(config, weights, options.inputs)
         if options.out is None:
-            _print(config["data"], rows)
+            _print(config["data"], predict(config, weights, options.inputs))
+            return
+        if is_table(config["data"]):
+            from src.predict_table import write_table
+
+            use = partial(forward, config, weights)
+            count = write_table(config, options.inputs, options.out, use)
         else:
+            rows = predict(config, weights, options.inputs)
             _write_csv(options.out, rows)
-            print(f"{len(rows)} predictions in {options.out}")
+            count = len(rows)
+        print(f"{count} predictions in {options.out}")
     except (InputError, OSError) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise

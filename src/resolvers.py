@@ -13,10 +13,10 @@ def stamp() -> str:
     return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(3).hex()}"
 
 
-def base(group: str) -> str:
-    """The settings that every choice of a group has, as their file states them."""
+def base(group: str, choice: str = "base") -> str:
+    """The settings that every choice of a group has, or those of one, as their file states them."""
     # Hydra substitutes $NAMES in what becomes part of its help text.
-    return (CONF / group / "base.yaml").read_text().replace("$", "$$")
+    return (CONF / group / f"{choice}.yaml").read_text().replace("$", "$$")
 
 
 def register() -> None:

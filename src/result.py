@@ -20,6 +20,7 @@ MAX_VALUES = 1000
 NO_NUMBER = (
     *("name", "description", "print_every", "ckpt", "logger", "engine", "sweep"),
     *("data.input_name", "data.target_name", "data.unit", "data.classes", "data.range"),
+    "data.path",  # of a table the content counts: data.digest
 )
 
 
@@ -43,7 +44,8 @@ class Ending:
 class Result:
     """The contract for every reader of a run. Losses are in normalised units.
 
-    metrics: final values by name; baseline: the losses of the constant predictor.
+    metrics: final values by name; baseline: the losses of the constant predictor, and for the
+    numbers of a table its RMSE, which like R² is of raw units.
     predictions: {"input", "prediction", "target" or None} in raw units.
     parameters: name -> {"shape", "values" (None above 1,000 numbers), "gradient" (likewise)}.
     curves: "step" and each metric, one value a logged point. seconds: {"fit", "total"}.

@@ -10,13 +10,28 @@ from src.module import Example
 
 @dataclass(frozen=True)
 class Labels:
-    """How the rows of an example are called in tables and pictures."""
+    """How the rows of an example are called in tables and pictures.
+
+    columns: the names of a table's input columns, None for an example.
+    """
 
     input: str = "input"
     target: str = "target"
     unit: str | None = None
     classes: list[str] | None = None
     range: tuple[float, float] | None = None
+    columns: list[str] | None = None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether this is a table of the user's own."""
+        return self.columns is not None
+
+    def of_inputs(self, count: int) -> list[str]:
+        """A name for each of so many input columns."""
+        if count == 1:
+            return [self.input]
+        return self.columns or [f"{self.input} {i}" for i in range(1, count + 1)]
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,15 @@ import math
 import os
 import re
 
-from src.data.method import METHODS, parse
+from src.data_rules import DATA_RULES, SEED
 from src.errors import InputError, nearest
 from src.rule import (
     Rule,
     flag,
     is_list,
-    is_matrix,
     is_number,
     is_pair,
     is_positive,
-    is_whole,
     number,
     one_of,
     whole,
@@ -38,14 +36,6 @@ def memory_bytes(text: object) -> int | None:
     return None if found is None else int(float(found[1]) * UNITS[found[2]])
 
 
-def _is_normalisation(value: object) -> bool:
-    try:
-        parse(str(value))
-    except ValueError:
-        return False
-    return True
-
-
 def _is_early_stop(value: object) -> bool:
     return value is None or (
         isinstance(value, dict)
@@ -56,23 +46,8 @@ def _is_early_stop(value: object) -> bool:
     )
 
 
-def _is_range(value: object) -> bool:
-    return value is None or (
-        is_list(value, is_number) and len(value) == 2 and value[0] < value[1]  # type: ignore
-    )
-
-
-SEED = whole(0, 2**32 - 1, example="42")
 FACTOR = number(0, 1, example="0.9")
 SMALL = number(0, example="1e-8")
-TEXT = Rule(lambda v: isinstance(v, str), "a text", "input")
-NORMALISATION = Rule(
-    _is_normalisation,
-    METHODS,
-    "constant:0.1",
-    ("none", "standardize", "min_max", "constant:0.1", "lp_norm:2"),
-)
-MATRIX = Rule(is_matrix, "a list of rows of finite numbers", "'[[1, 2], [3, 4]]'")
 
 RULES: dict[str, Rule] = {
     "name": Rule(
@@ -128,44 +103,7 @@ RULES: dict[str, Rule] = {
     "trainer.gradient_clip_val": number(0, above=True, example="1.0", null="no limit"),
     "logger.tensorboard": flag(example="true"),
     "logger.histograms": flag(example="false"),
-    "data.val_fraction": number(-math.inf, example="0.2"),  # its range: where the rows are known
-    "data.split_seed": SEED,
-    "data.shuffle": flag(example="true"),
-    "data.batch_size": Rule(
-        lambda v: v is None or is_whole(v),  # its range: where the rows are known
-        "a whole number from 1, or null (the whole training split at once)",
-        "200",
-    ),
-    "data.normalize_input": NORMALISATION,
-    "data.normalize_target": NORMALISATION,
-    "data.normalize_on": one_of(("train", "all"), example="train"),
-    "data.probe": Rule(
-        lambda v: v is None or is_matrix(v), f"null, or {MATRIX.allowed}", "'[[10.0]]'"
-    ),
-    "data.input_name": TEXT,
-    "data.target_name": TEXT,
-    "data.unit": Rule(lambda v: v is None or isinstance(v, str), "a text, or null", "F"),
-    "data.classes": Rule(
-        lambda v: v is None or is_list(v, lambda n: isinstance(n, str)),
-        "a list of names, or null",
-        "'[Not Spam, Spam]'",
-    ),
-    "data.range": Rule(_is_range, "null, or two numbers, the smaller one first", "'[20, 90]'"),
-    "data.source.inputs": MATRIX,
-    "data.source.targets": Rule(
-        lambda v: v is None or is_matrix(v), f"null, or {MATRIX.allowed}", "'[[1], [0]]'"
-    ),
-    "data.source.task": one_of(("regression", "binary", "classes"), example="regression"),
-    "data.source.kind": one_of(("and", "or", "xor"), example="xor"),
-    "data.source.points": whole(2, example="3000"),
-    "data.source.end": number(0, above=True, example="100.0"),
-    "data.source.rows": whole(1, example="5"),
-    "data.source.features": whole(1, example="10"),
-    "data.source.eigenvalues": Rule(
-        lambda v: is_list(v, lambda x: is_number(x) and x > 0),
-        "a list of numbers above 0",
-        "'[1, 4, 9]'",
-    ),
+    **DATA_RULES,
     "model.width": Rule(
         lambda v: v is None or is_positive(v) or is_list(v, is_positive),
         "null (no hidden layer), a whole number from 1, or a list of them",

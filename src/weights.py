@@ -4,6 +4,7 @@ import errno
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,15 +18,22 @@ from src.errors import InputError
 
 @dataclass(frozen=True)
 class Weights:
-    """parameters: name -> tensor. Normalisers of input and target (None where no target)."""
+    """parameters: name -> tensor. Normalisers of input and target (None where no target).
+
+    table: of a run on a table, what its config's data section was completed with: without the
+    table, a prediction must still know its columns and its classes.
+    """
 
     parameters: dict[str, Tensor]
     input: Normaliser
     target: Normaliser | None
     outputs: int
+    table: dict[str, Any] | None = None
 
 
-def save_weights(path: Path, net: nn.Module, data: ExampleData) -> None:
+def save_weights(
+    path: Path, net: nn.Module, data: ExampleData, table: dict[str, Any] | None = None
+) -> None:
     """The parameters as tensors under their names, the rest as metadata."""
     tensors = {name: p.detach().contiguous().cpu() for name, p in net.state_dict().items()}
     with torch.no_grad():
@@ -33,6 +41,8 @@ def save_weights(path: Path, net: nn.Module, data: ExampleData) -> None:
     about = {"input": _to_text(data.input_normaliser), "outputs": str(outputs)}
     if data.target_normaliser is not None:
         about["target"] = _to_text(data.target_normaliser)
+    if table is not None:
+        about["table"] = json.dumps(table)
     try:
         save_file(tensors, path, metadata=about)
     except SafetensorError as error:  # its way to say that the system refused
@@ -68,6 +78,7 @@ def load_weights(path: Path) -> Weights:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             about = file.metadata() or {}
         target = _from_text(about["target"]) if "target" in about else None
-        return Weights(tensors, _from_text(about["input"]), target, int(about["outputs"]))
+        table = json.loads(about["table"]) if "table" in about else None
+        return Weights(tensors, _from_text(about["input"]), target, int(about["outputs"]), table)
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise InputError(f"{path} is not a whole weights file of this program: {error}") from error

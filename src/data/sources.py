@@ -8,12 +8,15 @@ stream directly afterwards.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-Task = Literal["regression", "binary", "classes"]
+from src.data.columns import read_columns
+from src.data.file import digest as digest_of
+from src.data.task import Task
+from src.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -93,3 +96,29 @@ def quadratic(eigenvalues: Sequence[float]) -> Table:
     n = len(eigenvalues)
     scales = torch.tensor([math.sqrt(n * value / 2) for value in eigenvalues])
     return Table(torch.diag(scales), torch.zeros(n, 1))
+
+
+def table(
+    path: str,
+    inputs: Sequence[str],
+    target: str,
+    task: Task,
+    digest: str,
+    dtype: torch.dtype = torch.float32,
+) -> Table:
+    """Columns of a CSV or Parquet file; the classes of a classification are sorted.
+
+    digest: of the file's content when the run was configured. dtype: of the tensors, since a
+    file holds more digits than float32. Raises InputError where the file is not what it was.
+    """
+    if digest_of(Path(path)) != digest:
+        raise InputError(
+            f"{path} has changed since this run was made: its content was {digest}.\n"
+            "Fix: the table of then, or a new run; a prediction with --inputs needs no table"
+        )
+    found = read_columns(path, inputs, target, task)
+    input = torch.from_numpy(found.inputs).to(dtype)
+    codes = torch.from_numpy(found.target)
+    if found.classes is None or task == "binary":
+        return Table(input, codes.to(dtype)[:, None], task)
+    return Table(input, torch.eye(len(found.classes), dtype=dtype)[codes.long()], task)

@@ -33,6 +33,11 @@ def line_style(i: int, colours: Sequence[str]) -> tuple[str, str]:
     return colours[i % len(colours)], STYLES[i // len(colours) % len(STYLES)]
 
 
+def shortened(name: str, most: int = 18) -> str:
+    """A name that a tick has room for."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 def to_png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     buffer = BytesIO()

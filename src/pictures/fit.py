@@ -17,6 +17,7 @@ from src.pictures.figure import (
     PURPLE,
     line_style,
     new_figure,
+    shortened,
 )
 
 Array = NDArray[np.float64]
@@ -117,12 +118,12 @@ def _draw_curve(ax: Axes, view: View) -> None:
 
 def decision_figure(
     grid_x: Array, grid_y: Array, values: Array, splits: dict[str, Points], title: str,
-    names: tuple[str, str], value_name: str, classes: bool,
+    names: tuple[str, str], value_name: str, classes: tuple[str, str] | None,
 ) -> Figure:  # fmt: skip
     """Two-feature examples: the prediction as a map, and the data on it in the same colours.
 
-    grid_x: (columns,), grid_y: (rows,), values: (rows, columns). classes: targets are 0 and 1,
-    so that the map has a line at 0.5, and the classes have shapes of their own.
+    grid_x: (columns,), grid_y: (rows,), values: (rows, columns). classes: the names of
+    the targets 0 and 1, so that the map has a line at 0.5, and each a shape of its own.
     """
     figure, (ax,) = new_figure(height=5.0)
     every = np.concatenate([values.ravel(), *(p.target.ravel() for p in splits.values())])
@@ -132,6 +133,8 @@ def decision_figure(
     figure.colorbar(shown, ax=ax, label=value_name)
     if classes and values.min() < 0.5 < values.max():
         ax.contour(grid_x, grid_y, values, levels=[0.5], colors="white", linewidths=2)
+    many = sum(len(points.input) for points in splits.values()) > FEW
+    size = 16 if many else 90
     for name, points in splits.items():
         kind = {"train": "training", "val": "validation"}[name]
         marks = ((0, "o"), (1, "^")) if classes else ((None, "o" if name == "train" else "D"),)
@@ -141,14 +144,19 @@ def decision_figure(
             )  # fmt: skip
             if rows.any():
                 ax.scatter(
-                    points.input[rows, 0], points.input[rows, 1], s=90, marker=marker, zorder=3,
+                    points.input[rows, 0], points.input[rows, 1], s=size, marker=marker,
                     c=points.target[rows, 0], edgecolors="white" if name == "train" else ORANGE,
-                    linewidths=1.5, label=kind if truth is None else f"{kind}, target {truth}",
-                    **colours,
+                    linewidths=0.8 if many else 1.5, zorder=3, **colours,
+                    label=kind if classes is None or truth is None else
+                    f"{kind}, {shortened(classes[truth])}",
                 )  # fmt: skip
     ax.grid(visible=False)
     ax.set(xlabel=names[0], ylabel=names[1], title=title)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    wide = classes is not None and max(map(len, classes)) > 8  # "validation, " comes before it
+    legend = figure.legend(loc="outside lower center", ncols=2 if wide else 4, frameon=False)
+    if many:
+        for handle in legend.legend_handles:
+            handle.set_sizes([50])  # type: ignore[union-attr]
     return figure
 
 
@@ -163,8 +171,9 @@ def scatter_figure(splits: dict[str, Points], title: str, unit: str) -> Figure:
         if name not in splits:
             continue
         points = splits[name]
-        ax.scatter(points.target.ravel(), points.prediction.ravel(), 36, colour, label=label,
-                   zorder=3)  # fmt: skip
+        size = 36 if points.target.size <= 10 * FEW else 8
+        ax.scatter(points.target.ravel(), points.prediction.ravel(), size, colour, label=label,
+                   zorder=3, linewidths=1 if size > 8 else 0)  # fmt: skip
         ends += [points.target, points.prediction]
     every = np.concatenate([values.ravel() for values in ends])
     every = every[np.isfinite(every)]

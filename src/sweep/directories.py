@@ -12,6 +12,7 @@ from rich.console import Console
 from torch import Tensor
 
 from src.build import build
+from src.complete import completed
 from src.events import log_end
 from src.fit import conclude
 from src.result import Ending
@@ -84,7 +85,8 @@ def write_directory(
     curves = {name: curve[name].to_list() for name in columns}
     ending = Ending(row["status"], row["epochs"], curves, row["kept_step"])
     result, _ = conclude(run, ending, row["seconds"], quiet())
-    save_weights(directory / "weights.safetensors", run.module.net, run.data)
+    about = completed(config["data"])
+    save_weights(directory / "weights.safetensors", run.module.net, run.data, about)
     if run.tensorboard:
         logger = TensorBoard(directory)
         logger.log_curves(curves)

@@ -26,6 +26,7 @@ from src.check import (
     resolve,
     without_hydra,
 )
+from src.complete import complete
 from src.errors import InputError
 from src.explain import explain
 from src.overrides import key_of
@@ -42,6 +43,7 @@ class Job:
 
     family: what its settings are made from; values: those of the family's keys, in order.
     error: why its config cannot be, else None; run_id: the hash of its settings, else "".
+    data: the data section, where it had to be completed.
     """
 
     number: int
@@ -50,11 +52,13 @@ class Job:
     values: tuple[Any, ...]
     run_id: str = ""
     error: str | None = None
+    data: dict[str, Any] | None = None
 
     def settings(self) -> dict[str, Any]:
         """The resolved config, as plain containers that may be shared with other jobs."""
         assert self.family is not None, "a job with an error has no settings"
-        return self.family.settings(self.values)
+        found = self.family.settings(self.values)
+        return found if self.data is None else found | {"data": self.data}
 
     @property
     def own_overrides(self) -> list[str]:
@@ -121,7 +125,7 @@ class Expander:
         settings = job.settings()
         job.error = self._check(job, settings)
         if job.error is None:
-            job.run_id = run_id(settings)
+            _complete(job, settings)
         return job
 
     def _parse(self, override: str) -> Override:
@@ -219,6 +223,17 @@ class Expander:
         except InputError as error:
             return str(error)
         return None
+
+
+def _complete(job: Job, settings: dict[str, Any]) -> None:
+    """Fill in what the job's table decides; once, since the file may change while others train."""
+    try:
+        found = complete(settings)
+    except InputError as error:
+        job.error = str(error)
+        return
+    job.data = None if found is settings else found["data"]
+    job.run_id = run_id(found)
 
 
 def _value_error(family: Family, key: str, value: Any) -> str | None:

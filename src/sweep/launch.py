@@ -20,6 +20,7 @@ from src.console import new_console
 from src.engines.cohort import Interrupted
 from src.errors import InputError
 from src.result import git_state, versions
+from src.sweep.contents import contents
 from src.sweep.directories import write_directories
 from src.sweep.events import write_sweep_events
 from src.sweep.execute import Stop, execute
@@ -74,7 +75,7 @@ def _launch(
     console = new_console()
     directory = Path(str(master.hydra.sweep.dir))
     if master.hydra.runtime.choices.get("experiment") is None and not any(
-        "experiment=" in o for o in lists[0]
+        o.lstrip("+").startswith(("experiment=", "data=")) for o in lists[0]
     ):
         raise no_experiment(folders_of(master.hydra))
     jobs = Expander(master, context.config_loader).expand(lists, first)
@@ -83,6 +84,7 @@ def _launch(
     store = Store(directory)
     experiments = sorted({str(job.settings()["name"]) for job in jobs if job.error is None})
     store.refuse_other(experiments)
+    contents(store, jobs)  # refused before the plan, not after
     parts = store.parts()
     means = find_means(sweep)
     plan = make_plan(jobs, store.done())
@@ -142,7 +144,7 @@ def _begin(
     store.begin(
         experiments, swept, numbers, fixed=fixed, command=_command(),
         date=datetime.now().astimezone().isoformat(timespec="seconds"), versions=versions(),
-        git=git_state(),
+        git=git_state(), tables=contents(store, jobs),
     )  # fmt: skip
 
 

@@ -16,8 +16,11 @@ from rich.console import Console
 from torch import Tensor
 
 from src.build import build
+from src.complete import is_table
 from src.data.normalise import Normaliser
+from src.data.task import task_of
 from src.engines.cohort import Interrupted, Trained
+from src.evaluate import regression_metrics
 from src.fit import analyse, conclude
 from src.overrides import key_of
 from src.result import digest
@@ -92,6 +95,7 @@ def cohort_part(
             seconds=seconds,
         )  # fmt: skip
         rows.append(row)
+    _add_regression(rows, jobs, started)
     _analyse(rows, jobs, trained)
     ids = [job.run_id for job in jobs]
     return Part(
@@ -100,6 +104,17 @@ def cohort_part(
         curves_table(ids, trained),
         dict(trained.parameters) | _normalisers(started.input, started.target),
     )
+
+
+def _add_regression(rows: Sequence[Row], jobs: Sequence[Job], started: Started) -> None:
+    """R² and RMSE, as a single run on a table has them."""
+    settings = jobs[0].settings()  # the members of a cohort share their table and their loss
+    learns_numbers = task_of(settings["loss"]["_target_"]) == "regression"
+    if started.cohort is None or not learns_numbers or not is_table(settings["data"]):
+        return
+    for i, row in enumerate(rows):
+        targets = {name: split.target[i] for name, split in started.cohort.splits.items()}
+        row |= regression_metrics(row, targets, started.target[i])
 
 
 def _best(trained: Trained) -> tuple[np.ndarray, dict[str, np.ndarray]]:

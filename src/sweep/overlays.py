@@ -31,7 +31,8 @@ def draw_overlays(
     save_png(losses, store.directory / "loss.png")
     written = [store.directory / "loss.png"]
     middle = _median_runs(store, runs)
-    if all(is_one_curve(run) for run in middle.values()):
+    axes = {run.labels.input for run in middle.values()}  # a table's columns can be swept
+    if len(axes) == 1 and all(is_one_curve(run) for run in middle.values()):
         several = max(r.n for r in shown) > 1
         of = ", for each the run of median loss" if several else ""
         save_png(draw_fits(middle, f"{title}{of}"), store.directory / "fit.png")

@@ -20,6 +20,7 @@ from src.engines.program import CannotStack, Program, lower
 from src.engines.shapes import bytes_per_member, eager_seconds, lanes_for, part_sizes
 from src.engines.stacked import train
 from src.errors import InputError
+from src.notes import notes
 from src.sweep.expand import Job
 from src.sweep.members import start
 from src.sweep.plan import NO_TARGET, Group, Plan
@@ -147,6 +148,7 @@ def _prepare(group: Group, plan: Plan, means: Means, dry: bool) -> Ready | None:
         member = start([job.settings()], means.device).cohort
         assert member is not None, "what build accepts can be started"
         compiled, note = _compiles(member, means)
+        note = "; ".join([text for text in (note, *notes(run)) if text])
         try:
             program = lower(member, compiled)
         except CannotStack as error:

@@ -5,15 +5,18 @@ from typing import Any
 
 import polars as pl
 import torch
+from torch import Tensor
 
 from src.build import build_start
+from src.complete import completed
+from src.data.normalise import Normaliser
 from src.errors import InputError
 from src.sweep.store import Store
 from src.weights import Weights
 
 
 def read_stored(directory: Path) -> tuple[dict[str, Any], Weights]:
-    """The resolved config of SWEEP/JOB, and its weights. Its data are made once more for them.
+    """The resolved config of SWEEP/JOB, and its weights.
 
     Raises InputError for a job that the sweep does not have, or that was not trained.
     """
@@ -28,8 +31,35 @@ def read_stored(directory: Path) -> tuple[dict[str, Any], Weights]:
         raise InputError(f"{directory} failed, so that nothing was trained: {message}")
     run_id = found["run_id"][0]
     config = store.configs([run_id])[run_id][0]
-    ((_, parameters),) = store.parameters([run_id])
+    tensors = _tensors(store, run_id)
+    parameters = {n: t for n, t in tensors.items() if not n.startswith("normaliser.")}
+    target = _normaliser(tensors, "target")
+    outputs = _outputs(config) if target is None else len(target.shift)
+    input = _normaliser(tensors, "input")
+    assert input is not None, "every part holds the normalisers of its inputs"
+    return config, Weights(parameters, input, target, outputs, completed(config["data"]))
+
+
+def _tensors(store: Store, run_id: str) -> dict[str, Tensor]:
+    for part in filter(store.has_weights, store.parts()):
+        ids, tensors = store.weights(part)
+        if run_id in ids:
+            place = ids.index(run_id)
+            return {name: values[place].clone() for name, values in tensors.items()}
+    raise InputError(f"{store.directory} has lost the weights of this run.\n"
+                     "Fix: the sweep's command again, with this sweep.dir")  # fmt: skip
+
+
+def _normaliser(tensors: dict[str, Tensor], name: str) -> Normaliser | None:
+    parts = [tensors.get(f"normaliser.{name}.{key}") for key in ("shift", "factor", "divisor")]
+    shift, factor, divisor = parts
+    if shift is None or factor is None or divisor is None:
+        return None
+    return Normaliser(shift, factor.item(), divisor)
+
+
+def _outputs(config: dict[str, Any]) -> int:
+    """Of a network without targets, whose data are made once more to see it."""
     data, net = build_start(config)
     with torch.no_grad():
-        outputs = net(data.train.input[:1]).shape[1]
-    return config, Weights(parameters, data.input_normaliser, data.target_normaliser, outputs)
+        return net(data.train.input[:1]).shape[1]

@@ -1,0 +1,76 @@
+"""From a run that tells the classes of a table apart to its pictures."""
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from src.data.module import Split
+from src.draw_rows import MAP_POINTS, plane, shown_splits, to_array
+from src.evaluate import predict
+from src.losses import probabilities
+from src.pictures.classes import Labelled, decision_map, probability_curves, sureness_figure
+from src.pictures.confusion import confusion_figure
+from src.run import Run
+
+CURVE_POINTS = 500
+
+
+def tells_classes(run: Run) -> bool:
+    """Whether it is a classification of the user's own table."""
+    return run.labels.is_table and run.data.table.task != "regression"
+
+
+def _truth(target: Tensor) -> Tensor:
+    """The place of each row's class; target: (rows, 1) of 0 and 1, or one-hot (rows, classes)."""
+    return target[:, 0].long() if target.shape[1] == 1 else target.argmax(dim=1)
+
+
+def _probability(run: Run, split: Split) -> Tensor:
+    with torch.no_grad():
+        return probabilities(run.module.net(split.input))
+
+
+def _classes(run: Run) -> list[str]:
+    assert run.labels.classes is not None, "a classification of a table has names for its classes"
+    return run.labels.classes
+
+
+def _labelled(run: Run, split: Split) -> Labelled:
+    assert split.target is not None, "a table has a target"
+    return Labelled(
+        to_array(run.data.table.input[split.rows]),
+        _truth(split.target).numpy(),
+        to_array(_probability(run, split)),
+    )
+
+
+def draw_classes(run: Run, title: str) -> Figure:
+    """Curves over one input, a map over two, and of more how sure it is of the truth."""
+    data, classes = run.data, _classes(run)
+    shown, note = shown_splits(data)
+    splits = {name: _labelled(run, split) for name, split in shown.items()}
+    inputs = data.table.input.shape[1]
+    names, title = run.labels.of_inputs(inputs), title + note
+    if inputs == 1:
+        low, high = run.labels.range or (data.table.input.min(), data.table.input.max())
+        two = names[0], run.labels.target
+        x = torch.linspace(float(low), float(high), CURVE_POINTS).to(data.table.input)
+        curves = to_array(probabilities(predict(run.module.net, data, x[:, None])))
+        return probability_curves(to_array(x), curves, splits, classes, two, title)
+    if inputs == 2:
+        x, y, points = plane(data)
+        answers = probabilities(predict(run.module.net, data, points)).argmax(dim=1)
+        square = answers.view(MAP_POINTS, MAP_POINTS).numpy()
+        return decision_map(to_array(x), to_array(y), square, splits, classes, names, title)
+    return sureness_figure(splits, classes, run.labels.target, title)
+
+
+def draw_confusion(run: Run, title: str) -> Figure:
+    """Over the whole validation split, or the training split where nothing is held out."""
+    which, split = ("validation", run.data.val) if run.data.val else ("training", run.data.train)
+    assert split.target is not None, "a table has a target"
+    classes = _classes(run)
+    size = len(classes)
+    pairs = _truth(split.target) * size + _probability(run, split).argmax(dim=1)
+    counts = torch.bincount(pairs, minlength=size * size).view(size, size).numpy()
+    return confusion_figure(counts, classes, f"{title}\n{len(split):,} {which} rows")
