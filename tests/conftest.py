@@ -14,20 +14,14 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
-from hydra import initialize_config_dir
-from hydra._internal.callbacks import Callbacks
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import HydraContext, RunMode
 from rich.console import Console
 
-from src import conf_files, resolvers
 from src.build import build
 from src.compose import compose_settings
 from src.fit import fit
 from src.result import Ending, Result
 from src.run import Run
-from src.sweep.grid import batches
-from src.sweep.launch import launch
+from src.sweep.call import call
 from src.sweep.store import Store
 from src.training import train_by_lightning
 
@@ -99,34 +93,18 @@ class Swept:
 
 
 @pytest.fixture
-def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Swept]:
+def sweep(tmp_path: Path) -> Callable[..., Swept]:
     """Launches a sweep as `-m` does, through Hydra's loader and our launcher."""
 
     def sweep(*overrides: str, to: str = "sweep", size: int | None = None) -> Swept:
-        resolvers.register()
         text = io.StringIO()
         console = Console(file=text, width=160, markup=False)
-        monkeypatch.setattr("src.sweep.launch.new_console", lambda: console)
-        given = (f"sweep.dir={tmp_path / to}", *overrides)
         losses, code = [], 0
-        with initialize_config_dir(str(conf_files.CONF), version_base="1.3"):
-            hydra = GlobalHydra.instance().hydra
-            assert hydra is not None
-            loader = hydra.config_loader
-            own = [o for o in given if o.startswith(("sweep.", "+sweep="))]
-            own += [f"hydra.sweeper.max_batch_size={size}"] if size else []
-            master = loader.load_configuration("train", own, run_mode=RunMode.MULTIRUN)
-            context = HydraContext(config_loader=loader, callbacks=Callbacks())
-            first = 0
-            try:
-                params = [f"{k}={v}" for k, v in master.hydra.sweeper.params.items()]
-                for batch in batches([*params, *given], loader, size, master.sweep.max_runs):
-                    found = launch(master, context, batch, first)
-                    losses += [job.return_value for job in found.jobs]
-                    code = max(code, found.code)
-                    first += len(batch)
-            except SystemExit as error:
-                code = int(error.code or 0)
+        try:
+            found = call([f"sweep.dir={tmp_path / to}", *overrides], console, size=size)
+            losses, code = found.losses, found.code
+        except SystemExit as error:
+            code = int(error.code or 0)
         return Swept(Store(tmp_path / to), text.getvalue(), losses, code)
 
     return sweep

@@ -19,8 +19,8 @@ from polars.testing import assert_frame_equal
 
 from src import predict
 from src.build import build
-from src.check import Refused
 from src.compose import compose_settings
+from src.errors import InputError
 from src.sweep import execute, verify
 from src.sweep.bootstrap import bootstrap_means
 from src.sweep.execute import Bars
@@ -339,37 +339,39 @@ class TestFailures:
         ],
     )
     def test_wrong_for_all(self, sweep: Sweep, overrides: Any, message: str) -> None:
-        with pytest.raises(Refused, match=re.escape(message)):
+        with pytest.raises(InputError, match=re.escape(message)):
             sweep(*MLP, *overrides, to="never")
 
     def test_nothing_is_left_of_a_refused_sweep(self, sweep: Sweep, tmp_path: Path) -> None:
-        with pytest.raises(Refused):
+        with pytest.raises(InputError):
             sweep(*MLP, "optimizer.lr=abc", to="never")
         assert not (tmp_path / "never").exists()
 
     def test_another_sweeps_store(self, sweep: Sweep) -> None:
         first = sweep(*MLP, "seed=0,1")
         before = first.table
-        with pytest.raises(Refused, match="holds a sweep of temperature_mlp, and this is one of"):
+        with pytest.raises(
+            InputError, match="holds a sweep of temperature_mlp, and this is one of"
+        ):
             sweep("+experiment=proportional", "trainer.max_epochs=5", "seed=0,1")
         assert_frame_equal(first.table, before)
         about = first.store.directory / "sweep.json"
         about.write_text(about.read_text().replace('"version": 1', '"version": 99'))
-        with pytest.raises(Refused, match="written in format 99"):
+        with pytest.raises(InputError, match="written in format 99"):
             sweep(*MLP, "seed=0,1")
 
     def test_a_place_that_is_no_sweeps(self, sweep: Sweep, tmp_path: Path) -> None:
         run = sweep(*MLP, "seed=0,1").store.directory / "0"
         (tmp_path / "file").touch()
         for place, what in ((run, "the directory of a single run"), (tmp_path / "file", "a file")):
-            with pytest.raises(Refused, match=f"{place} is {what}"):
+            with pytest.raises(InputError, match=f"{place} is {what}"):
                 sweep(*MLP, "seed=0,1", to=str(place))
 
     def test_a_store_in_use(self, sweep: Sweep) -> None:
         first = sweep(*MLP, "seed=0,1")
         with (
             locked(first.store.directory),
-            pytest.raises(Refused, match=r"is in use: process \d+ on"),
+            pytest.raises(InputError, match=r"is in use: process \d+ on"),
         ):
             sweep(*MLP, "seed=0,1")
 
@@ -380,7 +382,7 @@ class TestFailures:
             raise OSError(28, "No space left on device", "weights/x.tmp")
 
         monkeypatch.setattr("src.sweep.store.save_file", full)
-        with pytest.raises(Refused, match="No space left on device\nWhat was stored before is"):
+        with pytest.raises(InputError, match="No space left on device\nWhat was stored before is"):
             sweep(*MLP, "seed=0,1,2")
         monkeypatch.undo()
         assert first.table["seed"].to_list() == [0, 1]

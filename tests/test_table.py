@@ -21,7 +21,6 @@ from rich.console import Console
 
 from src import predict
 from src.build import _fixed_table, build
-from src.check import Refused
 from src.complete import complete
 from src.compose import compose_settings
 from src.console import show_start
@@ -534,7 +533,7 @@ def _metrics_alone(config: dict[str, Any]) -> dict[str, float]:
 def test_a_sweep_on_a_bad_table(tmp_path: Path, sweep: Callable[..., Swept]) -> None:
     path = tmp_path / "my.csv"
     path.write_text(GOOD + "1,abc,2\n")
-    with pytest.raises(Refused, match="line 7, column 'b' is 'abc'"):
+    with pytest.raises(InputError, match="line 7, column 'b' is 'abc'"):
         sweep(*own(path), "seed=0,1")
     done = sweep(*own(path, "a"), "data.inputs=[a],[b]", "trainer.max_epochs=2", "logger=none")
     assert done.code == 1
@@ -565,7 +564,7 @@ def test_a_sweep_holds_to_one_content(tmp_path: Path, sweep: Callable[..., Swept
     _fixed_table.cache_clear()  # as another process would find it
     with pytest.raises(InputError, match="has changed since"):
         predict.predict(*predict.read_run(job), None)
-    with pytest.raises(Refused, match="another content"):
+    with pytest.raises(InputError, match="another content"):
         sweep(*own(path), *more)
 
 

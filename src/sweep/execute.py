@@ -19,12 +19,18 @@ from src.sweep.plan import Plan
 from src.sweep.prepare import Means, Ready, one_thread
 from src.sweep.store import Part, Store
 
+Notify = Callable[[float, str], None]
+
 
 @dataclass
 class Bars:
-    """One bar for each cohort: runs and epochs, and the time that is left."""
+    """One bar for each cohort: runs and epochs, and the time that is left.
+
+    notify: for a place that is no terminal: told the share of all bars that is done, and of what.
+    """
 
     console: Console
+    notify: Notify | None = None
     progress: Progress = field(init=False)
     done: dict[TaskID, dict[int, float]] = field(default_factory=dict)
 
@@ -57,6 +63,11 @@ class Bars:
         for task, parts in self.done.items():
             self.progress.update(task, completed=sum(parts.values()))
         self.progress.refresh()
+        if self.notify is not None:
+            total = sum(task.total or 0 for task in self.progress.tasks)
+            done = sum(task.completed for task in self.progress.tasks)
+            titles = [task.description for task in self.progress.tasks if not task.finished]
+            self.notify(done / max(total, 1), ", ".join(titles[-2:]))
 
 
 class Stop(Exception):
@@ -64,7 +75,7 @@ class Stop(Exception):
 
 
 def execute(
-    plan: Plan, ready: Sequence[Ready], store: Store, means: Means, console: Console,
+    plan: Plan, ready: Sequence[Ready], store: Store, means: Means, bars: Bars,
     fail_fast: bool = False,
 ) -> None:  # fmt: skip
     """Train every group, then what goes alone. Each part is stored when it is done.
@@ -76,11 +87,10 @@ def execute(
         store.append(part_name(plan.failed, store), failed_part(plan.failed, store))
         if fail_fast:
             raise Stop
-    with interruption(lambda text: console.print("stopping; finished parts are kept")) as stop:
-        bars = Bars(console)
-        with bars.progress:
-            _together(ready, store, means, bars, stop, plan, fail_fast)
-            _alone(plan, store, bars, stop, fail_fast)
+    saying = "stopping; finished parts are kept"
+    with interruption(lambda _: bars.console.print(saying)) as stop, bars.progress:
+        _together(ready, store, means, bars, stop, plan, fail_fast)
+        _alone(plan, store, bars, stop, fail_fast)
 
 
 def _together(

@@ -23,7 +23,7 @@ from src.result import git_state, versions
 from src.sweep.contents import contents
 from src.sweep.directories import write_directories
 from src.sweep.events import write_sweep_events
-from src.sweep.execute import Stop, execute
+from src.sweep.execute import Bars, Notify, Stop, execute
 from src.sweep.expand import Expander, Job
 from src.sweep.files import write_whole
 from src.sweep.keys import sweep_settings, swept_keys
@@ -46,17 +46,19 @@ class Launched:
 
 
 def launch(
-    master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int
-) -> Launched:
+    master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int,
+    console: Console | None = None, notify: Notify | None = None,
+) -> Launched:  # fmt: skip
     """Hydra's launcher: the jobs' final losses, in their order.
 
-    master: the multirun's config. first: the number of the first job. Raises Refused for input
+    master: the multirun's config. first: the number of the first job. console: the terminal's,
+    unless given. notify: told the share that is done, and of what. Raises Refused for input
     that is wrong for the whole sweep, SystemExit(130) after Ctrl-C. A run that fails is a row
     and a NaN: a sweeper that asks again must not lose its other trials.
     """
     setup_globals()
     try:
-        return _launch(master, context, lists, first)
+        return _launch(master, context, lists, first, console or new_console(), notify)
     except InputError as error:
         raise Refused(error) from error
     except OSError as error:
@@ -69,10 +71,10 @@ def launch(
 
 
 def _launch(
-    master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int
-) -> Launched:
+    master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int,
+    console: Console, notify: Notify | None,
+) -> Launched:  # fmt: skip
     sweep = sweep_settings(master, lists)
-    console = new_console()
     directory = Path(str(master.hydra.sweep.dir))
     if master.hydra.runtime.choices.get("experiment") is None and not any(
         o.lstrip("+").startswith(("experiment=", "data=")) for o in lists[0]
@@ -100,7 +102,7 @@ def _launch(
                              "planned.\nFix: the same command again")  # fmt: skip
         _begin(store, master, jobs, experiments, console)
         try:
-            stopped = _train(store, plan, ready, means, sweep, console)
+            stopped = _train(store, plan, ready, means, sweep, Bars(console, notify))
             code = max(stopped, _conclude(store, jobs, sweep, console))
         except (Interrupted, KeyboardInterrupt):  # the latter while it concludes
             kept = len(store.read(columns=["run_id"]))
@@ -157,14 +159,14 @@ def _command() -> str:
 
 def _train(
     store: Store, plan: Plan, ready: Sequence[Ready], means: Means, sweep: Mapping[str, Any],
-    console: Console,
+    bars: Bars,
 ) -> int:  # fmt: skip
     """The exit code so far. Raises Interrupted."""
     began, count, before = time.perf_counter(), plan.todo, len(store.done())
     try:
-        execute(plan, ready, store, means, console, sweep["fail_fast"])
+        execute(plan, ready, store, means, bars, sweep["fail_fast"])
     except Stop:
-        console.print("sweep.fail_fast=true: stopped at the first run that failed")
+        bars.console.print("sweep.fail_fast=true: stopped at the first run that failed")
         return 1
     finally:
         seconds = time.perf_counter() - began
@@ -174,7 +176,7 @@ def _train(
     if count:
         rate = count / seconds
         pace = f"{rate:.0f} runs a second" if rate >= 2 else f"{1 / rate:.1f} s a run"
-        console.print(f"trained {runs(count)} in {seconds:.1f} s, {pace}")
+        bars.console.print(f"trained {runs(count)} in {seconds:.1f} s, {pace}")
     return 0
 
 
