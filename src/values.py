@@ -29,7 +29,6 @@ INITS = ("default", "xavier", "kaiming", "normal", "zeros")
 METRICS = ("mse", "bce", "cross_entropy", "accuracy")
 ENGINES = ("lightning", "stacked")
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-ANALYSES = ("curvature", "optimal_lr")
 
 
 def memory_bytes(text: object) -> int | None:
@@ -96,7 +95,8 @@ RULES: dict[str, Rule] = {
         f"a list of {', '.join(METRICS)}",
         "'[mse, accuracy]'",
     ),
-    "analysis": one_of(ANALYSES, example="curvature", null="none"),
+    "analysis": one_of(("curvature", "optimal_lr"), example="curvature", null="none"),
+    "pictures": one_of(("few", "all"), example="all"),
     "ckpt": Rule(
         lambda v: v is None or (isinstance(v, str) and v != ""),
         "a run's checkpoint.ckpt, or null",
@@ -159,6 +159,8 @@ RULES: dict[str, Rule] = {
     "data.source.kind": one_of(("and", "or", "xor"), example="xor"),
     "data.source.points": whole(2, example="3000"),
     "data.source.end": number(0, above=True, example="100.0"),
+    "data.source.noise": number(0, example="0.1"),
+    "data.source.factor": FACTOR,
     "data.source.rows": whole(1, example="5"),
     "data.source.features": whole(1, example="10"),
     "data.source.eigenvalues": Rule(
