@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from src.data.module import Split
+from src.data.sources import Table
 from src.evaluate import predict
 from src.pictures.figure import to_png
 from src.pictures.fit import (
@@ -55,13 +56,18 @@ def _fitted(run: Run, x: Tensor) -> Curve:
     return Curve(_array(x)[:, 0], _array(predict(run.module.net, run.data, x))[:, 0])
 
 
-def _curve(run: Run, normalised: bool) -> Curve:
+def shown_inputs(run: Run) -> Tensor:
+    """The grid that a curve over one input is drawn on, (points, 1), raw units."""
     known = run.data.table.input.flatten().tolist() + [row[0] for row in run.probe or []]
     margin = 0.05 * (max(known) - min(known)) or 1.0
     low, high = run.labels.range or (min(known) - margin, max(known) + margin)
     if run.labels.range is None and len(known) > 50:
         low, high = min(known), max(known)
-    grid = torch.linspace(low, high, CURVE_POINTS).to(run.data.table.input)[:, None]
+    return torch.linspace(low, high, CURVE_POINTS).to(run.data.table.input)[:, None]
+
+
+def _curve(run: Run, normalised: bool) -> Curve:
+    grid = shown_inputs(run)
     if not normalised:
         return _fitted(run, grid)
     inner = run.data.input_normaliser.apply(grid)
@@ -79,6 +85,13 @@ def _view(run: Run, title: str, normalised: bool) -> View:
     splits = {name: _points(run, split, normalised) for name, split in run.data.splits.items()}
     fits = {"fit": _curve(run, normalised)}
     return View(splits, fits, labels[0], labels[1], title, probes)
+
+
+def _views(run: Run, title: str) -> list[View]:
+    views = [_view(run, title, normalised=False)]
+    if run.data.target_normaliser is not None and not run.data.target_normaliser.is_identity:
+        views.append(_view(run, "as the network sees it", normalised=True))
+    return views
 
 
 def is_one_curve(run: Run) -> bool:
@@ -103,7 +116,28 @@ def draw_fits(runs: Mapping[str, Run], title: str) -> Figure:
     return curve_figure([replace(view, curves=curves, tests=marks, probes=None)])
 
 
-def _map(run: Run) -> tuple[Array, Array, Array]:
+def moving(run: Run) -> list[dict[str, Array]] | None:
+    """What changes in `draw_fit`'s picture as the net learns: for each panel, gid -> values.
+
+    "fit": (points,), "prediction/SPLIT": (rows,), or "map": (rows, columns) of the grid. None
+    for the kinds of picture that nothing moves in.
+    """
+    table = run.data.table
+    if is_one_curve(run):
+        return [
+            {"fit": view.curves["fit"].y}
+            | {f"prediction/{name}": p.prediction[:, 0] for name, p in view.splits.items()}
+            for view in _views(run, "")
+        ]
+    return [{"map": _map(run)[2]}] if _is_map(table) else None
+
+
+def _is_map(table: Table) -> bool:
+    return table.target is not None and (table.input.shape[1], table.target.shape[1]) == (2, 1)
+
+
+def map_axes(run: Run) -> tuple[Tensor, Tensor, Tensor]:
+    """The grid of a map over two inputs, raw units: x, y, and its points (rows · columns, 2)."""
     input = run.data.table.input
     low, high = input.min(dim=0).values, input.max(dim=0).values
     margin = torch.where(high > low, 0.25 * (high - low), torch.ones_like(high))
@@ -112,8 +146,13 @@ def _map(run: Run) -> tuple[Array, Array, Array]:
         for i in range(2)
     ]
     y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
-    values = predict(run.module.net, run.data, torch.stack([x, y], dim=-1).view(-1, 2))
-    return _array(axes[0]), _array(axes[1]), _array(values[:, 0].view(MAP_POINTS, MAP_POINTS))
+    return axes[0], axes[1], torch.stack([x, y], dim=-1).view(-1, 2)
+
+
+def _map(run: Run) -> tuple[Array, Array, Array]:
+    x, y, points = map_axes(run)
+    values = predict(run.module.net, run.data, points)
+    return _array(x), _array(y), _array(values[:, 0].view(MAP_POINTS, MAP_POINTS))
 
 
 def draw_fit(run: Run, title: str) -> Figure:
@@ -123,14 +162,10 @@ def draw_fit(run: Run, title: str) -> Figure:
         outputs = predict(run.module.net, run.data, table.input)
         unit = f" ({run.labels.unit})" if run.labels.unit else ""
         return output_figure(_array(outputs), title, f"predicted {run.labels.target}{unit}")
-    features, outputs = table.input.shape[1], table.target.shape[1]
     if is_one_curve(run):
-        views = [_view(run, title, normalised=False)]
-        if run.data.target_normaliser is not None and not run.data.target_normaliser.is_identity:
-            views.append(_view(run, "as the network sees it", normalised=True))
-        return curve_figure(views)
+        return curve_figure(_views(run, title))
     splits = {name: _points(run, split, False) for name, split in run.data.splits.items()}
-    if features == 2 and outputs == 1:
+    if _is_map(table):
         x, y, values = _map(run)
         names = (f"{run.labels.input} 1", f"{run.labels.input} 2")
         predicted = f"predicted {run.labels.target}"

@@ -1,5 +1,6 @@
 """One run: a built run in, its result and its directory out. Knows no Hydra."""
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from src.console import show_curvature, show_end, show_rates
 from src.curvature import compare_rates, curvature, hessian
 from src.draw import draw_fit, save_png
 from src.evaluate import baseline, evaluate, more_metrics
+from src.lessons import Lesson, draw_lessons, walk_again
+from src.moments import log_slider
 from src.outcome import parameters, predictions
 from src.pictures.loss import loss_figure
 from src.pictures.rates import rates_figure
@@ -42,6 +45,8 @@ def fit(
     started = time.perf_counter() if started is None else started
     torch.set_num_threads(run.threads)
     logger = TensorBoard(directory) if run.tensorboard else None
+    # An engine leaves no path of its training, which most pictures need.
+    untrained = copy.deepcopy(run) if run.all_pictures and train is not None else None
     began = time.perf_counter()
     ending = (train or train_by_lightning)(run, logger, directory, console)
     seconds = time.perf_counter() - began
@@ -49,12 +54,23 @@ def fit(
     if logger is not None and not ending.logged:
         logger.log_curves(ending.curves)
     save_weights(directory / "weights.safetensors", run.module.net, run.data)
+    if ending.path is not None:
+        ending.path.save(directory / "path.safetensors")
     result.write(directory)  # before the pictures, and again with the time they took
     figures |= _figures(run, result, ending.kept)
     for name, figure in figures.items():
         png, width, height = save_png(figure, directory / f"{name}.png")
         if logger is not None:
             logger.log_png(f"figures/{name}", png, width, height, result.steps)
+    if logger is not None and ending.path is not None:
+        log_slider(logger, figures["fit"], run, ending.path, result.steps, ending.curves)
+    if run.all_pictures:
+        diverged = ending.status == "diverged"
+        step = result.steps if ending.kept is None else ending.kept
+        lesson = Lesson(run, run, ending.path, ending.curves, step, diverged)
+        if untrained is not None:
+            lesson = walk_again(run, untrained, console)
+        draw_lessons(lesson, directory, console, logger)
     if logger is not None:
         log_settings(logger, run, result)
     result.seconds["total"] = time.perf_counter() - started

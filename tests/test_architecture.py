@@ -28,7 +28,20 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.module": (),
     "src.run": ("src.data.module", "src.module"),
     "src.curvature": ("src.data.module", "src.module"),
-    "src.result": (),
+    "src.result": ("src.trajectory",),
+    "src.trajectory": ("src.errors",),
+    "src.layers": (),
+    "src.anatomy": ("src.data.module", "src.layers", "src.pictures"),
+    "src.landscape": ("src.curvature", "src.data.module", "src.module", "src.trajectory"),
+    "src.moments": ("src.draw", "src.pictures", "src.run", "src.tensorboard", "src.trajectory"),
+    "src.lessons": (
+        *("src.anatomy", "src.draw", "src.evaluate", "src.landscape", "src.moments"),
+        *("src.pictures", "src.run", "src.tensorboard", "src.training", "src.trajectory"),
+    ),
+    "src.teach": (
+        *("src.build", "src.errors", "src.lessons", "src.predict", "src.run"),
+        *("src.tensorboard", "src.trajectory"),
+    ),
     "src.tensorboard": (),
     "src.engines": ("src.engines",),
     "src.training": (
@@ -55,12 +68,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "src.fit": (
         *("src.console", "src.curvature", "src.draw", "src.evaluate", "src.outcome"),
+        *("src.lessons", "src.moments"),
         *("src.pictures", "src.result", "src.run", "src.tensorboard", "src.training"),
         "src.weights",
     ),
 }
 PURE = ("src.models", "src.losses", "src.optim", "src.pictures", "src.data.sources",
-        "src.data.split", "src.data.normalise", "src.data.batches", "src.data.method")  # fmt: skip
+        "src.data.shapes", "src.data.split", "src.data.normalise", "src.data.batches", "src.data.method")  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:

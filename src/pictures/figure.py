@@ -1,5 +1,6 @@
 """What all pictures share: size, colours, and the way to PNG."""
 
+import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -13,6 +14,7 @@ LIGHT = "#BBBBBB"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":")
 DPI = 100
+CAPTION = 9.0  # points
 
 
 def new_figure(panels: int = 1, height: float = 4.5) -> tuple[Figure, list[Axes]]:
@@ -31,6 +33,17 @@ def new_figure(panels: int = 1, height: float = 4.5) -> tuple[Figure, list[Axes]
 def line_style(i: int, colours: Sequence[str]) -> tuple[str, str]:
     """Colour and dashes of line i: once the colours are used up, they come again with dashes."""
     return colours[i % len(colours)], STYLES[i // len(colours) % len(STYLES)]
+
+
+def caption(figure: Figure, text: str) -> None:
+    """One or two sentences at the bottom, folded to the figure's width: what is shown, how to read.
+
+    As the figure's own x label: a plain text has no place of its own in the layout. A legend
+    "outside lower" would lie on it.
+    """
+    width = figure.get_size_inches()[0] * 72 / (0.56 * CAPTION)  # a letter is about half as wide
+    folded = textwrap.fill(text, int(width) - 2)
+    figure.supxlabel(folded, x=0.01, ha="left", fontsize=CAPTION, color="#333333")
 
 
 def to_png(figure: Figure) -> bytes:
