@@ -1,6 +1,7 @@
 """What stands in a network: its layers, their parameters, and what flows between them."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +96,7 @@ def blocks(halves: Halves) -> list[tuple[str, nn.Linear, nn.Sequential]]:
     found: list[tuple[str, nn.Linear, nn.Sequential]] = []
     layers = list(halves.hidden.items())
     starts = [i for i, (_, layer) in enumerate(layers) if isinstance(layer, nn.Linear)]
-    for start, end in zip(starts, [*starts[1:], len(layers)], strict=True):
+    for start, end in pairwise([*starts, len(layers)]):
         name, linear = layers[start]
         assert isinstance(linear, nn.Linear), "a block starts with its Linear"
         found.append((name, linear, nn.Sequential(*[layer for _, layer in layers[:end]])))

@@ -60,7 +60,7 @@ def spread(steps: Sequence[int], count: int) -> list[int]:
     n = len(steps)
     if n <= count:
         return list(range(n))
-    wanted = np.geomspace(max(steps[1], 1), steps[-1], count - 1)
+    wanted = [*np.geomspace(max(steps[1], 1), steps[-1], count - 1)[:-1], steps[-1]]
     found = [0]
     for k, step in enumerate(wanted):
         nearest = int(np.abs(np.asarray(steps) - step).argmin())

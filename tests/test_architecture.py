@@ -74,7 +74,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
 }
 PURE = ("src.models", "src.losses", "src.optim", "src.pictures", "src.data.sources",
-        "src.data.shapes", "src.data.split", "src.data.normalise", "src.data.batches", "src.data.method")  # fmt: skip
+        "src.data.shapes", "src.data.split", "src.data.normalise", "src.data.batches",
+        "src.data.method")  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:
