@@ -61,9 +61,10 @@ def fit(
     for name, figure in figures.items():
         png, width, height = save_png(figure, directory / f"{name}.png")
         if logger is not None:
+            if name == "fit" and ending.path is not None:
+                # In front of the last one: TensorBoard takes a smaller step for a restart.
+                log_slider(logger, figure, run, ending.path, result.steps, ending.curves)
             logger.log_png(f"figures/{name}", png, width, height, result.steps)
-    if logger is not None and ending.path is not None:
-        log_slider(logger, figures["fit"], run, ending.path, result.steps, ending.curves)
     if run.all_pictures:
         diverged = ending.status == "diverged"
         step = result.steps if ending.kept is None else ending.kept
