@@ -19,7 +19,7 @@ from src.cadence import log_every
 from src.checkpoint import check_checkpoint
 from src.compatible import check_accelerator, check_data_settings, check_shapes
 from src.complete import is_table
-from src.data import sources
+from src.data import shapes, sources
 from src.data.module import ExampleData
 from src.data.sources import Table
 from src.data.task import task_of
@@ -36,7 +36,8 @@ def _named(module: ModuleType, *names: str) -> dict[str, Callable[..., Any]]:
 
 # What each section of a config may instantiate.
 TARGETS: dict[str, dict[str, Callable[..., Any]]] = {
-    "data.source": _named(sources, "rows", "gate", "sine", "normal", "quadratic", "table"),
+    "data.source": _named(sources, "rows", "gate", "sine", "normal", "quadratic", "table")
+    | _named(shapes, "circles", "moons"),
     "model": _named(mlp, "mlp", "layers", "SideBySide")
     | _named(neurons, "FixedNeuron", "BareNeuron", "BareLine"),
     "loss": _named(losses, "mse", "bce", "bce_log_odds", "cross_entropy")
@@ -45,7 +46,8 @@ TARGETS: dict[str, dict[str, Callable[..., Any]]] = {
     | _named(by_hand, "sgd", "momentum", "adagrad", "rmsprop", "adam"),
     "scheduler": _named(schedules, "step", "exponential", "cosine", "warmup"),
 }
-DRAWN = ("src.data.sources.normal",)  # sources that draw from torch's global stream
+# Sources that draw from torch's global stream.
+DRAWN = ("src.data.sources.normal", "src.data.shapes.circles", "src.data.shapes.moons")
 DTYPES = {32: torch.float32, 64: torch.float64}
 # What a network's builder is told about its data, beside its own config.
 SHAPED = {"src.models.mlp.mlp": ("inputs", "outputs"), "src.models.neurons.BareNeuron": ("inputs",)}
@@ -241,5 +243,6 @@ def build(config: dict[str, Any]) -> Run:
         labels=_labels(data_config),
         tensorboard=config["logger"]["tensorboard"],
         histograms=config["logger"]["histograms"],
+        all_pictures=config.get("pictures") == "all",  # configs of earlier runs have no such key
         ckpt=ckpt,
     )

@@ -89,6 +89,8 @@ DATA_RULES: dict[str, Rule] = {
     "data.source.task": one_of(("regression", "binary", "classes"), example="regression"),
     "data.source.kind": one_of(("and", "or", "xor"), example="xor"),
     "data.source.points": whole(2, example="3000"),
+    "data.source.noise": number(0, example="0.1"),
+    "data.source.factor": number(0, 1, example="0.5"),
     "data.source.end": number(0, above=True, example="100.0"),
     "data.source.rows": whole(1, example="5"),
     "data.source.features": whole(1, example="10"),

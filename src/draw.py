@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from src.data.module import Split
+from src.data.sources import Table
 from src.draw_classes import draw_classes, tells_classes
-from src.draw_rows import MAP_POINTS, plane, shown_splits, to_array
+from src.draw_rows import MAP_POINTS, map_axes, shown_splits, to_array
 from src.evaluate import predict
 from src.pictures.figure import to_png
 from src.pictures.fit import (
@@ -53,13 +54,18 @@ def _fitted(run: Run, x: Tensor) -> Curve:
     return Curve(to_array(x)[:, 0], to_array(predict(run.module.net, run.data, x))[:, 0])
 
 
-def fitted_curve(run: Run, normalised: bool) -> Curve:
+def shown_inputs(run: Run) -> Tensor:
+    """The grid that a curve over one input is drawn on, (points, 1), raw units."""
     known = run.data.table.input.flatten().tolist() + [row[0] for row in run.probe or []]
     margin = 0.05 * (max(known) - min(known)) or 1.0
     low, high = run.labels.range or (min(known) - margin, max(known) + margin)
     if run.labels.range is None and len(known) > 50:
         low, high = min(known), max(known)
-    grid = torch.linspace(low, high, CURVE_POINTS).to(run.data.table.input)[:, None]
+    return torch.linspace(low, high, CURVE_POINTS).to(run.data.table.input)[:, None]
+
+
+def fitted_curve(run: Run, normalised: bool) -> Curve:
+    grid = shown_inputs(run)
     if not normalised:
         return _fitted(run, grid)
     inner = run.data.input_normaliser.apply(grid)
@@ -78,6 +84,13 @@ def _view(run: Run, title: str, normalised: bool) -> View:
     splits = {name: split_points(run, split, normalised) for name, split in shown.items()}
     fits = {"fit": fitted_curve(run, normalised)}
     return View(splits, fits, labels[0], labels[1], title + note, probes)
+
+
+def _views(run: Run, title: str) -> list[View]:
+    views = [_view(run, title, normalised=False)]
+    if run.data.target_normaliser is not None and not run.data.target_normaliser.is_identity:
+        views.append(_view(run, "as the network sees it", normalised=True))
+    return views
 
 
 def is_one_curve(run: Run) -> bool:
@@ -104,9 +117,31 @@ def draw_fits(runs: Mapping[str, Run], title: str) -> Figure:
 
 def decision_map(run: Run) -> tuple[Array, Array, Array]:
     """The first output over two inputs, raw units: x (n,), y (m,), values (m, n)."""
-    x, y, points = plane(run.data)
+    x, y, points = map_axes(run.data)
     values = predict(run.module.net, run.data, points)[:, 0].view(MAP_POINTS, MAP_POINTS)
     return to_array(x), to_array(y), to_array(values)
+
+
+def moving(run: Run) -> list[dict[str, Array]] | None:
+    """What changes in `draw_fit`'s picture as the net learns: for each panel, gid -> values.
+
+    "fit": (points,), "prediction/SPLIT": (rows,), or "map": (rows, columns) of the grid. None
+    for the kinds of picture that nothing moves in.
+    """
+    table = run.data.table
+    if _is_map(table):
+        return [{"map": decision_map(run)[2]}]
+    if is_one_curve(run) and not tells_classes(run):
+        return [
+            {"fit": view.curves["fit"].y}
+            | {f"prediction/{name}": p.prediction[:, 0] for name, p in view.splits.items()}
+            for view in _views(run, "")
+        ]
+    return None
+
+
+def _is_map(table: Table) -> bool:
+    return table.target is not None and (table.input.shape[1], table.target.shape[1]) == (2, 1)
 
 
 def draw_fit(run: Run, title: str) -> Figure:
@@ -116,18 +151,13 @@ def draw_fit(run: Run, title: str) -> Figure:
         outputs = predict(run.module.net, run.data, table.input)
         unit = f" ({run.labels.unit})" if run.labels.unit else ""
         return output_figure(to_array(outputs), title, f"predicted {run.labels.target}{unit}")
-    features, outputs = table.input.shape[1], table.target.shape[1]
-    named_map = features == 2 and outputs == 1  # a map of one probability says more than answers
-    if tells_classes(run) and not named_map:
+    if tells_classes(run) and not _is_map(table):  # a map of one probability says more than answers
         return draw_classes(run, title)
     if is_one_curve(run):
-        views = [_view(run, title, normalised=False)]
-        if run.data.target_normaliser is not None and not run.data.target_normaliser.is_identity:
-            views.append(_view(run, "as the network sees it", normalised=True))
-        return curve_figure(views)
+        return curve_figure(_views(run, title))
     shown, note = shown_splits(run.data)
     splits = {name: split_points(run, split, False) for name, split in shown.items()}
-    if features == 2 and outputs == 1:
+    if _is_map(table):
         return _map_figure(run, splits, title + note)
     return scatter_figure(splits, title + note, run.labels.target)
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from src.data.module import Split
-from src.draw_rows import MAP_POINTS, plane, shown_splits, to_array
+from src.draw_rows import MAP_POINTS, map_axes, shown_splits, to_array
 from src.evaluate import predict
 from src.losses import probabilities
 from src.pictures.classes import Labelled, decision_map, probability_curves, sureness_figure
@@ -58,7 +58,7 @@ def draw_classes(run: Run, title: str) -> Figure:
         curves = to_array(probabilities(predict(run.module.net, data, x[:, None])))
         return probability_curves(to_array(x), curves, splits, classes, two, title)
     if inputs == 2:
-        x, y, points = plane(data)
+        x, y, points = map_axes(data)
         answers = probabilities(predict(run.module.net, data, points)).argmax(dim=1)
         square = answers.view(MAP_POINTS, MAP_POINTS).numpy()
         return decision_map(to_array(x), to_array(y), square, splits, classes, names, title)

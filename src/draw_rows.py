@@ -35,7 +35,7 @@ def shown_splits(data: ExampleData) -> tuple[dict[str, Split], str]:
     return found, f"\n{shown:,} of {total:,} rows shown"
 
 
-def plane(data: ExampleData) -> tuple[Tensor, Tensor, Tensor]:
+def map_axes(data: ExampleData) -> tuple[Tensor, Tensor, Tensor]:
     """A grid over two inputs, a quarter beyond their range: x, y, and its points (n * n, 2)."""
     input = data.table.input
     low, high = input.min(dim=0).values, input.max(dim=0).values

@@ -1,5 +1,6 @@
 """One run: a built run in, its result and its directory out. Knows no Hydra."""
 
+import copy
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from src.draw import draw_fit, save_png
 from src.draw_classes import draw_confusion, tells_classes
 from src.evaluate import baseline, evaluate, more_metrics, regression_metrics
 from src.events import log_end, log_session
+from src.lessons import Lesson, draw_lessons, walk_again
+from src.moments import log_slider
 from src.outcome import parameters, predictions
 from src.pictures.loss import loss_figure
 from src.pictures.rates import rates_figure
@@ -45,6 +48,8 @@ def fit(
     started = time.perf_counter() if started is None else started
     torch.set_num_threads(run.threads)
     logger = TensorBoard(directory) if run.tensorboard else None
+    # An engine leaves no path of its training, which most pictures need.
+    untrained = copy.deepcopy(run) if run.all_pictures and train is not None else None
     began = time.perf_counter()
     ending = (train or train_by_lightning)(run, logger, directory, console)
     seconds = time.perf_counter() - began
@@ -53,12 +58,24 @@ def fit(
         logger.log_curves(ending.curves)
     about = completed(run.config["data"])
     save_weights(directory / "weights.safetensors", run.module.net, run.data, about)
+    if ending.path is not None:
+        ending.path.save(directory / "path.safetensors")
     result.write(directory)  # before the pictures, and again with the time they took
     figures |= _figures(run, result, ending.kept)
     for name, figure in figures.items():
         png, width, height = save_png(figure, directory / f"{name}.png")
         if logger is not None:
+            if name == "fit" and ending.path is not None:
+                # In front of the last one: TensorBoard takes a smaller step for a restart.
+                log_slider(logger, figure, run, ending.path, result.steps, ending.curves)
             logger.log_png(f"figures/{name}", png, width, height, result.steps)
+    if run.all_pictures:
+        diverged = ending.status == "diverged"
+        step = result.steps if ending.kept is None else ending.kept
+        lesson = Lesson(run, run, ending.path, ending.curves, step, diverged)
+        if untrained is not None:
+            lesson = walk_again(run, untrained, console)
+        draw_lessons(lesson, directory, console, logger)
     if logger is not None:
         log_end(logger, run, result)
         if is_session:

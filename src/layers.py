@@ -1,6 +1,7 @@
 """What stands in a network: its layers, their parameters, and what flows between them."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -42,4 +43,61 @@ def look(net: nn.Module, input: Tensor) -> list[Layer]:
     finally:
         for handle in handles:
             handle.remove()
+    return found
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A net in two: its hidden layers, and the output layer with what follows it.
+
+    hidden: (rows, features) -> (rows, units of the last hidden layer), by name; may be empty.
+    output: those units -> (rows, outputs); its first layer is the last Linear of the net.
+    """
+
+    hidden: dict[str, nn.Module]
+    output: nn.Sequential
+
+    @property
+    def output_linear(self) -> nn.Linear:
+        found = self.output[0]
+        assert isinstance(found, nn.Linear), "a net is halved in front of a Linear"
+        return found
+
+    def activations(self, input: Tensor) -> dict[str, Tensor]:
+        """Name -> output (rows, units) of each hidden layer, for input (rows, features).
+
+        One pass and no hooks: it is asked for at every logged point.
+        """
+        found, x = {}, input
+        with torch.no_grad():
+            for name, layer in self.hidden.items():
+                found[name] = x = layer(x)
+        return found
+
+
+def halve(net: nn.Module) -> Halves | None:
+    """The net in front of and from its last Linear on; None for a net that is no row of layers."""
+    if not isinstance(net, nn.Sequential):
+        return None
+    layers = list(net.named_children())
+    linear = [i for i, (_, layer) in enumerate(layers) if isinstance(layer, nn.Linear)]
+    if not linear:
+        return None
+    return Halves(
+        dict(layers[: linear[-1]]), nn.Sequential(*[layer for _, layer in layers[linear[-1] :]])
+    )
+
+
+def blocks(halves: Halves) -> list[tuple[str, nn.Linear, nn.Sequential]]:
+    """Each hidden block: its Linear's name, the Linear, and all from the net's input up to its end.
+
+    A block is a Linear and the activation behind it.
+    """
+    found: list[tuple[str, nn.Linear, nn.Sequential]] = []
+    layers = list(halves.hidden.items())
+    starts = [i for i, (_, layer) in enumerate(layers) if isinstance(layer, nn.Linear)]
+    for start, end in pairwise([*starts, len(layers)]):
+        name, linear = layers[start]
+        assert isinstance(linear, nn.Linear), "a block starts with its Linear"
+        found.append((name, linear, nn.Sequential(*[layer for _, layer in layers[:end]])))
     return found

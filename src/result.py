@@ -1,4 +1,4 @@
-"""What a run leaves behind: result.json, weights.safetensors."""
+"""What a run leaves behind, and how it ended."""
 
 import hashlib
 import json
@@ -11,14 +11,17 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from src.trajectory import Trajectory  # this file is read without torch
 
 Status = Literal["completed", "diverged", "interrupted"]
 MAX_PREDICTIONS = 1000
 MAX_VALUES = 1000
 # What cannot change a number: where things go, how they are shown, how far the run is continued.
 NO_NUMBER = (
-    *("name", "description", "print_every", "ckpt", "logger", "engine", "sweep"),
+    *("name", "description", "print_every", "ckpt", "logger", "engine", "sweep", "pictures"),
     *("data.input_name", "data.target_name", "data.unit", "data.classes", "data.range"),
     "data.path",  # of a table the content counts: data.digest
 )
@@ -30,7 +33,8 @@ class Ending:
 
     epochs: those done. curves: "step" and each metric, one value a logged point; the last step
     is where training ended. kept: the step whose parameters early stopping kept, None for the
-    last one. logged: whether the points have gone to the run's logger already.
+    last one. logged: whether the points have gone to the run's logger already. path: the
+    parameters along training, None where nobody recorded them.
     """
 
     status: Status
@@ -38,6 +42,7 @@ class Ending:
     curves: dict[str, list[float]]
     kept: int | None = None
     logged: bool = False
+    path: "Trajectory | None" = None
 
 
 @dataclass

@@ -68,6 +68,7 @@ class Run:
     labels: Labels = Labels()
     tensorboard: bool = True
     histograms: bool = True
+    all_pictures: bool = False
     ckpt: Path | None = None
 
     @property

@@ -34,7 +34,8 @@ def train_by_lightning(
     kept = points.best_step if status != "diverged" else None
     if points.best is not None and kept is not None:
         run.module.net.load_state_dict(points.best)
-    return Ending(status, points.epochs_done, points.curves, kept, logged=True)
+    path = points.recorder.trajectory()
+    return Ending(status, points.epochs_done, points.curves, kept, logged=True, path=path)
 
 
 def _train(

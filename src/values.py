@@ -27,7 +27,6 @@ INITS = ("default", "xavier", "kaiming", "normal", "zeros")
 METRICS = ("mse", "bce", "cross_entropy", "accuracy")
 ENGINES = ("lightning", "stacked")
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-ANALYSES = ("curvature", "optimal_lr")
 
 
 def memory_bytes(text: object) -> int | None:
@@ -71,7 +70,8 @@ RULES: dict[str, Rule] = {
         f"a list of {', '.join(METRICS)}",
         "'[mse, accuracy]'",
     ),
-    "analysis": one_of(ANALYSES, example="curvature", null="none"),
+    "analysis": one_of(("curvature", "optimal_lr"), example="curvature", null="none"),
+    "pictures": one_of(("few", "all"), example="all"),
     "ckpt": Rule(
         lambda v: v is None or (isinstance(v, str) and v != ""),
         "a run's checkpoint.ckpt, or null",

@@ -34,7 +34,20 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.module": (),
     "src.run": ("src.data.module", "src.module"),
     "src.curvature": ("src.data.module", "src.module"),
-    "src.result": (),
+    "src.result": ("src.trajectory",),
+    "src.trajectory": ("src.errors",),
+    "src.layers": (),
+    "src.anatomy": ("src.data.module", "src.layers", "src.pictures"),
+    "src.landscape": ("src.curvature", "src.data.module", "src.module", "src.trajectory"),
+    "src.moments": ("src.draw", "src.pictures", "src.run", "src.tensorboard", "src.trajectory"),
+    "src.lessons": (
+        *("src.anatomy", "src.draw", "src.evaluate", "src.landscape", "src.moments"),
+        *("src.pictures", "src.run", "src.tensorboard", "src.training", "src.trajectory"),
+    ),
+    "src.teach": (
+        *("src.build", "src.errors", "src.lessons", "src.predict", "src.run"),
+        *("src.tensorboard", "src.trajectory"),
+    ),
     "src.tensorboard": (),
     "src.engines": ("src.engines",),
     "src.training": (
@@ -67,22 +80,16 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("src.models", "src.module", "src.optim", "src.run"),
     ),
     "src.fit": (
-        *(
-            "src.complete",
-            "src.console",
-            "src.curvature",
-            "src.draw",
-            "src.draw_classes",
-            "src.evaluate",
-        ),
-        *("src.events", "src.outcome"),
+        *("src.complete", "src.console", "src.curvature", "src.draw", "src.draw_classes"),
+        *("src.evaluate", "src.events", "src.lessons", "src.moments", "src.outcome"),
         *("src.pictures", "src.result", "src.run", "src.tensorboard", "src.training"),
         "src.weights",
     ),
 }
 PURE = ("src.models", "src.losses", "src.optim", "src.pictures", "src.data.sources",
         "src.data.split", "src.data.normalise", "src.data.batches", "src.data.method",
-        "src.data.file", "src.data.columns", "src.data.labels", "src.data.task")  # fmt: skip
+        "src.data.file", "src.data.columns", "src.data.labels", "src.data.task",
+        "src.data.shapes")  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:

@@ -107,6 +107,20 @@ def xor(found: dict[str, Any], _: Finished) -> None:
     assert found["metrics"]["train/accuracy"] <= 0.75
 
 
+def circles(found: dict[str, Any], _: Finished) -> None:
+    # Over 20 seeds: 0.981 to 1 and 0.95 to 1, loss 0.014 to 0.081.
+    assert found["metrics"]["train/accuracy"] >= 0.97
+    assert found["metrics"]["val/accuracy"] >= 0.95
+    assert found["metrics"]["train/loss"] < 0.1
+
+
+def moons(found: dict[str, Any], _: Finished) -> None:
+    # Over 20 seeds: 0.997 to 1 and 0.988 to 1, loss 0.003 to 0.017.
+    assert found["metrics"]["train/accuracy"] >= 0.97
+    assert found["metrics"]["val/accuracy"] >= 0.97
+    assert found["metrics"]["train/loss"] < 0.02
+
+
 def proportional(found: dict[str, Any], done: Finished) -> None:
     assert f"{outputs(found)[0]:.4f}" == "20.0000"
     assert found["predictions"][0]["input"] == [10.0]

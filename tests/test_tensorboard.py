@@ -9,12 +9,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import polars as pl
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.conftest import Finished, Swept
@@ -46,8 +48,9 @@ def test_events(two_runs: list[Finished]) -> None:
         assert [e.step for e in found] == done.result.curves["step"] == [0, 10, 20, 30, 40, 50]
         assert [e.value for e in found] == pytest.approx(done.result.curves[name])
     assert set(tags["histograms"]) == {
-        f"{k}/{n}" for k in ("parameters", "gradients") for n in NAMES
-    }
+        *(f"{k}/{n}" for k in ("parameters", "gradients") for n in NAMES),
+        "activations/hidden_linear", "activations/hidden_activation",
+    }  # fmt: skip
     last = events.Histograms("parameters/hidden_linear.weight")[-1]
     weight = [row[0] for row in done.json()["parameters"]["hidden_linear.weight"]["values"]]
     value = last.histogram_value
@@ -56,11 +59,40 @@ def test_events(two_runs: list[Finished]) -> None:
     )  # fmt: skip
     assert sum(value.bucket) == 8
     assert set(tags["images"]) == {"figures/fit", "figures/loss"}
-    image = events.Images("figures/fit")[0]
+    slider = events.Images("figures/fit")
+    assert [e.step for e in slider] == [0, 10, 20, 30, 40, 50]
+    image = slider[-1]
     assert image.encoded_image_string == (done.directory / "fit.png").read_bytes()
     assert "config/text_summary" in tags["tensors"]
     text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "max_epochs: 50" in text
+
+
+def test_the_slider_has_ten_moments(finish: Callable[..., Finished]) -> None:
+    for more in (("+experiment=sine", "trainer.max_epochs=60"),
+                 ("+experiment=circles", "trainer.max_epochs=60")):  # fmt: skip
+        events = read(finish(*more, "logger=tensorboard").directory)
+        steps = [e.step for e in events.Images("figures/fit")]
+        assert len(steps) == 10
+        assert (steps[0], steps[-1]) == (0, 60)
+        gaps = [b - a for a, b in pairwise(steps)]
+        assert gaps[0] < gaps[-1]  # early change is seen
+    # Where nothing could move there is the one picture of the end.
+    done = finish("+experiment=feature_sum", "trainer.max_epochs=60", "logger=tensorboard")
+    assert [e.step for e in read(done.directory).Images("figures/fit")] == [60]
+
+
+def test_activations_are_those_of_the_training_rows(finish: Callable[..., Finished]) -> None:
+    done = finish("+experiment=sine", "trainer.max_epochs=10", "logger=tensorboard")
+    net, train = done.run.module.net, done.run.data.train
+    with torch.no_grad():
+        hidden = net[1](net[0](train.input[:1000]))  # type: ignore[index]
+    last = read(done.directory).Histograms("activations/hidden_activation")[-1]
+    value = last.histogram_value
+    assert (last.step, value.num) == (10, 5000)
+    assert [value.min, value.max] == pytest.approx([hidden.min().item(), hidden.max().item()])
+    assert not [t for t in read(done.directory).Tags()["histograms"]  # type: ignore[union-attr]
+                if t.startswith("activations/output")]  # fmt: skip
 
 
 def test_histograms_of_one_number_and_of_equal_ones(finish: Callable[..., Finished]) -> None:

@@ -1,11 +1,14 @@
 """What all pictures share: size, colours, and the way to PNG."""
 
+import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 # Okabe and Ito's palette: distinct to colour-blind readers.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
@@ -13,6 +16,7 @@ LIGHT = "#BBBBBB"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":")
 DPI = 100
+CAPTION = 9.0  # points
 
 
 def new_figure(panels: int = 1, height: float = 4.5) -> tuple[Figure, list[Axes]]:
@@ -38,8 +42,26 @@ def shortened(name: str, most: int = 18) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
+def caption(figure: Figure, text: str) -> None:
+    """One or two sentences at the bottom, folded to the figure's width: what is shown, how to read.
+
+    As the figure's own x label: a plain text has no place of its own in the layout. A legend
+    "outside lower" would lie on it.
+    """
+    width = figure.get_size_inches()[0] * 72 / (0.56 * CAPTION)  # a letter is about half as wide
+    folded = textwrap.fill(text, int(width) - 2)
+    figure.supxlabel(folded, x=0.01, ha="left", fontsize=CAPTION, color="#333333")
+
+
 def to_png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
+    """The figure as a PNG file.
+
+    Not by savefig, which draws twice, and finds the layout both times: most of a picture's time.
+    """
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg), "new_figure draws with Agg"
+    canvas.draw()
     buffer = BytesIO()
-    figure.savefig(buffer, format="png")
+    dpi = (figure.dpi, figure.dpi)
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).save(buffer, format="png", dpi=dpi)
     return buffer.getvalue()

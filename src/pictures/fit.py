@@ -1,8 +1,10 @@
 """What a network has learned, beside its data: one picture for each kind of example."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -88,13 +90,19 @@ def _draw_curve(ax: Axes, view: View) -> None:
             linewidths=0 if many else 1,
         )  # fmt: skip
         if not many and not several:
-            crosses = ax.scatter(x, points.prediction[:, 0], s=40, c="black", marker="x", zorder=4)
+            crosses = ax.scatter(
+                x, points.prediction[:, 0], s=40, c="black", marker="x", zorder=4,
+                gid=f"prediction/{name}",
+            )  # fmt: skip
             if name == "train":
                 crosses.set_label("prediction")
     colours = PALETTE if several else [GREEN]
     for i, (label, curve) in enumerate(view.curves.items()):
         (colour, style), order = line_style(i, colours), 5 if many else 2
-        ax.plot(curve.x, curve.y, style, color=colour, linewidth=2, label=label, zorder=order)
+        ax.plot(
+            curve.x, curve.y, style, color=colour, linewidth=2, label=label, zorder=order,
+            gid="fit",
+        )  # fmt: skip
         if view.tests is not None:
             test = view.tests[label]
             ax.scatter(test.x, test.y, s=14, c=colour, zorder=order)
@@ -129,12 +137,14 @@ def decision_figure(
     every = np.concatenate([values.ravel(), *(p.target.ravel() for p in splits.values())])
     low, high = (0.0, 1.0) if classes else (float(every.min()), float(every.max()))
     colours = {"cmap": "cividis", "vmin": low, "vmax": high}
-    shown = ax.pcolormesh(grid_x, grid_y, values, shading="auto", **colours)
+    shown = ax.pcolormesh(grid_x, grid_y, values, shading="auto", gid="map", **colours)
     figure.colorbar(shown, ax=ax, label=value_name)
     if classes and values.min() < 0.5 < values.max():
-        ax.contour(grid_x, grid_y, values, levels=[0.5], colors="white", linewidths=2)
+        ax.contour(grid_x, grid_y, values, levels=[0.5], colors="white", linewidths=2).set_gid(
+            "boundary"
+        )
     many = sum(len(points.input) for points in splits.values()) > FEW
-    size = 16 if many else 90
+    size = 24 if many else 90
     for name, points in splits.items():
         kind = {"train": "training", "val": "validation"}[name]
         marks = ((0, "o"), (1, "^")) if classes else ((None, "o" if name == "train" else "D"),)
@@ -143,20 +153,23 @@ def decision_figure(
                 (points.target[:, 0] > 0.5) == bool(truth)
             )  # fmt: skip
             if rows.any():
+                own: dict[str, Any] = {"c": points.target[rows, 0], **colours}
+                if truth is not None:  # one colour for all is drawn faster than the same for each
+                    own = {"color": colormaps["cividis"](float(truth))}
                 ax.scatter(
-                    points.input[rows, 0], points.input[rows, 1], s=size, marker=marker,
-                    c=points.target[rows, 0], edgecolors="white" if name == "train" else ORANGE,
-                    linewidths=0.8 if many else 1.5, zorder=3, **colours,
+                    points.input[rows, 0], points.input[rows, 1], s=size, marker=marker, zorder=3,
+                    edgecolors="white" if name == "train" else ORANGE,
+                    linewidths=0.8 if many else 1.5,
                     label=kind if classes is None or truth is None else
                     f"{kind}, {shortened(classes[truth])}",
+                    **own,
                 )  # fmt: skip
     ax.grid(visible=False)
     ax.set(xlabel=names[0], ylabel=names[1], title=title)
-    wide = classes is not None and max(map(len, classes)) > 8  # "validation, " comes before it
-    legend = figure.legend(loc="outside lower center", ncols=2 if wide else 4, frameon=False)
-    if many:
-        for handle in legend.legend_handles:
-            handle.set_sizes([50])  # type: ignore[union-attr]
+    # Four labels are wider than the figure, and so are two of long names.
+    columns = 2 if classes is not None and len(splits) > 1 else 4
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False,
+                  markerscale=(90 / size) ** 0.5)  # fmt: skip
     return figure
 
 

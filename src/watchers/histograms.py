@@ -1,4 +1,4 @@
-"""Histograms of parameters and gradients for TensorBoard."""
+"""Histograms of parameters, gradients and hidden activations for TensorBoard."""
 
 from collections.abc import Mapping
 
@@ -7,10 +7,16 @@ from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary  # type
 from torch import Tensor, nn
 
 MOST_BINS = 30  # as TensorFlow's own summaries have; torch's default has 1,500
+ROWS = 1000  # of a split that activations are taken on
 
 
-def histograms(net: nn.Module, gradients: Mapping[str, Tensor]) -> Summary:
-    """One histogram for each parameter (`parameters/NAME`) and gradient (`gradients/NAME`).
+def histograms(
+    net: nn.Module, gradients: Mapping[str, Tensor], activations: Mapping[str, Tensor]
+) -> Summary:
+    """One for each parameter (`parameters/NAME`), gradient and activation, named likewise.
+
+    activations: layer -> its output for the first ROWS rows of the training split, which are
+    a random sample of a large one where the split is shuffled.
 
     One record for all of them, and no more bins than the values can fill: TensorBoard's
     writer computes a checksum byte by byte in Python, on a thread that holds up training.
@@ -18,6 +24,7 @@ def histograms(net: nn.Module, gradients: Mapping[str, Tensor]) -> Summary:
     """
     named = {f"parameters/{name}": p.detach() for name, p in net.named_parameters()}
     named |= {f"gradients/{name}": gradient for name, gradient in gradients.items()}
+    named |= {f"activations/{name}": output for name, output in activations.items()}
     values = [
         Summary.Value(tag=tag, histo=histogram)
         for tag, tensor in named.items()

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from src.evaluate import Metrics, evaluate, gradients
+from src.layers import halve
 from src.module import Diverged, Watcher
 from src.run import Run
 from src.tensorboard import TensorBoard
-from src.watchers.histograms import histograms
+from src.trajectory import Recorder
+from src.watchers.histograms import ROWS, histograms
 
-# What a checkpoint keeps.
+# What a checkpoint keeps, beside the path.
 STATE = ("curves", "epochs_done", "best", "best_loss", "best_step", "mark", "since_mark")
 
 
@@ -45,6 +47,8 @@ class LoggedPoints(Watcher):
         self.mark = math.inf  # the loss that patience is counted from
         self.since_mark = 0
         self.was_interrupted = False
+        self.recorder = Recorder(run.module.net)
+        self.halves = halve(run.module.net)
 
     def on_start(self, trainer: pl.Trainer) -> None:
         if not self.curves["step"]:
@@ -73,9 +77,12 @@ class LoggedPoints(Watcher):
             self.logger.log_metrics(finite, step)
         if len(finite) < len(metrics) or not _is_finite(net):
             raise Diverged(step)
+        self.recorder.record(step)
         if self.logger is not None and self.run.histograms:
             found = gradients(net, self.run.module.loss, self.run.data.train)
-            self.logger.log_summary(histograms(net, found), step)
+            rows = self.run.data.train.input[:ROWS]
+            hidden = {} if self.halves is None else self.halves.activations(rows)
+            self.logger.log_summary(histograms(net, found, hidden), step)
         self._remember_best(metrics)
 
     def _remember_best(self, metrics: Metrics) -> None:
@@ -93,11 +100,13 @@ class LoggedPoints(Watcher):
             self.since_mark += 1
 
     def to_checkpoint(self) -> dict[str, Any]:
-        return {"run_config": self.run.config} | {name: getattr(self, name) for name in STATE}
+        about = {"run_config": self.run.config, "path": self.recorder.to_checkpoint()}
+        return about | {name: getattr(self, name) for name in STATE}
 
     def from_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         for name in STATE:
             setattr(self, name, checkpoint[name])
+        self.recorder.from_checkpoint(checkpoint.get("path"))
 
 
 def _is_finite(net: torch.nn.Module) -> bool:

@@ -1,0 +1,181 @@
+"""The pictures that teach: which of them apply to a trained run, and their files."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from src.anatomy import see_features, take_apart
+from src.draw import is_one_curve, save_png, shown_inputs
+from src.draw_rows import map_axes
+from src.evaluate import predict
+from src.landscape import SHARP, plane, sharpness, surface
+from src.moments import gif
+from src.pictures.features import features_figure
+from src.pictures.parts import parts_figure
+from src.pictures.regions import regions_figure
+from src.pictures.sharpness import sharpness_figure
+from src.pictures.surface import Surface, surface_figure
+from src.run import Run
+from src.tensorboard import TensorBoard
+from src.training import train_by_lightning
+from src.trajectory import LARGEST, Trajectory
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A run to be looked into. Its net holds the final parameters.
+
+    path: of the training of `walked`, None where there is none; walked: the run that left it,
+    which is the run itself, or the same one trained again. curves: of `walked`. step: where the
+    parameters of `walked` stand.
+    """
+
+    run: Run
+    walked: Run
+    path: Trajectory | None
+    curves: Mapping[str, Sequence[float]]
+    step: int
+    diverged: bool
+
+    @property
+    def title(self) -> str:
+        return f"{self.run.name}, seed {self.run.seed}"
+
+
+def walk_again(run: Run, untrained: Run, console: Console) -> Lesson:
+    """The lesson of a run whose training left no path: the same run, trained once more for one.
+
+    untrained: the run as it was built. A program that adds in another order may end a little
+    elsewhere, so all pictures of the path are of `untrained`, which ends where its path does.
+    """
+    console.print("this run kept no path of its training: it is trained once more, alone, for one")
+    with tempfile.TemporaryDirectory() as folder:
+        ending = train_by_lightning(untrained, None, Path(folder), Console(quiet=True))
+    untrained.module.net.eval()
+    step = int(ending.curves["step"][-1]) if ending.kept is None else ending.kept
+    return Lesson(run, untrained, ending.path, ending.curves, step, ending.status == "diverged")
+
+
+def draw_lessons(
+    lesson: Lesson, directory: Path, console: Console, logger: TensorBoard | None
+) -> list[Path]:
+    """Write every picture that applies to the run, in place of older ones, and log it.
+
+    Raises OSError where the directory cannot be written.
+    """
+    written = []
+    for name, figure in _figures(lesson, console):
+        path = directory / f"{name}.png"
+        png, width, height = save_png(figure, path)
+        if logger is not None:
+            logger.log_png(f"figures/{name}", png, width, height, lesson.step)
+        written.append(path)
+    animated = None
+    if lesson.path is not None:
+        animated = gif(lesson.walked, lesson.path, lesson.curves)
+    if animated is not None:
+        path = directory / "training.gif"
+        path.write_bytes(animated.content)
+        if logger is not None:
+            logger.log_png(
+                "figures/training", animated.content, animated.width, animated.height, lesson.step
+            )
+        written.append(path)
+    return written
+
+
+def _figures(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
+    """One after the other, so that no more than one is held."""
+    run, title = lesson.run, lesson.title
+    labels = run.labels
+    if not _finite(run):
+        return  # nothing to take apart, and no point around which a surface could lie
+    if is_one_curve(run):
+        parts = take_apart(run.module.net, run.data, shown_inputs(run))
+        if parts is not None:
+            normaliser = run.data.target_normaliser
+            raw = normaliser is None or normaliser.is_identity
+            y = labels.target if raw else f"{labels.target} in network units"
+            yield "parts", parts_figure(parts, f"{title}: the curve taken apart", (labels.input, y))
+    figure = _regions(run, title)
+    if figure is not None:
+        yield "map", figure
+    names = (f"{labels.input} 1", f"{labels.input} 2")
+    panels = see_features(run.module.net, run.data, names, f"predicted {labels.target}")
+    if panels is not None:
+        yield "features", features_figure(panels, f"{title}: how the hidden layers move the rows")
+    yield from _of_the_path(lesson, console)
+
+
+def _finite(run: Run) -> bool:
+    return all(bool(torch.isfinite(p).all()) for p in run.module.net.parameters())
+
+
+def _regions(run: Run, title: str) -> Figure | None:
+    """The map of several classes; that of two is fit.png already."""
+    table = run.data.table
+    if table.target is None or table.input.shape[1] != 2 or table.task != "classes":
+        return None
+    x, y, at = map_axes(run.data)
+    chosen = predict(run.module.net, run.data, at).argmax(dim=1).view(len(y), len(x))
+    rows = run.data.train.rows
+    count = table.target.shape[1]
+    given = run.labels.classes or []
+    classes = given if len(given) == count else [f"class {i + 1}" for i in range(count)]
+    names = (f"{run.labels.input} 1", f"{run.labels.input} 2")
+    return regions_figure(
+        x.double().numpy(), y.double().numpy(), chosen.double().numpy(),
+        table.input[rows].double().numpy(), table.target[rows].argmax(dim=1).numpy(),
+        names, classes, f"{title}: the class chosen",
+    )  # fmt: skip
+
+
+def _of_the_path(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
+    run, path = lesson.walked, lesson.path
+    numbers = sum(p.numel() for p in run.module.net.parameters())
+    if path is None and numbers > LARGEST and run.max_epochs:
+        console.print(
+            f"no loss surface and no training.gif: the network has {numbers:,} numbers, and paths "
+            f"of training are kept up to {LARGEST:,}",
+            soft_wrap=True,
+        )
+    if path is None or len(path) < 2 or run.data.train.target is None or not _finite(run):
+        return
+    net, loss, train = run.module.net, run.module.loss, run.data.train
+    end = torch.cat([p.detach().double().flatten() for p in net.parameters()])
+    found = plane(path.flat(), end) if numbers > 1 else None
+    if found is not None and lesson.diverged:
+        console.print("no loss surface: a run that diverged has no solution to draw it around")
+    elif found is not None:
+        grid = surface(net, loss, train, found)
+        shown = Surface(
+            grid.x.numpy(), grid.y.numpy(), grid.loss.numpy(), found.path.numpy(), found.shares,
+            (path.steps[0], lesson.step), getattr(loss, "__name__", "loss"),
+        )  # fmt: skip
+        yield "surface", surface_figure(shown, f"{lesson.title}: the loss around the solution")
+    free = sum(p.numel() for p in net.parameters() if p.requires_grad)
+    if 0 < free <= SHARP:
+        rate = run.config["optimizer"]["lr"]
+        sharp = sharpness(net, loss, train, path, rate, run.module.schedule)
+        yield "sharpness", sharpness_figure(
+            sharp.steps, sharp.largest, sharp.bound, f"{lesson.title}: sharpness along training",
+            _bound_in_words(run),
+        )  # fmt: skip
+
+
+def _bound_in_words(run: Run) -> str:
+    """What 2 / lr says of the rule that trained the run."""
+    section = run.config["optimizer"]
+    rule = str(section["_target_"]).rpartition(".")[2]
+    notes = []
+    if rule.lower() != "sgd" or section.get("momentum"):
+        name = "momentum" if rule.lower() in ("sgd", "momentum") else rule
+        notes.append(f"2/lr is the bound of plain gradient descent; {name} has another one.")
+    if run.data.batch_size is not None:
+        notes.append("It is that of whole batches, and this run took smaller ones.")
+    return " ".join(notes)
