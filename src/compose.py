@@ -1,14 +1,17 @@
 """Overrides -> checked settings, without a command line: for notebooks, tests and benchmarks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
 
 from src import conf_files, resolvers
 from src.check import check, without_hydra
 from src.errors import InputError
 from src.explain import explain
+from src.overrides import key_of
 
 
 def compose_settings(*overrides: str) -> tuple[dict[str, Any], Mapping[str, str | None]]:
@@ -16,15 +19,45 @@ def compose_settings(*overrides: str) -> tuple[dict[str, Any], Mapping[str, str 
 
     Raises InputError, as the command would print it.
     """
+    config = _compose(overrides)
+    choices = config.hydra.runtime.choices
+    return check(without_hydra(config), choices), choices
+
+
+def compose_run(*overrides: str) -> tuple[dict[str, Any], dict[str, str], Path]:
+    """The settings, the files that Hydra leaves in `.hydra/` (name -> YAML), and the directory.
+
+    Raises InputError, as the command would print it.
+    """
+    config = _compose(overrides)
+    settings = check(without_hydra(config), config.hydra.runtime.choices)
+    refuse_sweep_settings(overrides)
+    task = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    files = {
+        "config": OmegaConf.to_yaml(without_hydra(config)),
+        "overrides": OmegaConf.to_yaml(OmegaConf.create(task)),
+    }
+    return settings, files, Path(str(config.hydra.run.dir))
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
     resolvers.register()
     with initialize_config_dir(str(conf_files.CONF), version_base="1.3"):
         try:
-            config = compose(conf_files.ROOT, list(overrides), return_hydra_config=True)
+            return compose(conf_files.ROOT, list(overrides), return_hydra_config=True)
         except Exception as error:
             # Hydra raises plain ValueErrors too; what no override explains is a fault of ours.
             message = explain(error, overrides)
             if message is None:
                 raise
             raise InputError(message) from error
-    choices = config.hydra.runtime.choices
-    return check(without_hydra(config), choices), choices
+
+
+def refuse_sweep_settings(overrides: Sequence[str]) -> None:
+    """Raises InputError for a setting of a sweep in a single run."""
+    for override in overrides:
+        if key_of(override).split(".")[0] == "sweep":
+            raise InputError(
+                f"{override} is for a sweep, and this is a single run.\n"
+                "Fix: -m in front of the overrides"
+            )

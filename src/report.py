@@ -22,10 +22,11 @@ FORMATS = ("html", "csv", "parquet", "md")
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m src.report",
-        description="Look at a sweep: report.html in its directory, and the ranking here.",
+        description="Look at a sweep: report.html in its directory, and the ranking here. "
+        "Or at a run: more pictures of what it has learned, in its directory.",
         epilog="example: python -m src.report outputs/temperature_mlp/SWEEP",
     )
-    parser.add_argument("directory", type=Path, help="of a sweep, below outputs/")
+    parser.add_argument("directory", type=Path, help="of a sweep or a run, below outputs/")
     parser.add_argument(
         "--format", choices=FORMATS, default="html",
         help="html: report.html (default); csv or parquet: ranking.* and runs.*; md: report.md",
@@ -42,25 +43,41 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def refuse_no_sweep(directory: Path) -> None:
-    """Raises InputError where the directory holds no sweep."""
-    if (directory / "sweep.json").is_file():
-        return
-    what = "is not the directory of a sweep" if directory.is_dir() else "does not exist"
+def kind_of(directory: Path) -> str:
+    """ "sweep" or "run". Raises InputError where the directory holds neither."""
+    for kind, file in (("sweep", "sweep.json"), ("run", "result.json")):
+        if (directory / file).is_file():
+            return kind
+    what = "is not the directory of a sweep or a run" if directory.is_dir() else "does not exist"
     raise InputError(
-        f"{directory} {what}: there is no sweep.json in it.\n"
-        "Fix: the directory that a sweep (-m) printed at its end, below outputs/"
+        f"{directory} {what}: there is no sweep.json and no result.json in it.\n"
+        "Fix: the directory that a sweep or a run printed at its end, below outputs/"
     )
 
 
 def report(options: argparse.Namespace) -> int:
     """Do what was asked for; the exit code. Raises InputError, OSError."""
-    refuse_no_sweep(options.directory)
+    kind = kind_of(options.directory)
+    for word in ("rerun", "tensorboard", "metric"):
+        if kind == "run" and getattr(options, word) is not None:
+            raise InputError(f"--{word} is for a sweep, and {options.directory} is a single run")
     # Only now: a wrong directory is answered at once.
     from src.console import new_console
+
+    console = new_console()
+    if kind == "run":
+        from src.teach import teach
+
+        for path in teach(options.directory, console):
+            console.print(str(path), soft_wrap=True)
+        return 0
+    return _of_sweep(options, console)
+
+
+def _of_sweep(options: argparse.Namespace, console: "Console") -> int:
     from src.sweep.store import Store
 
-    store, console = Store(options.directory), new_console()
+    store = Store(options.directory)
     table = store.read()
     if table.is_empty():
         raise InputError(f"{store.directory} holds no run yet.\nFix: repeat the sweep's command")

@@ -21,10 +21,10 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 
 from src import resolvers  # noqa: E402
 from src.check import Refused, check, folders_of  # noqa: E402
+from src.compose import refuse_sweep_settings  # noqa: E402
 from src.conf_files import CONF  # noqa: E402
 from src.errors import InputError  # noqa: E402
 from src.explain import explain  # noqa: E402
-from src.overrides import key_of  # noqa: E402
 
 
 @hydra.main(config_path="../conf", config_name="train", version_base="1.3")
@@ -34,18 +34,19 @@ def run_one(config: DictConfig) -> float | None:
     directory = Path(job.runtime.output_dir)
     try:
         if job.mode == RunMode.RUN:
-            _refuse_sweep_settings(job.overrides.task)
+            refuse_sweep_settings(job.overrides.task)
         folders = folders_of(OmegaConf.create({"runtime": job.runtime}))
         settings = check(config, job.runtime.choices, folders)
         # Imported here: a typo must be answered before torch is loaded.
         from src.build import build
         from src.console import new_console, show_start
         from src.differences import differences
+        from src.engine import engine_of
         from src.engines.cohort import Interrupted
         from src.fit import final_loss, fit
 
         run = build(settings)
-        train = _engine(run)
+        train = engine_of(run)
     except InputError as error:
         _discard(directory, any(o.startswith("hydra.run.dir=") for o in job.overrides.hydra))
         raise Refused(error) from error
@@ -66,25 +67,6 @@ def run_one(config: DictConfig) -> float | None:
     if result.status == "interrupted":
         raise SystemExit(130)
     return final_loss(result)
-
-
-def _refuse_sweep_settings(overrides: list[str]) -> None:
-    for override in overrides:
-        if key_of(override).split(".")[0] == "sweep":
-            raise InputError(
-                f"{override} is for a sweep, and this command is a single run.\n"
-                "Fix: -m in front of the overrides"
-            )
-
-
-def _engine(run: Any) -> Any:
-    """What trains the run: None for Lightning. Raises InputError where it cannot."""
-    if run.config["engine"] in (None, "lightning"):
-        return None
-    from src.sweep.single import refuse_engine, train_by_engine
-
-    refuse_engine(run)
-    return train_by_engine
 
 
 def _launch(*arguments: Any) -> Any:

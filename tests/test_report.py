@@ -24,7 +24,7 @@ from src.page.write import page as page_of
 from src.sweep.ranking import rank
 from src.sweep.store import Store
 from tests.browser import open_page
-from tests.conftest import Answer, Swept
+from tests.conftest import Answer, Finished, Swept
 
 Sweep = Callable[..., Swept]
 GRID = (
@@ -227,10 +227,22 @@ def test_a_swept_metric_ranks(grid: Store, capsys: pytest.CaptureFixture[str]) -
     assert "Settings by mean train/loss over seeds" in capsys.readouterr().out
 
 
+def test_a_run_gets_its_pictures(
+    finish: Callable[..., Finished], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = finish("+experiment=xor", "model.width=2", "trainer.max_epochs=20")
+    report.main([str(done.directory)])
+    assert f"{done.directory / 'features.png'}\n" in capsys.readouterr().out
+    assert (done.directory / "training.gif").stat().st_size > 1000
+    with pytest.raises(SystemExit):
+        report.main([str(done.directory), "--rerun", "3"])
+    assert "--rerun is for a sweep, and" in capsys.readouterr().err
+
+
 def test_refusals(grid: Store, command: Callable[..., Answer], tmp_path: Path) -> None:
     for arguments, words in (
-        (("nowhere",), "nowhere does not exist: there is no sweep.json in it.\nFix: the directory"),
-        ((str(tmp_path),), "is not the directory of a sweep"),
+        (("nowhere",), "nowhere does not exist: there is no sweep.json and no"),
+        ((str(tmp_path),), "is not the directory of a sweep or a run"),
         ((str(grid.directory), "--metric", "val/los"), "Did you mean val/loss?"),
     ):
         answer = command("src.report", *arguments)

@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 def quiet() -> Console:
     """A console that nobody reads."""
-    return Console(file=io.StringIO())
+    return Console(file=io.StringIO(), force_jupyter=False)  # else Jupyter would show it
 
 
 def part_name(jobs: Sequence[Job], store: Store) -> str:
