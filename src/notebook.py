@@ -143,6 +143,11 @@ def run(*overrides: str) -> Outcome:
     return Outcome(result, directory, built, text.getvalue())
 
 
+def _console(text: io.StringIO) -> Console:
+    # In Jupyter rich shows what it prints, wherever it is told to print.
+    return Console(file=text, width=100, force_jupyter=False)
+
+
 def sweep(*overrides: str) -> pl.DataFrame:
     """Train every combination, as `python -m src.train -m OVERRIDES` does: a row for each run.
 
@@ -156,7 +161,7 @@ def sweep(*overrides: str) -> pl.DataFrame:
     text = io.StringIO()
     with _undisturbed(), ProgressBar() as bar:
         try:
-            called = call(overrides, Console(file=text, width=100, force_jupyter=False), bar.show)
+            called = call(overrides, _console(text), bar.show)
         except SystemExit as error:
             raise KeyboardInterrupt(
                 "stopped: what is finished is stored; with sweep.dir=… the same call goes on"
