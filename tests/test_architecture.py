@@ -41,7 +41,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.landscape": ("src.curvature", "src.data.module", "src.module", "src.trajectory"),
     "src.moments": ("src.draw", "src.pictures", "src.run", "src.tensorboard", "src.trajectory"),
     "src.lessons": (
-        *("src.anatomy", "src.draw", "src.evaluate", "src.landscape", "src.moments"),
+        *("src.anatomy", "src.draw", "src.draw_rows", "src.evaluate", "src.landscape"),
+        "src.moments",
         *("src.pictures", "src.run", "src.tensorboard", "src.training", "src.trajectory"),
     ),
     "src.teach": (

@@ -1,5 +1,6 @@
 """The report of a sweep: its page in a real browser, its tables read back."""
 
+import io
 import json
 import math
 import re
@@ -11,20 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Page, expect
+from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from src import report
+from src.notebook import run
 from src.page.contents import contents
 from src.page.curves import BEST, SPREAD, shown_settings
 from src.page.export import ranking_table
 from src.page.thin import number
 from src.page.write import page as page_of
+from src.sweep.call import call
 from src.sweep.ranking import rank
 from src.sweep.store import Store
 from tests.browser import open_page
-from tests.conftest import Answer, Finished, Swept
+from tests.conftest import Answer, Swept
 
 Sweep = Callable[..., Swept]
 GRID = (
@@ -33,9 +37,11 @@ GRID = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def grid(sweep: Sweep) -> Store:
-    return sweep(*GRID).store
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    directory = tmp_path_factory.mktemp("report") / "grid"
+    call([*GRID, f"sweep.dir={directory}", "sweep.directories=0"], Console(file=io.StringIO()))
+    return Store(directory)
 
 
 def data_of(text: str) -> dict:
@@ -188,7 +194,7 @@ def check_tables(page: Page, grid: Store) -> None:
     ],
 )
 def test_every_kind_of_sweep_has_a_page(sweep: Sweep, overrides: tuple[str, ...]) -> None:
-    store = sweep(*overrides, "trainer.max_epochs=40").store
+    store = sweep(*overrides, "trainer.max_epochs=4").store
     report.main([str(store.directory)])
     with open_page((store.directory / "report.html").as_uri(), 400) as page:
         expect(page.locator("#runs-table tbody tr")).not_to_have_count(0)
@@ -218,7 +224,7 @@ def test_tables(grid: Store, capsys: pytest.CaptureFixture[str]) -> None:
     text = (grid.directory / "report.md").read_text()
     row = next(line for line in text.splitlines() if line.startswith("| 1 |"))
     assert f"{ranked[0].mean:.6g}" in row
-    assert "python" in text
+    assert "## Failures and divergences" in text
     assert ranking_table(ranked)["alike"][0] is True
 
 
@@ -228,15 +234,16 @@ def test_a_swept_metric_ranks(grid: Store, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_run_gets_its_pictures(
-    finish: Callable[..., Finished], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = finish("+experiment=xor", "model.width=2", "trainer.max_epochs=20")
-    report.main([str(done.directory)])
-    assert f"{done.directory / 'features.png'}\n" in capsys.readouterr().out
-    assert (done.directory / "training.gif").stat().st_size > 1000
+    monkeypatch.chdir(tmp_path)
+    run("+experiment=xor", "model.width=2", "trainer.max_epochs=20", "hydra.run.dir=here")
+    report.main(["here"])
+    assert "here/features.png\n" in capsys.readouterr().out
+    assert Path("here/training.gif").stat().st_size > 1000
     with pytest.raises(SystemExit):
-        report.main([str(done.directory), "--rerun", "3"])
-    assert "--rerun is for a sweep, and" in capsys.readouterr().err
+        report.main(["here", "--rerun", "3"])
+    assert "--rerun is for a sweep, and here is a single run" in capsys.readouterr().err
 
 
 def test_refusals(grid: Store, command: Callable[..., Answer], tmp_path: Path) -> None:

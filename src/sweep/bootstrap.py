@@ -4,7 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS = 10_000
-NUMBERS = 20_000_000  # drawn at most; an interval of 100,000 runs needs no 10,000 draws
+LEAST = 1000
+# Drawn at most: neither an interval of 100,000 runs nor those of 10,000 settings need all draws.
+NUMBERS, MEANS = 20_000_000, 10_000_000
 COLUMNS = 500  # means of so many samples at once: 40 MB
 Array = NDArray[np.float64]
 
@@ -15,8 +17,10 @@ def bootstrap_means(values: Array, draws: int = DRAWS) -> tuple[Array, Array]:
     Each of shape (samples,). The same at every call: all columns are drawn at the same places,
     so that a draw is a row of weights, and all means of all draws are one product of matrices.
     """
-    low, high = np.empty(values.shape[1]), np.empty(values.shape[1])
-    for first in range(0, values.shape[1], COLUMNS):
+    n, samples = values.shape
+    draws = min(draws, max(LEAST, min(NUMBERS // n, MEANS // max(samples, 1))))
+    low, high = np.empty(samples), np.empty(samples)
+    for first in range(0, samples, COLUMNS):
         block = slice(first, first + COLUMNS)
         low[block], high[block] = _intervals(values[:, block], draws)
     return low, high
@@ -25,11 +29,11 @@ def bootstrap_means(values: Array, draws: int = DRAWS) -> tuple[Array, Array]:
 def _intervals(values: Array, draws: int) -> tuple[Array, Array]:
     n = len(values)
     generator = np.random.default_rng(0)
-    draws = min(draws, max(1000, NUMBERS // n))
     # Around the first value: a column of equal values then has exactly that interval.
     centred = values - values[:1]
-    means = np.concatenate([_weights(generator, count, n) @ centred for count in _blocks(draws, n)])
-    low, high = np.percentile(means, [2.5, 97.5], axis=0) + values[:1]
+    parts = [centred.T @ _weights(generator, count, n).T for count in _blocks(draws, n)]
+    means = np.concatenate(parts, axis=1)  # (samples, draws): contiguous where it is sorted
+    low, high = np.percentile(means, [2.5, 97.5], axis=1) + values[:1]
     return low, high
 
 
