@@ -1,7 +1,11 @@
 """From a run that tells the classes of a table apart to its pictures."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 
 from src.data.module import Split
@@ -65,12 +69,28 @@ def draw_classes(run: Run, title: str) -> Figure:
     return sureness_figure(splits, classes, run.labels.target, title)
 
 
-def draw_confusion(run: Run, title: str) -> Figure:
+@dataclass(frozen=True)
+class Confusion:
+    """counts: (classes, classes), rows are the truth, columns the answer; of which split's rows."""
+
+    counts: NDArray[np.int64]
+    classes: list[str]
+    which: str
+
+
+def confusion(run: Run) -> Confusion:
     """Over the whole validation split, or the training split where nothing is held out."""
     which, split = ("validation", run.data.val) if run.data.val else ("training", run.data.train)
-    assert split.target is not None, "a table has a target"
-    classes = _classes(run)
-    size = len(classes)
+    assert split.target is not None, "a classification has a target"
+    size = max(split.target.shape[1], 2)
+    classes = run.labels.classes or [str(i) for i in range(size)]
     pairs = _truth(split.target) * size + _probability(run, split).argmax(dim=1)
     counts = torch.bincount(pairs, minlength=size * size).view(size, size).numpy()
-    return confusion_figure(counts, classes, f"{title}\n{len(split):,} {which} rows")
+    return Confusion(counts, classes, which)
+
+
+def draw_confusion(run: Run, title: str) -> Figure:
+    """The counts of `confusion` as a picture."""
+    found = confusion(run)
+    title = f"{title}\n{found.counts.sum():,} {found.which} rows"
+    return confusion_figure(found.counts, found.classes, title)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -199,6 +200,28 @@ def test_every_kind_of_sweep_has_a_page(sweep: Sweep, overrides: tuple[str, ...]
     with open_page((store.directory / "report.html").as_uri(), 400) as page:
         expect(page.locator("#runs-table tbody tr")).not_to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def test_a_classification_shows_its_confusion(sweep: Sweep, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(90, 3))
+    kind = np.array(["low", "middle", "high"])[np.digitize(x[:, 0], [-0.5, 0.5])]
+    pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "kind": kind}).write_csv(
+        tmp_path / "my.csv"
+    )
+    done = sweep("data=table", f"data.path={tmp_path / 'my.csv'}", "data.inputs=[a,b,c]",
+                 "data.target=kind", "loss=cross_entropy", "trainer.max_epochs=50", "seed=0,1",
+                 "optimizer.lr=0.5")  # fmt: skip
+    best, *_ = data_of(page_of(done.store, done.table, "val/loss"))["fits"]["runs"]
+    assert (best["kind"], best["classes"]) == ("confusion", ["high", "low", "middle"])
+    counts = np.array(best["counts"])
+    row = done.table.filter(job=best["job"]).row(0, named=True)
+    assert counts.sum() == 18
+    assert counts.trace() / 18 == pytest.approx(row["val/accuracy"])
+    report.main([str(done.store.directory)])
+    with open_page((done.store.directory / "report.html").as_uri()) as page:
+        label = page.locator("#fit-0 .chart").get_attribute("aria-label") or ""
+        assert f"of 18 validation rows: {counts.trace()} are right" in label
 
 
 def test_nothing_to_compare(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ function fitCharts() {
   found.runs.forEach((run, i) => {
     const of = `${run.name} run (job ${run.job}): ${label(run.setting)}`;
     const title = { text: `${run.name}, job ${run.job}`, font: { size: 14 }, x: 0.02, xanchor: "left" };
-    ({ curve: curveFit, map: mapFit, scatter: scatterFit })[run.kind](`fit-${i}`, run, title, of);
+    ({ curve: curveFit, map: mapFit, confusion: confusionFit, scatter: scatterFit })[run.kind](`fit-${i}`, run, title, of);
   });
 }
 
@@ -20,7 +20,7 @@ function curveFit(where, run, title, of) {
   const targets = Object.values(run.points).flatMap((p) => p.target);
   const [low, high] = [Math.min(...targets), Math.max(...targets)], span = high - low || 1;
   const wild = run.y.some((v) => v === null || Math.abs(v - low) > 20 * span);
-  chart(where, traces, { title, xaxis: axis(run.input), yaxis: axis(run.target, wild ? { range: [low - span, high + span] } : {}), ...legendBelow() },
+  chart(where, traces, { title, xaxis: axis(run.inputs[0]), yaxis: axis(run.target, wild ? { range: [low - span, high + span] } : {}), ...legendBelow() },
     `The fit of the ${of}, over the data.`, 380);
 }
 
@@ -34,7 +34,7 @@ function mapFit(where, run, title, of) {
       marker: { color: p.target, cmin: range[0], cmax: range[1], colorscale: "Cividis", size: 8, symbol: run.binary ? p.target.map((t) => (t > 0.5 ? "triangle-up" : "circle")) : SPLITS[split][1], line: { color: split === "train" ? "#FFFFFF" : "#D55E00", width: 1.5 } },
       hovertext: p.target.map((t, i) => `target ${short(t)}, predicted ${short(p.prediction[i])}`), hoverinfo: "text" });
   }
-  chart(where, traces, { title, xaxis: axis(`${run.input} 1`, { zeroline: false }), yaxis: axis(`${run.input} 2`, { zeroline: false }) },
+  chart(where, traces, { title, xaxis: axis(run.inputs[0], { zeroline: false }), yaxis: axis(run.inputs[1], { zeroline: false }) },
     `What the ${of} predicts over the plane of its two inputs${run.binary ? "; the white line is where it says 0.5, triangles are targets of 1" : ""}. White rims: training data, orange rims: validation data.`, 400);
 }
 
@@ -46,4 +46,15 @@ function scatterFit(where, run, title, of) {
   traces.push({ type: "scatter", mode: "lines", x: ends, y: ends, name: "right", line: { color: css("--quiet"), dash: "dot" }, hoverinfo: "skip" });
   chart(where, traces, { title, xaxis: axis(`${run.target} (true)`), yaxis: axis(`${run.target} (predicted)`), ...legendBelow() },
     `Predicted against true ${run.target} of the ${of}: right where it lies on the dotted line.`, 380);
+}
+
+// Which classes the run takes for which: counts, coloured by the share of the true class.
+function confusionFit(where, run, title, of) {
+  const shares = run.counts.map((row) => row.map((n) => n / Math.max(1, row.reduce((a, b) => a + b, 0))));
+  const texts = run.counts.map((row, i) => row.map((n, j) => (n ? `${n.toLocaleString("en")}<br>${Math.round(100 * shares[i][j])} %` : "")));
+  const right = run.counts.reduce((sum, row, i) => sum + row[i], 0), all = run.counts.flat().reduce((a, b) => a + b, 0);
+  const [x, y] = ["predicted", "true"].map((word) => axis(`${run.target} (${word})`, { type: "category" }));
+  chart(where, [{ type: "heatmap", x: run.classes, y: run.classes, z: shares, zmin: 0, zmax: 1, colorscale: "Blues", reversescale: true, showscale: false, text: texts, xgap: 1, ygap: 1, hovertext: texts, hoverinfo: "x+y+text", ...(run.classes.length <= 10 ? { texttemplate: "%{text}" } : {}) }],
+    { title, xaxis: x, yaxis: { ...y, autorange: "reversed" } },
+    `Which classes the ${of} takes for which, of ${plural(all, `${run.which} row`)}: ${right.toLocaleString("en")} are right. The percentages are of the true class.`, 400);
 }

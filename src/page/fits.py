@@ -5,6 +5,7 @@ from typing import Any
 
 from src.build import build
 from src.draw import decision_map, fitted_curve, is_one_curve, split_points
+from src.draw_classes import confusion
 from src.page.thin import array, number
 from src.run import Run
 from src.sweep.store import Store
@@ -14,7 +15,7 @@ MAP_STEP = 2  # every second line of a map
 
 
 def fits(store: Store, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The fits of these runs by name: "curve", "map" or "scatter", and the names of the axes.
+    """The fits of these runs by name: a "curve", "map", "confusion" or "scatter", with its axes.
 
     rows: name -> row of the runs table. None where the runs have no targets to be fitted.
     """
@@ -43,7 +44,11 @@ def _fit(run: Run) -> dict[str, Any]:
             "target": array(shown.target[::every, 0]),
             "prediction": array(shown.prediction[::every, 0]),
         }
-    kind = {"target": labels.target, "input": labels.input, "binary": table.task == "binary"}
+    kind = {
+        "target": labels.target,
+        "inputs": labels.of_inputs(table.input.shape[1]),
+        "binary": table.task == "binary",
+    }
     kind |= {"points": points}
     if is_one_curve(run):
         curve = fitted_curve(run, normalised=False)
@@ -53,4 +58,8 @@ def _fit(run: Run) -> dict[str, Any]:
         rows = [[number(v) for v in row] for row in values[::MAP_STEP, ::MAP_STEP].tolist()]
         return kind | {"kind": "map", "x": array(x[::MAP_STEP]), "y": array(y[::MAP_STEP]),
                        "z": rows}  # fmt: skip
+    if table.task != "regression":
+        found = confusion(run)
+        return kind | {"kind": "confusion", "counts": found.counts.tolist(),
+                       "classes": found.classes, "which": found.which}  # fmt: skip
     return kind | {"kind": "scatter"}
