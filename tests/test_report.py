@@ -4,7 +4,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -28,7 +28,7 @@ from src.page.write import page as page_of
 from src.sweep.call import call
 from src.sweep.ranking import rank
 from src.sweep.store import Store
-from tests.browser import open_page
+from tests.browser import open_page, start_browser
 from tests.conftest import Answer, Swept
 
 Sweep = Callable[..., Swept]
@@ -43,6 +43,12 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Store:
     directory = tmp_path_factory.mktemp("report") / "grid"
     call([*GRID, f"sweep.dir={directory}", "sweep.directories=0"], Console(file=io.StringIO()))
     return Store(directory)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with start_browser() as found:
+        yield found
 
 
 def data_of(text: str) -> dict:
@@ -105,10 +111,10 @@ def texts(page: Page, where: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True)])
-def test_in_a_browser(grid: Store, width: int, dark: bool) -> None:
+def test_in_a_browser(browser: Browser, grid: Store, width: int, dark: bool) -> None:
     report.main([str(grid.directory)])
     ranked = rank(grid.read(), list(grid.swept), "val/loss")
-    with open_page((grid.directory / "report.html").as_uri(), width, dark) as page:
+    with open_page(browser, (grid.directory / "report.html").as_uri(), width, dark) as page:
         expect(page.locator("#ranking-table tbody tr")).to_have_count(len(ranked))
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert page.locator("html").get_attribute("data-theme") == ("dark" if dark else "light")
@@ -194,15 +200,19 @@ def check_tables(page: Page, grid: Store) -> None:
         ("+experiment=sine,xor", "seed=0,1"),  # several examples
     ],
 )
-def test_every_kind_of_sweep_has_a_page(sweep: Sweep, overrides: tuple[str, ...]) -> None:
+def test_every_kind_of_sweep_has_a_page(
+    browser: Browser, sweep: Sweep, overrides: tuple[str, ...]
+) -> None:
     store = sweep(*overrides, "trainer.max_epochs=4").store
     report.main([str(store.directory)])
-    with open_page((store.directory / "report.html").as_uri(), 400) as page:
+    with open_page(browser, (store.directory / "report.html").as_uri(), 400) as page:
         expect(page.locator("#runs-table tbody tr")).not_to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") == 400
 
 
-def test_a_classification_shows_its_confusion(sweep: Sweep, tmp_path: Path) -> None:
+def test_a_classification_shows_its_confusion(
+    browser: Browser, sweep: Sweep, tmp_path: Path
+) -> None:
     generator = np.random.default_rng(0)
     x = generator.normal(size=(90, 3))
     kind = np.array(["low", "middle", "high"])[np.digitize(x[:, 0], [-0.5, 0.5])]
@@ -219,7 +229,7 @@ def test_a_classification_shows_its_confusion(sweep: Sweep, tmp_path: Path) -> N
     assert counts.sum() == 18
     assert counts.trace() / 18 == pytest.approx(row["val/accuracy"])
     report.main([str(done.store.directory)])
-    with open_page((done.store.directory / "report.html").as_uri()) as page:
+    with open_page(browser, (done.store.directory / "report.html").as_uri()) as page:
         label = page.locator("#fit-0 .chart").get_attribute("aria-label") or ""
         assert f"of 18 validation rows: {counts.trace()} are right" in label
 

@@ -199,6 +199,9 @@ def _conclude(store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], conso
         console.print("pictures:        " + "  ".join(map(str, pictures)), soft_wrap=True)
     elif len(ranked) > MOST:
         console.print(f"pictures:        none of {len(ranked)} settings; up to {MOST} are drawn")
+    if ranked:
+        console.print(f"look at it:      python -m src.report {shlex.quote(str(where))}",
+                      soft_wrap=True)  # fmt: skip
     return code
 
 
