@@ -56,6 +56,8 @@ def walk_again(run: Run, untrained: Run, console: Console) -> Lesson:
     console.print("this run kept no path of its training: it is trained once more, alone, for one")
     with tempfile.TemporaryDirectory() as folder:
         ending = train_by_lightning(untrained, None, Path(folder), Console(quiet=True))
+    if ending.status == "interrupted":
+        raise KeyboardInterrupt  # half a path would tell of another run
     untrained.module.net.eval()
     step = int(ending.curves["step"][-1]) if ending.kept is None else ending.kept
     return Lesson(run, untrained, ending.path, ending.curves, step, ending.status == "diverged")

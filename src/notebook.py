@@ -137,9 +137,7 @@ def run(*overrides: str) -> Outcome:
         (directory / ".hydra").mkdir(parents=True)
         for name, content in files.items():
             (directory / ".hydra" / f"{name}.yaml").write_text(content)
-        result = fit(
-            built, directory, Console(file=text, width=100, force_jupyter=False), train=train
-        )
+        result = fit(built, directory, _console(text), train=train)
     return Outcome(result, directory, built, text.getvalue())
 
 
@@ -170,7 +168,7 @@ def sweep(*overrides: str) -> pl.DataFrame:
         table = store.read()
         counts = dict(table.group_by("status").len().sort("status").iter_rows())
         said = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-        bar.close(f"{len(table):,} runs: {said}. {called.directory}" if store.exists else "")
-    if not store.exists:
-        print(text.getvalue())  # sweep.dry_run: the plan
+        bar.close(f"{len(table):,} runs: {said}. {called.directory}" if len(table) else "")
+    if called.code or "sweep.dry_run=true" in overrides:
+        print(text.getvalue())  # a run that failed, a verification that did, or only the plan
     return table

@@ -1,5 +1,6 @@
 """Predictions for a table: its columns by name in, all of them and the predictions out."""
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import torch
+from polars.exceptions import PolarsError
 from torch import Tensor
 
 from src.build import build_data
@@ -102,9 +104,13 @@ def write_table(
     """Write Parquet or CSV, by the name of `out`; the number of rows. Raises InputError."""
     asked = asked_for(config, inputs, out)
     table = with_predictions(asked.frame, forward(asked.rows), config["data"])
+    content = io.BytesIO()
+    try:
+        (table.write_parquet if _is_parquet(out) else table.write_csv)(content)
+    except PolarsError as error:
+        reason = str(error).splitlines()[0]
+        fix = "Fix: a .parquet file, or a table without such a column"
+        raise InputError(f"--out {out}: {reason}\n{fix}") from error
     with out.open("xb") as file:  # a file that is already there is never overwritten
-        if _is_parquet(out):
-            table.write_parquet(file)
-        else:
-            table.write_csv(file)
+        file.write(content.getbuffer())
     return len(table)

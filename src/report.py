@@ -28,7 +28,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("directory", type=Path, help="of a sweep or a run, below outputs/")
     parser.add_argument(
-        "--format", choices=FORMATS, default="html",
+        "--format", choices=FORMATS,
         help="html: report.html (default); csv or parquet: ranking.* and runs.*; md: report.md",
     )  # fmt: skip
     parser.add_argument("--metric", help="rank by it; default: val/loss, or train/loss")
@@ -58,9 +58,13 @@ def kind_of(directory: Path) -> str:
 def report(options: argparse.Namespace) -> int:
     """Do what was asked for; the exit code. Raises InputError, OSError."""
     kind = kind_of(options.directory)
-    for word in ("rerun", "tensorboard", "metric"):
-        if kind == "run" and getattr(options, word) is not None:
-            raise InputError(f"--{word} is for a sweep, and {options.directory} is a single run")
+    given = [f"--{word}" for word in ("rerun", "tensorboard", "metric", "format")
+             if getattr(options, word) is not None]  # fmt: skip
+    if kind == "run" and given:
+        raise InputError(f"{given[0]} is for a sweep, and {options.directory} is a single run")
+    others = [word for word in given if word != "--metric"]
+    if len(others) > 1:
+        raise InputError(f"{' and '.join(others)} do not go together: one at a time")
     # Only now: a wrong directory is answered at once.
     from src.console import new_console
 
@@ -91,7 +95,7 @@ def _of_sweep(options: argparse.Namespace, console: "Console") -> int:
 
         write_events_of(store, table, choose(table, metric, options.tensorboard), console)
         return 0
-    _write(store, table, metric, options.format, console)
+    _write(store, table, metric, options.format or "html", console)
     return 0
 
 
@@ -102,7 +106,9 @@ def _metric(store: "Store", table: "DataFrame", asked: str | None) -> str:
     found = asked or metric_of(table)
     if found is None:
         failed = table.filter(status="failed")
-        why = f"all failed; the first: {failed['message'][0]}" if len(failed) else "none has a loss"
+        why = "none has a loss"
+        if len(failed):
+            why = f"{len(failed):,} of {len(table):,} failed; the first: {failed['message'][0]}"
         raise InputError(f"the runs of {store.directory} cannot be compared: {why}")
     known = metrics_of(table, store.swept)
     if asked and asked not in known:

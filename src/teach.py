@@ -12,7 +12,7 @@ from src.lessons import Lesson, draw_lessons, walk_again
 from src.predict import read_run
 from src.run import Run
 from src.tensorboard import TensorBoard
-from src.trajectory import load_trajectory
+from src.trajectory import LARGEST, load_trajectory
 
 
 def teach(directory: Path, console: Console) -> list[Path]:
@@ -81,6 +81,7 @@ def _lesson(directory: Path, run: Run, about: dict[str, Any], console: Console) 
     if stored.is_file():
         path = load_trajectory(stored, run.module.net)
         return Lesson(run, run, path, curves, step, diverged)
-    if step == 0 or run.data.train.target is None:
+    numbers = sum(p.numel() for p in run.module.net.parameters())
+    if step == 0 or run.data.train.target is None or numbers > LARGEST:
         return Lesson(run, run, None, curves, step, diverged)
     return walk_again(run, _built(run.config), console)

@@ -1,5 +1,7 @@
 """Runs and sweeps as a notebook calls them, and the example notebook, executed."""
 
+import json
+import shlex
 import threading
 from pathlib import Path
 
@@ -121,3 +123,19 @@ def test_the_example_notebook(tmp_path: Path) -> None:
     assert sum("image/png" in data for data in shown) == 1
     assert "Did you mean" in outputs[-1].text
     assert list((tmp_path / "outputs").iterdir())
+
+
+def test_what_went_wrong_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(*TEMPERATURE, "seed=0,1", "sweep.dir=s")
+    about = json.loads(Path("s/sweep.json").read_text())
+    words = ["python", "-m", "src.train", "-m", *TEMPERATURE, "seed=0,1", "sweep.dir=s"]
+    assert shlex.split(about["command"]) == words
+    capsys.readouterr()
+    sweep(*TEMPERATURE, "seed=0,1,2", "sweep.dir=s", "sweep.dry_run=true")
+    assert "1 run to train, 2 already there" in capsys.readouterr().out
+    monkeypatch.setattr("src.sweep.verify.BOUNDS", {32: -1.0, 64: -1.0})
+    monkeypatch.setattr("src.sweep.verify.SENSITIVITY", -1)
+    sweep(*TEMPERATURE, "seed=0,1", "sweep.dir=s", "sweep.verify=1")
+    assert "Do not trust this sweep" in capsys.readouterr().out

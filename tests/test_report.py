@@ -381,3 +381,38 @@ def test_a_page_of_many_runs_is_small(grid: Store) -> None:
     assert len(data["settings"]) == 5_000
     assert len(json.dumps(data)) < 8e6
     assert any("are on this page" in note for note in data["notes"])
+
+
+def test_a_page_without_its_table(sweep: Sweep, browser: Browser, tmp_path: Path) -> None:
+    """The table is gone: all but the fits is in the store."""
+    pl.DataFrame({"a": range(40), "b": range(40)}).write_csv(tmp_path / "my.csv")
+    store = sweep("data=table", f"data.path={tmp_path / 'my.csv'}", "data.inputs=[a]",
+                  "data.target=b", "trainer.max_epochs=3", "seed=0,1").store  # fmt: skip
+    (tmp_path / "my.csv").unlink()
+    report.main([str(store.directory)])
+    with open_page(browser, (store.directory / "report.html").as_uri()) as page:
+        expect(page.locator("#fit-charts")).to_contain_text("They cannot be drawn: ")
+        expect(page.locator("#runs-table tbody tr")).to_have_count(2)
+
+
+def test_a_page_of_too_many_settings_draws(grid: Store, browser: Browser, tmp_path: Path) -> None:
+    """The worst run's setting is not on the page; the three that are shown have theirs there."""
+    table = grid.read()
+    many = pl.concat([table] * 70).with_columns(job=pl.int_range(pl.len()))
+    many = many.with_columns(**{"optimizer.lr": pl.col("job") * 1e-4 + 1e-4})
+    path = tmp_path / "many.html"
+    path.write_text(page_of(grid, many, "val/loss"))
+    with open_page(browser, path.as_uri()) as page:
+        expect(page.locator("#runs-table tbody tr")).to_have_count(25)
+        tiles = dict(zip(texts(page, "#tiles dt"), texts(page, "#tiles dd"), strict=True))
+        assert tiles["settings"] == "6,720"
+
+
+def test_the_best_run_of_a_metric_that_should_be_high(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = sweep("+experiment=xor", "model.width=4", "seed=range(4)", "trainer.max_epochs=200")
+    assert done.table["train/accuracy"].n_unique() > 1
+    report.main([str(done.store.directory), "--metric", "train/accuracy", "--format", "md"])
+    best = done.table["train/accuracy"].max()
+    assert re.search(rf"best run: \d+, train/accuracy {best:.6g}", capsys.readouterr().out)

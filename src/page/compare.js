@@ -1,5 +1,5 @@
 // Settings against each other: a map of any two of them, lines, and the effect of each alone.
-const MOST_LEVELS = 40, BINS = 24;
+const MOST_LEVELS = 40, BINS = 24, MOST_LINES = 24;
 
 // A swept key as an axis: which level a setting is on, what the levels are called, where they lie.
 function levels(k) {
@@ -90,7 +90,7 @@ function lineChart() {
   const x = levels(STATE.x), y = STATE.y === null ? null : levels(STATE.y);
   const traces = [], every = [];
   const isCurve = KEYS[STATE.x].number;
-  (y ? y.texts : [""]).slice(0, 24).forEach((text, i) => {
+  (y ? y.texts : [""]).slice(0, MOST_LINES).forEach((text, i) => {
     const inside = (s) => !y || y.of(s) === i;
     const groups = collect((s) => (inside(s) ? x.of(s) : null)), settings = settingsBy((s) => (inside(s) ? x.of(s) : -1));
     const at = x.texts.map((_, c) => c).filter((c) => groups.has(c) && worth(groups.get(c), settings.get(c) ?? []) !== null);
@@ -105,7 +105,7 @@ function lineChart() {
       hovertext: at.map((c, j) => `${name}<br>${x.name} ${x.texts[c]}<br>${short(values[j])}${lost[j] ? `<br>${lost[j]} diverged` : ""}`), hoverinfo: "text" });
   });
   chart("lines", traces, { xaxis: axis(x.name, { ...ticks(x), zeroline: false }), yaxis: valueAxis(STATE.metric, every), ...(y ? legendBelow() : {}) },
-    `${what()[0].toUpperCase()}${what().slice(1)} against ${x.name}${y ? `, a line for each ${y.name}` : ""}${STATE.cell === "median" && isCurve ? "; the band holds the middle half of the runs" : ""}. A line ends where every run diverged.`, 440);
+    `${what()[0].toUpperCase()}${what().slice(1)} against ${x.name}${y ? `, a line for each ${y.name}` : ""}${STATE.cell === "median" && isCurve ? "; the band holds the middle half of the runs" : ""}. A line ends where every run diverged.${y && y.texts.length > MOST_LINES ? ` The first ${MOST_LINES} of ${y.texts.length} are drawn.` : ""}`, 440);
 }
 
 function effects() {
@@ -113,18 +113,20 @@ function effects() {
   if (place.children.length !== KEYS.length) fill(place, ...KEYS.map((_, k) => el("div", { id: `effect-${k}` })));
   KEYS.forEach((key, k) => {
     const level = levels(k), groups = collect(level.of);
-    const shown = level.texts.map((_, c) => c).filter((c) => groups.get(c)?.values.length).slice(0, MOST_LEVELS);
+    const known = level.texts.map((_, c) => c).filter((c) => groups.get(c)?.values.length);
+    const middles = new Map(known.map((c) => [c, medianOf(groups.get(c).values)]));
+    const best = [...middles].sort((a, b) => (isHigh() ? -1 : 1) * (a[1] - b[1]))[0];
+    const shown = known.slice(0, MOST_LEVELS), at = shown.map((c) => level.at[c]);
     const sorted = shown.map((c) => [...groups.get(c).values].sort(ascending));
     const part = (share) => sorted.map((v) => quantile(v, share));
     const lost = level.texts.map((_, c) => groups.get(c)?.diverged ?? 0);
     const text = level.texts.map((t, c) => t.replace("about ", "") + (lost[c] ? `<br>${lost[c]} ×` : ""));
     const box = { type: "box", x: shown.map((c) => level.at[c]), q1: part(0.25), median: part(0.5), q3: part(0.75), lowerfence: part(0.05), upperfence: part(0.95), line: { color: colour(k) }, fillcolor: faint(colour(k), 0.25), hoverinfo: "y", name: "" };
     const gap = level.at.length > 1 ? Math.min(...level.at.slice(1).map((v, i) => v - level.at[i])) : 1;
-    const best = shown.map((c, i) => [part(0.5)[i], level.texts[c]]).sort((a, b) => (isHigh() ? -1 : 1) * (a[0] - b[0]))[0];
     chart(`effect-${k}`, [{ ...box, width: gap * 0.6 }], {
-      xaxis: axis(key.name, { ...ticks({ ...level, texts: text }, 8), range: [level.at[0] - gap * 0.6, level.at.at(-1) + gap * 0.6], showgrid: false, zeroline: false }),
+      xaxis: axis(key.name, { ...ticks({ ...level, texts: text }, 8), range: known.length > MOST_LEVELS ? [at[0] - gap * 0.6, at.at(-1) + gap * 0.6] : [level.at[0] - gap * 0.6, level.at.at(-1) + gap * 0.6], showgrid: false, zeroline: false }),
       yaxis: valueAxis(STATE.metric, [...part(0.05), ...part(0.95)]),
-    }, `${STATE.metric} by ${key.name}, whatever the other settings: median, middle half and 5 to 95 % of the completed runs. ${best ? `Lowest`.replace("Lowest", isHigh() ? "Highest" : "Lowest") + ` median: ${short(best[0])} at ${best[1]}.` : ""} ${lost.some(Boolean) ? "“3 ×”: 3 runs diverged there." : ""}${level.note}`, 340);
+    }, `${STATE.metric} by ${key.name}, whatever the other settings: median, middle half and 5 to 95 % of the completed runs. ${best ? `${isHigh() ? "Highest" : "Lowest"} median: ${short(best[1])} at ${level.texts[best[0]]}.` : ""}${known.length > MOST_LEVELS ? ` The first ${MOST_LEVELS} of ${known.length} values are drawn.` : ""} ${lost.some(Boolean) ? "“3 ×”: 3 runs diverged there." : ""}${level.note}`, 340);
   });
   if (!KEYS.length) nothing("effects", "Nothing but seeds was swept.");
 }

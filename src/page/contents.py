@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from src.page.thin import number, numbers
-from src.sweep.ranking import SEEDS, Ranked, compare, is_better_high, is_clear, rank
+from src.sweep.ranking import SEEDS, Ranked, compare, is_alike, is_better_high, rank
 from src.sweep.store import Store
 from src.sweep.tables import FIRST, LAST
 from src.values import show
@@ -89,7 +89,7 @@ def _statistics(
     found = []
     for key, difference in zip(order, same, strict=True):
         r = ranked[key]
-        alike = r is best or (None if difference is None else not is_clear(difference))
+        alike = is_alike(difference, first=r is best)
         values = (r.n, r.mean, r.sd, r.low, r.high, r.median)
         found.append([*(number(v) for v in values), alike, r.best_job])
     return found
@@ -124,6 +124,7 @@ def contents(store: Store, table: pl.DataFrame, main: str) -> tuple[dict[str, An
         "head": head(store, table),
         "metrics": [{"name": m, "high": is_better_high(m)} for m in metrics],
         "keys": keys,
+        "setting_count": len(order),
         "settings": [[at[v] for at, v in zip(place, key, strict=True)] for key in shown],
         "diverged": [by_setting[key].diverged for key in shown],
         "failed": [by_setting[key].failed for key in shown],

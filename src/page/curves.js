@@ -21,7 +21,7 @@ function bandsChart() {
     if (!alone) traces.unshift(band(curve.step, low, high, colour(i), group, shown.length > 4 ? 0.07 : 0.15)); // below all lines
     traces.push({ type: "scatter", mode: "lines", x: curve.step, y: middle, name, legendgroup: group, line: { color: colour(i), dash: dash(i), width: 2 }, hovertemplate: `${brief(curve.setting)}<br>step %{x}<br>%{y:.4g}<extra></extra>` });
   });
-  const all = SETTINGS.length === DATA.curves.length ? "" : ` Of ${SETTINGS.length.toLocaleString("en")} settings ${DATA.curves.length} have a curve here: the best 20, and others evenly spaced in the ranking.`;
+  const all = DATA.setting_count === DATA.curves.length ? "" : ` Of ${DATA.setting_count.toLocaleString("en")} settings ${DATA.curves.length} have a curve here: the best 20, and others evenly spaced in the ranking.`;
   chart("bands", traces, { xaxis: stepAxis(), yaxis: valueAxis(metric, every), ...legendBelow() },
     `${metric} by step for ${plural(shown.length, "setting")}: the median over completed runs and, as a band, the first to the last tenth of them. Click a legend entry to see it alone, twice to hide it.${all}`, 440 + (isNarrow() ? 34 : 14) * shown.length);
 }

@@ -22,13 +22,11 @@ def shown_settings(count: int) -> list[int]:
     return [*range(BEST), *(rest[(i + 1) * len(rest) // SPREAD - 1] for i in range(SPREAD))]
 
 
-def _thin(curve: pl.DataFrame) -> pl.DataFrame:
-    """At most POINTS steps, the first and the last among them."""
-    steps = curve["step"].unique().sort()
-    if len(steps) <= POINTS:
-        return curve
-    kept = {int(steps[i * (len(steps) - 1) // (POINTS - 1)]) for i in range(POINTS)}
-    return curve.filter(pl.col("step").is_in(list(kept)))
+def _thin(rows: pl.DataFrame) -> pl.DataFrame:
+    """At most POINTS rows of one curve, ordered by step, the first and the last among them."""
+    if len(rows) <= POINTS:
+        return rows
+    return rows[[i * (len(rows) - 1) // (POINTS - 1) for i in range(POINTS)]]
 
 
 def bands(
@@ -43,7 +41,7 @@ def bands(
     )
     chosen = completed.group_by("setting", maintain_order=True).head(SEEDS)
     curves = store.curves(chosen["run_id"].to_list(), ["step", *metrics])
-    curves = _thin(curves).join(chosen.select("run_id", "setting"), on="run_id")
+    curves = curves.join(chosen.select("run_id", "setting"), on="run_id")
     finite = {m: pl.col(m).filter(pl.col(m).is_finite()) for m in metrics if m in curves.columns}
     table = curves.group_by("setting", "step").agg(
         expression
@@ -56,7 +54,7 @@ def bands(
     )
     found = []
     for setting in settings:
-        rows = table.filter(pl.col("setting") == setting).sort("step")
+        rows = _thin(table.filter(pl.col("setting") == setting).sort("step"))
         if len(rows):
             of = {m: [numbers(rows[f"{m} {end}"]) for end in ("middle", "low", "high")]
                   for m in finite}  # fmt: skip
@@ -65,8 +63,14 @@ def bands(
 
 
 def remarkable(table: pl.DataFrame, metric: str) -> dict[str, Mapping[str, Any]]:
-    """The rows of the best, the median and the worst completed run by a metric."""
-    good = table.filter((pl.col("status") == "completed") & pl.col(metric).is_finite())
+    """The rows of the best, the median and the worst completed run by a metric.
+
+    Of the settings that are on the page.
+    """
+    good = table.filter(
+        (pl.col("status") == "completed") & pl.col(metric).is_finite()
+        & pl.col("setting").is_not_null()
+    )  # fmt: skip
     good = good.sort(metric, "job", descending=[is_better_high(metric), False])
     places = {"best": 0, "median": (len(good) - 1) // 2, "worst": len(good) - 1}
     return {name: good.row(i, named=True) for name, i in places.items() if 0 <= i < len(good)}

@@ -7,7 +7,7 @@ import polars as pl
 
 from src.page.contents import MOST_LOST, head, lost_runs
 from src.sweep.files import write_whole
-from src.sweep.ranking import Ranked, compare, is_clear
+from src.sweep.ranking import Ranked, compare, is_alike
 from src.sweep.store import Store
 from src.values import show
 
@@ -19,7 +19,7 @@ def ranking_table(ranked: Sequence[Ranked]) -> pl.DataFrame:
     shared.
     """
     found = compare(ranked[0], ranked)
-    alike = [None if f is None else not is_clear(f) for f in found]
+    alike = [is_alike(f, first=i == 0) for i, f in enumerate(found)]
     names = ("n", "mean", "sd", "low", "high", "median", "diverged", "failed", "best_job")
     return pl.DataFrame(
         {"rank": range(1, len(ranked) + 1)}

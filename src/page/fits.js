@@ -1,7 +1,7 @@
 // What three runs have learned: the fitted curve, the map of the predictions, or predicted against true.
 function fitCharts() {
   const place = byId("fit-charts"), found = DATA.fits;
-  if (!found) return nothing("fit-charts", "This example has no targets to be fitted.");
+  if (!found.runs) return nothing("fit-charts", found.why);
   if (place.children.length !== found.runs.length) fill(place, ...found.runs.map((_, i) => el("div", { id: `fit-${i}` })));
   found.runs.forEach((run, i) => {
     const of = `${run.name} run (job ${run.job}): ${label(run.setting)}`;

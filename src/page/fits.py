@@ -6,6 +6,7 @@ from typing import Any
 from src.build import build
 from src.draw import decision_map, fitted_curve, is_one_curve, split_points
 from src.draw_classes import confusion
+from src.errors import InputError
 from src.page.thin import array, number
 from src.run import Run
 from src.sweep.store import Store
@@ -14,11 +15,21 @@ MOST_POINTS = 400  # of the data, for each run
 MAP_STEP = 2  # every second line of a map
 
 
-def fits(store: Store, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+def fits(store: Store, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The fits of these runs by name: a "curve", "map", "confusion" or "scatter", with its axes.
 
-    rows: name -> row of the runs table. None where the runs have no targets to be fitted.
+    rows: name -> row of the runs table. "runs" is None where there is nothing to show, and "why"
+    says why not: a table that is gone must not take the rest of the page with it.
     """
+    if not rows:
+        return {"runs": None, "why": "No run has a finite end."}
+    try:
+        return _fits(store, rows)
+    except InputError as error:
+        return {"runs": None, "why": f"They cannot be drawn: {error}"}
+
+
+def _fits(store: Store, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     ids = [row["run_id"] for row in rows.values()]
     configs, states = store.configs(ids), dict(store.parameters(ids))
     found = []
@@ -27,9 +38,9 @@ def fits(store: Store, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] 
         run.module.net.load_state_dict(states[row["run_id"]])
         run.module.net.eval()
         if run.data.table.target is None:
-            return None
+            return {"runs": None, "why": "This example has no targets to be fitted."}
         found.append({"name": name, "job": row["job"], "setting": row["setting"]} | _fit(run))
-    return {"runs": found} if found else None
+    return {"runs": found}
 
 
 def _fit(run: Run) -> dict[str, Any]:

@@ -7,7 +7,7 @@ function summary() {
   const tiles = [
     ["completed", count.completed.toLocaleString("en")], ["diverged", count.diverged.toLocaleString("en")],
     ["failed", count.failed.toLocaleString("en")], ["trained alone", HEAD.alone.toLocaleString("en")],
-    ["settings", SETTINGS.length.toLocaleString("en")],
+    ["settings", DATA.setting_count.toLocaleString("en")],
     HEAD.seconds ? ["training took", duration(HEAD.seconds)] : null,
     HEAD.runs_per_second ? ["runs per second", short(+HEAD.runs_per_second.toPrecision(3))] : null,
     best && best[0] ? [`best mean ${DATA.metrics[0].name}`, short(best[1])] : null,
@@ -32,8 +32,9 @@ function controls() {
   byId("x").value = STATE.x;
   byId("y").value = STATE.y ?? "";
   for (const name of ["x", "y"]) byId(name).disabled = KEYS.length < 2;
+  byId("cell").disabled = !KEYS.length;
   byId("metric").addEventListener("change", (e) => { STATE.metric = e.target.value; drawAll(); });
-  byId("cell").addEventListener("change", (e) => { STATE.cell = e.target.value; heatMap(); lineChart(); });
+  byId("cell").addEventListener("change", (e) => { STATE.cell = e.target.value; comparisons(); });
   const choose = (name, value) => {
     const swap = STATE[name];
     STATE[name] = value;
@@ -41,8 +42,7 @@ function controls() {
     if (STATE.x === STATE.y) STATE[one] = swap; // both the same: they change places
     byId(one).value = STATE[one] ?? "";
     byId(two).value = STATE[two] ?? "";
-    heatMap();
-    lineChart();
+    comparisons();
   };
   byId("x").addEventListener("change", (e) => choose("x", Number(e.target.value)));
   byId("y").addEventListener("change", (e) => choose("y", e.target.value === "" ? null : Number(e.target.value)));
@@ -58,8 +58,18 @@ function theme(name) {
   byId("theme").textContent = name === "dark" ? "Light colours" : "Dark colours";
 }
 
+function comparisons() {
+  if (KEYS.length) {
+    heatMap();
+    lineChart();
+  } else {
+    nothing("heat", "Nothing but seeds was swept.");
+    nothing("lines", "");
+  }
+}
+
 function drawCharts() {
-  if (KEYS.length) { heatMap(); lineChart(); } else { nothing("heat", "Nothing but seeds was swept."); nothing("lines", ""); }
+  comparisons();
   effects();
   strips();
   bandsChart();

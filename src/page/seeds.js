@@ -21,6 +21,7 @@ function brief(setting) {
 function strips() {
   const stats = DATA.stats[STATE.metric], sign = isHigh() ? -1 : 1;
   const order = SETTINGS.map((_, s) => s).filter((s) => stats[s][0] > 0).sort((a, b) => sign * (stats[a][1] - stats[b][1])).slice(0, STRIPS);
+  if (!order.length) return nothing("strip", "No run has a finite end.");
   if (!order.some((s) => stats[s][0] > 1)) return nothing("strip", "There is one run of each setting: sweep seeds, as in 'seed=range(20)', to see the spread.");
   const groups = collect((s) => (order.includes(s) ? s : null));
   const traces = [], every = [];

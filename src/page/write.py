@@ -19,7 +19,7 @@ SCRIPTS = ("base", "charts", "tables", "compare", "seeds", "curves", "fits", "ma
 
 
 def write_page(store: Store, table: pl.DataFrame, metric: str) -> Path:
-    """report.html in the sweep's directory. Raises InputError as `page` does, and OSError."""
+    """report.html in the sweep's directory. Raises OSError."""
     path, text = store.directory / "report.html", page(store, table, metric)
     write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
     return path
@@ -28,8 +28,7 @@ def write_page(store: Store, table: pl.DataFrame, metric: str) -> Path:
 def page(store: Store, table: pl.DataFrame, metric: str) -> str:
     """The report of a sweep as HTML.
 
-    metric: what settings are ranked by at first. Raises InputError where a run cannot be built
-    again for its picture.
+    metric: what settings are ranked by at first.
     """
     data, runs = contents(store, table, metric)
     names = [m["name"] for m in data["metrics"] if not m["name"].startswith("best/")]

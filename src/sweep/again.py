@@ -12,6 +12,7 @@ from src.build import build
 from src.errors import InputError
 from src.fit import fit
 from src.sweep.directories import write_hydra, write_runs
+from src.sweep.events import SESSION
 from src.sweep.ranking import is_better_high
 from src.sweep.store import Store
 from src.sweep.verify import check, show_checks
@@ -56,7 +57,7 @@ def write_events_of(store: Store, table: pl.DataFrame, jobs: list[int], console:
 
     def has_events(directory: Path) -> bool:
         names = [path.name for path in directory.glob("events.out.tfevents.*")]
-        return any(not name.endswith(".session") for name in names)
+        return any(not name.endswith(SESSION) for name in names)
 
     missing = [job for job in jobs if not has_events(store.directory / str(job))]
     write_runs(store, table, missing, {}, {"logger": LOGGED})
@@ -70,12 +71,12 @@ def rerun(store: Store, row: Mapping[str, Any], console: Console) -> bool:
 
     Whether it ends where the table says, within the bound of `sweep.verify`.
     """
-    directory = _free(store.directory / f"rerun_{row['job']}")
-    directory.mkdir()
     settings = store.configs([row["run_id"]])[row["run_id"]][0]
     settings |= {"ckpt": None, "engine": None, "logger": LOGGED}
-    write_hydra(directory / ".hydra", row, settings, None)
     run = build(settings)
+    directory = _free(store.directory / f"rerun_{row['job']}")
+    directory.mkdir()
+    write_hydra(directory / ".hydra", row, settings, None)
     result = fit(run, directory, console, is_session=False)  # the sweep has its session
     if result.status == "interrupted":
         raise SystemExit(130)

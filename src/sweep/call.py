@@ -1,5 +1,6 @@
 """A sweep without a command line: for notebooks and tests."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +69,10 @@ def _call(
     assert isinstance(task, list)
     arguments = [*params, *map(str, task)]
     most, size = master.sweep.max_runs, master.hydra.sweeper.max_batch_size
+    command = shlex.join(["python", "-m", "src.train", "-m", *overrides])
     losses, code = [], 0
     for batch in batches(arguments, loader, size, most):
-        found = launch(master, context, batch, len(losses), console, notify)
+        found = launch(master, context, batch, len(losses), console, notify, command)
         losses += [job.return_value for job in found.jobs]
         code = max(code, found.code)
     return Called(Path(str(master.hydra.sweep.dir)), losses, code)

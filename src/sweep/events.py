@@ -24,6 +24,7 @@ from src.values import show
 MOST_RUNS = 200  # with a session each; TensorBoard freezes at some hundreds of runs
 MOST_SETTINGS = 200
 MOST_BANDS = 12
+MOST_SEEDS = 1000  # that a band is made of
 EACH = 4  # lines in a chart: TensorBoard gives all lines of a run one colour
 DRAWS = 1000  # of an interval at each of a hundred points
 SESSION, BANDS = ".session", ".bands"
@@ -124,7 +125,10 @@ def _write_bands(
 ) -> None:  # fmt: skip
     """The mean over seeds by step, and its 95 % bootstrap interval, of the best settings."""
     shown = [(i, r) for i, r in enumerate(ranked[:MOST_BANDS]) if r.n]
-    ids = {i: [row["run_id"] for row in runs[i] if row["status"] == "completed"] for i, _ in shown}
+    ids = {
+        i: [row["run_id"] for row in runs[i] if row["status"] == "completed"][:MOST_SEEDS]
+        for i, _ in shown
+    }
     curves = store.curves([one for some in ids.values() for one in some], ["step", *metrics])
     by_step: dict[int, dict[str, float]] = {}
     charts: dict[str, list[Margin]] = {}
@@ -140,9 +144,9 @@ def _write_bands(
             tags = [f"{metric}/{i + 1:02d} {_label(r)}/{end}" for end in ("mean", "low", "high")]
             first = i - i % EACH
             last = min(first + EACH, len(shown))
-            title = (
-                f"{metric}, settings {first + 1} to {last} of {len(ranked)}: mean, 95 % interval"
-            )
+            which = f"{first + 1} to {last} of {len(ranked)}"
+            more = f" of {MOST_SEEDS:,} runs" if r.n > MOST_SEEDS else ""
+            title = f"{metric}, settings {which}: mean{more}, 95 % interval"
             charts.setdefault(title, []).append(Margin(*tags))
             for step, *ends in zip(table["step"], mean, low, high, strict=True):
                 by_step.setdefault(step, {}).update(zip(tags, map(float, ends), strict=True))

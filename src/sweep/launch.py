@@ -47,18 +47,21 @@ class Launched:
 
 def launch(
     master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int,
-    console: Console | None = None, notify: Notify | None = None,
+    console: Console | None = None, notify: Notify | None = None, command: str | None = None,
 ) -> Launched:  # fmt: skip
     """Hydra's launcher: the jobs' final losses, in their order.
 
     master: the multirun's config. first: the number of the first job. console: the terminal's,
-    unless given. notify: told the share that is done, and of what. Raises Refused for input
+    unless given. notify: told the share that is done, and of what. command: what was called, the
+    process's own unless given. Raises Refused for input
     that is wrong for the whole sweep, SystemExit(130) after Ctrl-C. A run that fails is a row
     and a NaN: a sweeper that asks again must not lose its other trials.
     """
     setup_globals()
     try:
-        return _launch(master, context, lists, first, console or new_console(), notify)
+        return _launch(
+            master, context, lists, first, console or new_console(), notify, command or _command()
+        )
     except InputError as error:
         raise Refused(error) from error
     except OSError as error:
@@ -72,7 +75,7 @@ def launch(
 
 def _launch(
     master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int,
-    console: Console, notify: Notify | None,
+    console: Console, notify: Notify | None, command: str,
 ) -> Launched:  # fmt: skip
     sweep = sweep_settings(master, lists)
     directory = Path(str(master.hydra.sweep.dir))
@@ -100,7 +103,7 @@ def _launch(
         if store.parts() != parts or Store(directory).about != store.about:
             raise InputError(f"sweep.dir={directory} was changed by another process while this one "
                              "planned.\nFix: the same command again")  # fmt: skip
-        _begin(store, master, jobs, experiments, console)
+        _begin(store, master, jobs, experiments, console, command)
         try:
             stopped = _train(store, plan, ready, means, sweep, Bars(console, notify))
             code = max(stopped, _conclude(store, jobs, sweep, console))
@@ -133,7 +136,7 @@ def _refuse_if_all_fail(jobs: Sequence[Job], whole: bool) -> None:
 
 def _begin(
     store: Store, master: DictConfig, jobs: Sequence[Job], experiments: Sequence[str],
-    console: Console,
+    console: Console, command: str,
 ) -> None:  # fmt: skip
     write_whole(store.directory / "multirun.yaml", lambda path: OmegaConf.save(master, path))
     for path in store.heal():
@@ -144,7 +147,7 @@ def _begin(
         numbers.setdefault(job.identity, job.number)
     swept, fixed = swept_keys(jobs, store)
     store.begin(
-        experiments, swept, numbers, fixed=fixed, command=_command(),
+        experiments, swept, numbers, fixed=fixed, command=command,
         date=datetime.now().astimezone().isoformat(timespec="seconds"), versions=versions(),
         git=git_state(), tables=contents(store, jobs),
     )  # fmt: skip

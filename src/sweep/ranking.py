@@ -115,3 +115,11 @@ def compare(best: Ranked, others: Sequence[Ranked]) -> list[tuple[int, float, fl
 def is_clear(found: tuple[int, float, float]) -> bool:
     """Whether a difference that `compare` found has one sign over its whole interval."""
     return found[1] > 0 or found[2] < 0
+
+
+def is_alike(found: tuple[int, float, float] | None, first: bool) -> bool | None:
+    """Whether a setting cannot be told from the best; None where nothing can be said.
+
+    found: what `compare` found. first: whether it is the best itself.
+    """
+    return first or (None if found is None else not is_clear(found))

@@ -11,7 +11,7 @@ from src.console import new_table
 from src.sweep.expand import Job
 from src.sweep.plan import Plan
 from src.sweep.prepare import Means, Ready
-from src.sweep.ranking import Ranked, compare, is_clear
+from src.sweep.ranking import Ranked, compare, is_better_high, is_clear
 from src.values import UNITS, show
 
 FEW = 20
@@ -120,7 +120,7 @@ def show_summary(
     _show_comparison(console, ranked, metric)
     best = table.filter(
         (pl.col("status") == "completed") & pl.col(metric).is_finite()
-    ).sort(metric).head(1)  # fmt: skip
+    ).sort(metric, descending=is_better_high(metric)).head(1)  # fmt: skip
     if len(best):
         row = best.row(0, named=True)
         settings = " ".join(f"{k}={show(row[k])}" for k in keys if row[k] is not None)
@@ -142,6 +142,6 @@ def _show_comparison(console: Console, ranked: Sequence[Ranked], metric: str) ->
     how = "" if is_clear(found) else "not "
     console.print(
         f"\nThe best is {how}distinguishable from the second: paired over {n} seeds, the second's "
-        f"{metric} is higher by {low:.3g} to {high:.3g} (95 %).",
+        f"{metric} minus the best's is {low:.3g} to {high:.3g} (95 %).",
         soft_wrap=True,
     )
