@@ -103,13 +103,16 @@ def rate(experiment: str, optimizer: str) -> list[str]:
     return [f"optimizer={optimizer}", f"optimizer.lr={lr}"]
 
 
+MINI = {"sine": 700, "circles": 100, "moons": 100}  # rows a batch, of hundreds; of others 2
+
+
 class TestEqualNumbers:
     @pytest.mark.parametrize("batch", [None, 2])
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     @pytest.mark.parametrize("experiment", TRAINED)
     def test_as_a_single_run(self, experiment: str, optimizer: str, batch: int | None) -> None:
-        big = experiment == "sine"
-        rows = 700 if big else batch
+        big = experiment in MINI
+        rows = MINI.get(experiment, batch)
         configs = compose(
             f"+experiment={experiment}", "precision=64", *rate(experiment, optimizer),
             f"trainer.max_epochs={20 if big else 100}",
