@@ -1,7 +1,10 @@
 """What a user did wrong, said so that it can be put right."""
 
 import difflib
-from collections.abc import Iterable
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class InputError(Exception):
@@ -33,3 +36,28 @@ def unknown(
     """
     names = sorted(known)
     return InputError(f"{what}\n{kind}: {', '.join(names)}{nearest(word, [*names, *also])}")
+
+
+def words_of(error: OSError) -> str:
+    """What the system said, with the file that it is about where it names one."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Around a command: bad input becomes one message on stderr and exit code 2.
+
+    Ctrl-C ends with 130. HYDRA_FULL_ERROR=1 in the environment keeps the traceback.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    except (InputError, OSError) as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        message = words_of(error) if isinstance(error, OSError) else error
+        print(f"Error: {message}", file=sys.stderr)
+        raise SystemExit(2) from None

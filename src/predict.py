@@ -2,8 +2,6 @@
 
 import argparse
 import csv
-import os
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from src.complete import is_table
-from src.errors import InputError
+from src.errors import InputError, answered
 from src.predict_inputs import parse_inputs
 
 if TYPE_CHECKING:
@@ -163,7 +161,7 @@ def _print(data: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; bad input becomes one message on stderr and exit code 2."""
     options = _arguments(arguments)
-    try:
+    with answered():
         if options.out is not None and options.out.exists():
             raise InputError(f"--out {options.out} exists already.\nFix: another name")
         config, weights = read_run(options.run)
@@ -180,13 +178,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _write_csv(options.out, rows)
             count = len(rows)
         print(f"{count} predictions in {options.out}")
-    except (InputError, OSError) as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        system = isinstance(error, OSError)
-        print(f"Error: {error.filename}: {error.strerror}" if system else f"Error: {error}",
-              file=sys.stderr)  # fmt: skip
-        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -1,14 +1,12 @@
 """The command: look at a sweep as one page, or at a run in pictures that teach."""
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import InputError, unknown
+from src.errors import InputError, answered, unknown
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -44,7 +42,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def kind_of(directory: Path) -> str:
-    """ "sweep" or "run". Raises InputError where the directory holds neither."""
+    """Which of "sweep" and "run" it is. Raises InputError where the directory holds neither."""
     for kind, file in (("sweep", "sweep.json"), ("run", "result.json")):
         if (directory / file).is_file():
             return kind
@@ -139,15 +137,8 @@ def _write(store: "Store", table: "DataFrame", metric: str, form: str, console: 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; bad input becomes one message on stderr and exit code 2."""
     options = _arguments(arguments)
-    try:
+    with answered():
         code = report(options)
-    except (InputError, OSError) as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        system = isinstance(error, OSError)
-        print(f"Error: {error.filename}: {error.strerror}" if system else f"Error: {error}",
-              file=sys.stderr)  # fmt: skip
-        raise SystemExit(2) from None
     if code:
         raise SystemExit(code)
 

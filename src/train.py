@@ -23,7 +23,7 @@ from src import resolvers  # noqa: E402
 from src.check import Refused, check, folders_of  # noqa: E402
 from src.compose import refuse_sweep_settings  # noqa: E402
 from src.conf_files import CONF  # noqa: E402
-from src.errors import InputError  # noqa: E402
+from src.errors import InputError, words_of  # noqa: E402
 from src.explain import explain  # noqa: E402
 
 
@@ -106,8 +106,7 @@ def _message(error: BaseException) -> str | None:
     if isinstance(error, Refused | InputError):
         return str(error)
     if isinstance(error, OSError) and not isinstance(error, HydraException):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}"
+        return words_of(error)
     assert isinstance(error, Exception)
     options = get_args_parser().parse_args()
     more = [Path(options.config_dir)] if options.config_dir else []
@@ -130,8 +129,7 @@ def main() -> None:
         message = None if wants_traceback else _message(error)
         if message is None:
             raise
-    first, _, rest = message.partition("\n")
-    print(f"Error: {first}" + (f"\n{rest}" if rest else ""), file=sys.stderr)
+    print(f"Error: {message}", file=sys.stderr)
     raise SystemExit(2)
 
 
