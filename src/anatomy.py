@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from src.data.module import ExampleData
+from src.draw_rows import grid_of, to_array
 from src.layers import Halves, blocks, halve
 from src.pictures.features import Panel
 from src.pictures.parts import Parts, Unit
@@ -22,10 +23,6 @@ BENDS = {
 }  # fmt: skip
 
 
-def _array(values: Tensor) -> Array:
-    return values.detach().double().cpu().numpy()
-
-
 def take_apart(net: nn.Module, data: ExampleData, grid: Tensor) -> Parts | None:
     """The output's pre-activation over a grid as the sum of what each last hidden unit gives.
 
@@ -38,7 +35,7 @@ def take_apart(net: nn.Module, data: ExampleData, grid: Tensor) -> Parts | None:
         return None
     if data.table.input.shape[1] != 1 or halves.output_linear.out_features != 1:
         return None
-    if len(blocks(halves)) == 0 or len(halves.output) > 2:
+    if not blocks(halves) or len(halves.output) > 2:
         return None
     x = data.input_normaliser.apply(grid)
     linear = halves.output_linear
@@ -48,9 +45,9 @@ def take_apart(net: nn.Module, data: ExampleData, grid: Tensor) -> Parts | None:
         total = linear(last)[:, 0]
         output = net(x)[:, 0] if len(halves.output) > 1 else None
     bends, place = _bends(halves, data)
-    shown = _array(grid)[:, 0]
+    shown = to_array(grid)[:, 0]
     units = [
-        Unit(f"unit {j + 1}", _array(row), bend)
+        Unit(f"unit {j + 1}", to_array(row), bend)
         for j, (row, bend) in enumerate(zip(each, bends, strict=True))
     ]
     units.sort(key=lambda unit: -float(np.ptp(unit.values)))
@@ -61,11 +58,11 @@ def take_apart(net: nn.Module, data: ExampleData, grid: Tensor) -> Parts | None:
     split = data.train
     assert split.target is not None, "the table has targets"
     return Parts(
-        x=shown, units=units, place=place, total=_array(total),
+        x=shown, units=units, place=place, total=to_array(total),
         bias=0.0 if linear.bias is None else linear.bias.item(),
-        output=None if output is None else _array(output),
+        output=None if output is None else to_array(output),
         activation=type(halves.output[-1]).__name__.lower(),
-        data=(_array(data.table.input[split.rows])[:, 0], _array(split.target)[:, 0]),
+        data=(to_array(data.table.input[split.rows])[:, 0], to_array(split.target)[:, 0]),
     )  # fmt: skip
 
 
@@ -158,7 +155,7 @@ def see_features(
     if not steps or data.target_normaliser is None:
         return None
     raw = data.table.input[data.train.rows]
-    truth = _array(target[data.train.rows])[:, 0]
+    truth = to_array(target[data.train.rows])[:, 0]
     classes = data.table.task == "binary"
     plain = Projection(torch.zeros(2).to(raw), torch.eye(2).to(raw), names)
     at_input = _panel(
@@ -206,12 +203,12 @@ def _panel(
         torch.linspace(float(low[i] - 0.15 * extent[i]), float(high[i] + 0.15 * extent[i]), POINTS)
         .to(rows) for i in range(2)
     ]  # fmt: skip
-    y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
     assert data.target_normaliser is not None, "an example with targets normalises them"
     with torch.no_grad():
-        values = rest(seen.invert(torch.stack([x.reshape(-1), y.reshape(-1)], dim=1)))
+        values = rest(seen.invert(grid_of(axes[0], axes[1])))
         values = data.target_normaliser.invert(values)
     return Panel(
-        title=title, names=seen.labels, rows=_array(at), truth=truth, classes=classes,
-        grid=(_array(axes[0]), _array(axes[1])), values=_array(values).reshape(POINTS, POINTS),
+        title=title, names=seen.labels, rows=to_array(at), truth=truth, classes=classes,
+        grid=(to_array(axes[0]), to_array(axes[1])),
+        values=to_array(values).reshape(POINTS, POINTS),
     )  # fmt: skip

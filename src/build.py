@@ -178,7 +178,8 @@ def make_schedule(section: Mapping[str, Any], steps: int) -> Callable[[int], flo
     return partial(target_of(section, "scheduler"), **settings)
 
 
-def _labels(data: Mapping[str, Any]) -> Labels:
+def labels_of(data: Mapping[str, Any]) -> Labels:
+    """The names that a run's data section gives its columns."""
     shown = data["range"]
     return Labels(
         data["input_name"],
@@ -240,7 +241,7 @@ def build(config: dict[str, Any]) -> Run:
         metrics=config["metrics"],
         analysis=config["analysis"],
         probe=data_config["probe"],
-        labels=_labels(data_config),
+        labels=labels_of(data_config),
         tensorboard=config["logger"]["tensorboard"],
         histograms=config["logger"]["histograms"],
         all_pictures=config.get("pictures") == "all",  # configs of earlier runs have no such key

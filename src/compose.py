@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from src import conf_files, resolvers
 from src.check import check, without_hydra
 from src.errors import InputError
-from src.explain import explain
+from src.explain import explained
 from src.overrides import key_of
 
 
@@ -42,15 +42,8 @@ def compose_run(*overrides: str) -> tuple[dict[str, Any], dict[str, str], Path]:
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
     resolvers.register()
-    with initialize_config_dir(str(conf_files.CONF), version_base="1.3"):
-        try:
-            return compose(conf_files.ROOT, list(overrides), return_hydra_config=True)
-        except Exception as error:
-            # Hydra raises plain ValueErrors too; what no override explains is a fault of ours.
-            message = explain(error, overrides)
-            if message is None:
-                raise
-            raise InputError(message) from error
+    with initialize_config_dir(str(conf_files.CONF), version_base="1.3"), explained(overrides):
+        return compose(conf_files.ROOT, list(overrides), return_hydra_config=True)
 
 
 def refuse_sweep_settings(overrides: Sequence[str]) -> None:

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from src.data.module import Split
-from src.data.sources import Table
 from src.draw_classes import draw_classes, tells_classes
 from src.draw_rows import MAP_POINTS, map_axes, shown_splits, to_array
 from src.evaluate import predict
@@ -65,6 +64,7 @@ def shown_inputs(run: Run) -> Tensor:
 
 
 def fitted_curve(run: Run, normalised: bool) -> Curve:
+    """The fit over `shown_inputs`; raw units, or as the network sees them."""
     grid = shown_inputs(run)
     if not normalised:
         return _fitted(run, grid)
@@ -99,6 +99,12 @@ def is_one_curve(run: Run) -> bool:
     return table.target is not None and table.input.shape[1] == table.target.shape[1] == 1
 
 
+def is_one_map(run: Run) -> bool:
+    """Whether its fit can be drawn as a map over two inputs."""
+    table = run.data.table
+    return table.target is not None and (table.input.shape[1], table.target.shape[1]) == (2, 1)
+
+
 def draw_fits(runs: Mapping[str, Run], title: str) -> Figure:
     """The fits of several trained runs of one example over its data, raw units, by label.
 
@@ -128,8 +134,7 @@ def moving(run: Run) -> list[dict[str, Array]] | None:
     "fit": (points,), "prediction/SPLIT": (rows,), or "map": (rows, columns) of the grid. None
     for the kinds of picture that nothing moves in.
     """
-    table = run.data.table
-    if _is_map(table):
+    if is_one_map(run):
         return [{"map": decision_map(run)[2]}]
     if is_one_curve(run) and not tells_classes(run):
         return [
@@ -140,10 +145,6 @@ def moving(run: Run) -> list[dict[str, Array]] | None:
     return None
 
 
-def _is_map(table: Table) -> bool:
-    return table.target is not None and (table.input.shape[1], table.target.shape[1]) == (2, 1)
-
-
 def draw_fit(run: Run, title: str) -> Figure:
     """The picture that suits the example: a curve, a map, a scatter, or its outputs."""
     table = run.data.table
@@ -151,13 +152,14 @@ def draw_fit(run: Run, title: str) -> Figure:
         outputs = predict(run.module.net, run.data, table.input)
         unit = f" ({run.labels.unit})" if run.labels.unit else ""
         return output_figure(to_array(outputs), title, f"predicted {run.labels.target}{unit}")
-    if tells_classes(run) and not _is_map(table):  # a map of one probability says more than answers
+    # A map of one probability says more than its answers.
+    if tells_classes(run) and not is_one_map(run):
         return draw_classes(run, title)
     if is_one_curve(run):
         return curve_figure(_views(run, title))
     shown, note = shown_splits(run.data)
     splits = {name: split_points(run, split, False) for name, split in shown.items()}
-    if _is_map(table):
+    if is_one_map(run):
         return _map_figure(run, splits, title + note)
     return scatter_figure(splits, title + note, run.labels.target)
 

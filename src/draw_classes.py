@@ -35,12 +35,13 @@ def _probability(run: Run, split: Split) -> Tensor:
 
 
 def _classes(run: Run) -> list[str]:
-    assert run.labels.classes is not None, "a classification of a table has names for its classes"
-    return run.labels.classes
+    assert run.data.table.target is not None, "a classification has a target"
+    count, given = max(run.data.table.target.shape[1], 2), run.labels.classes or []
+    return given if len(given) == count else [f"class {i}" for i in range(count)]
 
 
 def _labelled(run: Run, split: Split) -> Labelled:
-    assert split.target is not None, "a table has a target"
+    assert split.target is not None, "a classification has a target"
     return Labelled(
         to_array(run.data.table.input[split.rows]),
         _truth(split.target).numpy(),
@@ -48,12 +49,30 @@ def _labelled(run: Run, split: Split) -> Labelled:
     )
 
 
+def _shown(run: Run) -> tuple[dict[str, Labelled], str]:
+    shown, note = shown_splits(run.data)
+    return {name: _labelled(run, split) for name, split in shown.items()}, note
+
+
+def draw_class_map(run: Run, title: str) -> Figure:
+    """The class chosen at each point of two inputs, and the rows."""
+    splits, note = _shown(run)
+    x, y, points = map_axes(run.data)
+    answers = probabilities(predict(run.module.net, run.data, points)).argmax(dim=1)
+    square = answers.view(MAP_POINTS, MAP_POINTS).numpy()
+    names = run.labels.of_inputs(2)
+    return decision_map(
+        to_array(x), to_array(y), square, splits, _classes(run), names, title + note
+    )
+
+
 def draw_classes(run: Run, title: str) -> Figure:
     """Curves over one input, a map over two, and of more how sure it is of the truth."""
     data, classes = run.data, _classes(run)
-    shown, note = shown_splits(data)
-    splits = {name: _labelled(run, split) for name, split in shown.items()}
     inputs = data.table.input.shape[1]
+    if inputs == 2:
+        return draw_class_map(run, title)
+    splits, note = _shown(run)
     names, title = run.labels.of_inputs(inputs), title + note
     if inputs == 1:
         low, high = run.labels.range or (data.table.input.min(), data.table.input.max())
@@ -61,11 +80,6 @@ def draw_classes(run: Run, title: str) -> Figure:
         x = torch.linspace(float(low), float(high), CURVE_POINTS).to(data.table.input)
         curves = to_array(probabilities(predict(run.module.net, data, x[:, None])))
         return probability_curves(to_array(x), curves, splits, classes, two, title)
-    if inputs == 2:
-        x, y, points = map_axes(data)
-        answers = probabilities(predict(run.module.net, data, points)).argmax(dim=1)
-        square = answers.view(MAP_POINTS, MAP_POINTS).numpy()
-        return decision_map(to_array(x), to_array(y), square, splits, classes, names, title)
     return sureness_figure(splits, classes, run.labels.target, title)
 
 
@@ -82,8 +96,8 @@ def confusion(run: Run) -> Confusion:
     """Over the whole validation split, or the training split where nothing is held out."""
     which, split = ("validation", run.data.val) if run.data.val else ("training", run.data.train)
     assert split.target is not None, "a classification has a target"
-    size = max(split.target.shape[1], 2)
-    classes = run.labels.classes or [str(i) for i in range(size)]
+    classes = _classes(run)
+    size = len(classes)
     pairs = _truth(split.target) * size + _probability(run, split).argmax(dim=1)
     counts = torch.bincount(pairs, minlength=size * size).view(size, size).numpy()
     return Confusion(counts, classes, which)

@@ -13,7 +13,7 @@ MAP_POINTS = 101
 
 def to_array(values: Tensor) -> NDArray[np.float64]:
     """A tensor as matplotlib takes it."""
-    return values.double().cpu().numpy()
+    return values.detach().double().cpu().numpy()
 
 
 def shown_splits(data: ExampleData) -> tuple[dict[str, Split], str]:
@@ -44,5 +44,10 @@ def map_axes(data: ExampleData) -> tuple[Tensor, Tensor, Tensor]:
         torch.linspace(float(low[i] - margin[i]), float(high[i] + margin[i]), MAP_POINTS).to(input)
         for i in range(2)
     ]
-    y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
-    return axes[0], axes[1], torch.stack([x, y], dim=-1).view(-1, 2)
+    return axes[0], axes[1], grid_of(axes[0], axes[1])
+
+
+def grid_of(x: Tensor, y: Tensor) -> Tensor:
+    """The points of a grid, (rows * columns, 2), row by row; x: (columns,), y: (rows,)."""
+    down, across = torch.meshgrid(y, x, indexing="ij")
+    return torch.stack([across, down], dim=-1).view(-1, 2)

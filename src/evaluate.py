@@ -68,6 +68,11 @@ def baseline(loss: Loss, data: ExampleData) -> Metrics:
     }
 
 
+def is_finite(net: nn.Module) -> bool:
+    """Whether every parameter is."""
+    return all(bool(torch.isfinite(p).all()) for p in net.parameters())
+
+
 def gradients(net: nn.Module, loss: Loss, split: Split) -> dict[str, Tensor]:
     """Parameter name -> gradient of the loss over the whole split, at these parameters.
 

@@ -1,6 +1,7 @@
 """Hydra's refusals of an override, said in the terms of this program's settings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -25,6 +26,21 @@ def _values(override: Override) -> list[str]:
             return []
     value = override.value()
     return ["null" if value is None else str(value)]
+
+
+@contextmanager
+def explained(overrides: Sequence[str]) -> Iterator[None]:
+    """Around what composes these overrides: what Hydra refuses of them becomes an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        # Hydra raises plain ValueErrors too; what no override explains is a fault of ours.
+        message = explain(error, overrides)
+        if message is None:
+            raise
+        raise InputError(message) from error
 
 
 def explain(

@@ -10,6 +10,7 @@ from torch.func import functional_call, vmap
 
 from src.curvature import hessian
 from src.data.module import Split
+from src.draw_rows import grid_of
 from src.module import Loss
 from src.trajectory import Trajectory, parameters_at, spread
 
@@ -103,9 +104,7 @@ def surface(net: nn.Module, loss: Loss, split: Split, found: Plane) -> Grid:
     points = GRID if work <= WORK else max(int(GRID * (WORK / work) ** 0.5) // 2 * 2 + 1, 11)
     x = _axis(found.path[:, 0], found.path[:, 1], points)
     y = _axis(found.path[:, 1], found.path[:, 0], points)
-    rows, columns = torch.meshgrid(y, x, indexing="ij")
-    at = torch.stack([columns.reshape(-1), rows.reshape(-1)], dim=1)
-    losses = losses_at(net, loss, split, found.point(at))
+    losses = losses_at(net, loss, split, found.point(grid_of(x, y)))
     return Grid(x, y, losses.view(points, points))
 
 

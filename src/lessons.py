@@ -11,13 +11,12 @@ from rich.console import Console
 
 from src.anatomy import see_features, take_apart
 from src.draw import is_one_curve, save_png, shown_inputs
-from src.draw_rows import map_axes
-from src.evaluate import predict
+from src.draw_classes import draw_class_map, tells_classes
+from src.evaluate import is_finite
 from src.landscape import SHARP, plane, sharpness, surface
 from src.moments import gif
 from src.pictures.features import features_figure
 from src.pictures.parts import parts_figure
-from src.pictures.regions import regions_figure
 from src.pictures.sharpness import sharpness_figure
 from src.pictures.surface import Surface, surface_figure
 from src.run import Run
@@ -94,8 +93,8 @@ def draw_lessons(
 def _figures(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
     """One after the other, so that no more than one is held."""
     run, title = lesson.run, lesson.title
-    labels = run.labels
-    if not _finite(run):
+    labels, inputs = run.labels, run.data.table.input.shape[1]
+    if not is_finite(run.module.net):
         return  # nothing to take apart, and no point around which a surface could lie
     if is_one_curve(run):
         parts = take_apart(run.module.net, run.data, shown_inputs(run))
@@ -104,37 +103,16 @@ def _figures(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
             raw = normaliser is None or normaliser.is_identity
             y = labels.target if raw else f"{labels.target} in network units"
             yield "parts", parts_figure(parts, f"{title}: the curve taken apart", (labels.input, y))
-    figure = _regions(run, title)
-    if figure is not None:
-        yield "map", figure
-    names = (f"{labels.input} 1", f"{labels.input} 2")
-    panels = see_features(run.module.net, run.data, names, f"predicted {labels.target}")
+    # Of a table of the user's own this is fit.png.
+    if run.data.table.task == "classes" and inputs == 2 and not tells_classes(run):
+        how = "ground: the class chosen there; marks: the rows, by their own class"
+        yield "map", draw_class_map(run, f"{title}\n{how}")
+    names = labels.of_inputs(2)
+    predicted = f"predicted {labels.target}"
+    panels = see_features(run.module.net, run.data, (names[0], names[1]), predicted)
     if panels is not None:
         yield "features", features_figure(panels, f"{title}: how the hidden layers move the rows")
     yield from _of_the_path(lesson, console)
-
-
-def _finite(run: Run) -> bool:
-    return all(bool(torch.isfinite(p).all()) for p in run.module.net.parameters())
-
-
-def _regions(run: Run, title: str) -> Figure | None:
-    """The map of several classes; that of two is fit.png already."""
-    table = run.data.table
-    if table.target is None or table.input.shape[1] != 2 or table.task != "classes":
-        return None
-    x, y, at = map_axes(run.data)
-    chosen = predict(run.module.net, run.data, at).argmax(dim=1).view(len(y), len(x))
-    rows = run.data.train.rows
-    count = table.target.shape[1]
-    given = run.labels.classes or []
-    classes = given if len(given) == count else [f"class {i + 1}" for i in range(count)]
-    names = (f"{run.labels.input} 1", f"{run.labels.input} 2")
-    return regions_figure(
-        x.double().numpy(), y.double().numpy(), chosen.double().numpy(),
-        table.input[rows].double().numpy(), table.target[rows].argmax(dim=1).numpy(),
-        names, classes, f"{title}: the class chosen",
-    )  # fmt: skip
 
 
 def _of_the_path(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
@@ -146,7 +124,12 @@ def _of_the_path(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure
             f"of training are kept up to {LARGEST:,}",
             soft_wrap=True,
         )
-    if path is None or len(path) < 2 or run.data.train.target is None or not _finite(run):
+    if (
+        path is None
+        or len(path) < 2
+        or run.data.train.target is None
+        or not is_finite(run.module.net)
+    ):
         return
     net, loss, train = run.module.net, run.module.loss, run.data.train
     end = torch.cat([p.detach().double().flatten() for p in net.parameters()])

@@ -91,14 +91,11 @@ def forward(config: dict[str, Any], weights: "Weights", rows: "Tensor") -> "Tens
     import torch
 
     from src.build import build_net
+    from src.weights import fill
 
     net = build_net(config["model"], len(weights.input.shift), weights.outputs)
     dtype = torch.float64 if config["precision"] == 64 else torch.float32
-    try:
-        net.to(dtype).load_state_dict(weights.parameters)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"the weights do not fit the config's network: {reason}") from error
+    fill(net.to(dtype), weights.parameters)
     with torch.no_grad():
         output = net(weights.input.apply(rows.to(dtype)))
     return output if weights.target is None else weights.target.invert(output)
@@ -147,15 +144,10 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _print(data: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    from src.build import labels_of
     from src.console import new_console, show_predictions
-    from src.run import Labels
 
-    columns = data["inputs"] if is_table(data) else None
-    labels = Labels(
-        data["input_name"], data["target_name"], data.get("unit"), data.get("classes"), None,
-        columns,
-    )  # fmt: skip
-    show_predictions(new_console(), labels, rows, limit=None)
+    show_predictions(new_console(), labels_of(data), rows, limit=None)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

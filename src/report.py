@@ -100,6 +100,7 @@ def _of_sweep(options: argparse.Namespace, console: "Console") -> int:
 def _metric(store: "Store", table: "DataFrame", asked: str | None) -> str:
     from src.page.contents import metrics_of
     from src.sweep.ranking import metric_of
+    from src.sweep.tables import metric_columns
 
     found = asked or metric_of(table)
     if found is None:
@@ -111,6 +112,8 @@ def _metric(store: "Store", table: "DataFrame", asked: str | None) -> str:
     known = metrics_of(table, store.swept)
     if asked and asked not in known:
         what = f"--metric {asked} is no metric of this sweep."
+        if asked in metric_columns(table.columns, store.swept):
+            what = f"--metric {asked} is the same for all runs: there is nothing to rank by."
         raise unknown(what, asked, known, "The metrics are")
     return found
 

@@ -13,28 +13,27 @@ from src.predict import read_run
 from src.run import Run
 from src.tensorboard import TensorBoard
 from src.trajectory import LARGEST, load_trajectory
+from src.weights import fill
+
+EVENTS = ".lessons"
 
 
 def teach(directory: Path, console: Console) -> list[Path]:
     """Draw every picture that applies to the run into its directory; the files written.
 
     Only files of these names are overwritten. Where the run has TensorBoard events, the pictures
-    go there too, in an event file beside the others. A run that left no path of its training (one
+    go there too, in an event file of their own. A run that left no path of its training (one
     of a sweep, or engine=stacked) is trained once more for the pictures that need it.
     Raises InputError for what is no run's directory, OSError where it cannot be written.
     """
     config, weights = read_run(directory)
     about = _result(directory)
     run = _built(config)
-    try:
-        run.module.net.load_state_dict(weights.parameters)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"the weights do not fit the config's network: {reason}") from error
+    fill(run.module.net, weights.parameters)
     run.module.net.eval()
     lesson = _lesson(directory, run, about, console)
     has_events = any(directory.glob("events.out.tfevents.*"))
-    logger = TensorBoard(directory) if has_events else None
+    logger = TensorBoard(directory, EVENTS) if has_events else None
     try:
         return draw_lessons(lesson, directory, console, logger)
     finally:

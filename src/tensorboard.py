@@ -12,10 +12,18 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 
 class TensorBoard(TensorBoardLogger):
-    """One event file, directly in the run directory, and no `hp_metric = -1`."""
+    """One event file, directly in the run directory, and no `hp_metric = -1`.
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(save_dir=directory, name="", version="", default_hp_metric=False)
+    suffix: of the file's name. Older files of that suffix go.
+    """
+
+    def __init__(self, directory: Path, suffix: str = "") -> None:
+        if suffix:
+            _remove(directory, suffix)
+        super().__init__(
+            save_dir=directory, name="", version="", default_hp_metric=False,
+            filename_suffix=suffix,
+        )  # fmt: skip
 
     def save(self) -> None:
         """Nothing beside the events: Lightning would add an empty hparams.yaml."""
@@ -49,14 +57,18 @@ class TensorBoard(TensorBoardLogger):
         self.experiment._get_file_writer().add_summary(summary, step)
 
 
+def _remove(directory: Path, suffix: str) -> None:
+    for old in directory.glob(f"events.out.tfevents.*{suffix}"):
+        old.unlink()
+
+
 def write_events(directory: Path, records: Iterable[tuple[int, Summary]], suffix: str) -> None:
     """An event file of its own with these (step, record), its name ending in the suffix.
 
     Older ones of that suffix go: TensorBoard would show both. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    for old in directory.glob(f"events.out.tfevents.*{suffix}"):
-        old.unlink()
+    _remove(directory, suffix)
     writer = EventFileWriter(str(directory), filename_suffix=suffix)
     for step, summary in records:
         writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))

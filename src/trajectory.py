@@ -1,6 +1,5 @@
 """The path of training: the parameters at logged points, few enough to keep."""
 
-import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from src.errors import InputError
+from src.tensors import read_tensors, write_tensors
 
 LARGEST = 10_000  # numbers of a net whose path is kept
 MOST = 256  # points that are held
@@ -45,10 +44,7 @@ class Trajectory:
     def save(self, path: Path) -> None:
         """path.safetensors: `steps` and the parameters under their names. Raises OSError."""
         tensors = {name: p.contiguous() for name, p in self.parameters.items()}
-        try:
-            save_file(tensors | {STEPS: torch.tensor(self.steps)}, path)
-        except SafetensorError as error:
-            raise OSError(errno.EIO, str(error), str(path)) from error
+        write_tensors(path, tensors | {STEPS: torch.tensor(self.steps)})
 
 
 def spread(steps: Sequence[int], count: int) -> list[int]:
@@ -83,8 +79,7 @@ def parameters_at(net: nn.Module, point: Mapping[str, Tensor]) -> Iterator[None]
 def load_trajectory(path: Path, net: nn.Module) -> Trajectory:
     """What `Trajectory.save` wrote for this net. Raises InputError."""
     try:
-        with safe_open(path, framework="pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        found, _ = read_tensors(path)
         steps = found.pop(STEPS).tolist()
         named = {name: found[name] for name, _ in net.named_parameters()}
     except (SafetensorError, KeyError, OSError) as error:

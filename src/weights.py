@@ -1,19 +1,19 @@
 """weights.safetensors: the trained parameters, and the normalisation that belongs to them."""
 
-import errno
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from src.data.module import ExampleData
 from src.data.normalise import Normaliser
 from src.errors import InputError
+from src.tensors import read_tensors, write_tensors
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,7 @@ def save_weights(
         about["target"] = _to_text(data.target_normaliser)
     if table is not None:
         about["table"] = json.dumps(table)
-    try:
-        save_file(tensors, path, metadata=about)
-    except SafetensorError as error:  # its way to say that the system refused
-        raise OSError(errno.EIO, str(error), str(path)) from error
+    write_tensors(path, tensors, about)
 
 
 def _to_text(normaliser: Normaliser) -> str:
@@ -66,6 +63,15 @@ def _from_text(text: str) -> Normaliser:
     return Normaliser(shift, float(found["factor"]), divisor)
 
 
+def fill(net: nn.Module, parameters: Mapping[str, Tensor]) -> None:
+    """Put these parameters into the net that its config describes. Raises InputError."""
+    try:
+        net.load_state_dict(dict(parameters))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"the weights do not fit the config's network: {reason}") from error
+
+
 def load_weights(path: Path) -> Weights:
     """Raises InputError, with the file and what is wrong with it."""
     if not path.is_file():
@@ -74,9 +80,7 @@ def load_weights(path: Path) -> Weights:
             "Expected: a directory below outputs/ with weights.safetensors in it"
         )
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            about = file.metadata() or {}
+        tensors, about = read_tensors(path)
         target = _from_text(about["target"]) if "target" in about else None
         table = json.loads(about["table"]) if "table" in about else None
         return Weights(tensors, _from_text(about["input"]), target, int(about["outputs"]), table)

@@ -5,7 +5,7 @@ polars is imported where it is needed: a typo in a config is answered without it
 
 import csv
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -170,8 +170,3 @@ def _refuse_duplicates(path: Path, columns: Sequence[str]) -> None:
                 f"{path} has the column {name!r} more than once: columns {', '.join(places)}.\n"
                 "Fix: names that differ"
             )
-
-
-def quoted(names: Iterable[str]) -> str:
-    """Names as a list for a message."""
-    return ", ".join(map(repr, names))

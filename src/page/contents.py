@@ -9,7 +9,7 @@ import polars as pl
 from src.page.thin import number, numbers
 from src.sweep.ranking import SEEDS, Ranked, compare, is_alike, is_better_high, rank
 from src.sweep.store import Store
-from src.sweep.tables import FIRST, LAST
+from src.sweep.tables import metric_columns
 from src.values import show
 
 MOST_RUNS = 20_000
@@ -22,8 +22,7 @@ Setting = tuple[object, ...]
 
 def metrics_of(table: pl.DataFrame, swept: Mapping[str, Any]) -> list[str]:
     """The columns that measure a run: val/loss first, constant and empty ones left out."""
-    taken = {*FIRST, *LAST, *swept}
-    found = [c for c in table.columns if c not in taken and table[c].n_unique() > 1]
+    found = [c for c in metric_columns(table.columns, swept) if table[c].n_unique() > 1]
     first = [m for m in ("val/loss", "train/loss") if m in found]
     return [*first, *(m for m in found if m not in first)]
 
@@ -107,8 +106,11 @@ def contents(store: Store, table: pl.DataFrame, main: str) -> tuple[dict[str, An
     names = [key for key in store.swept if key not in SEEDS]
     metrics = metrics_of(table, store.swept)
     metrics = [main, *(m for m in metrics if m != main)]
-    rankings = {metric: rank(table, names, metric) for metric in metrics}
-    order = [tuple(r.setting.values()) for r in rankings[main]]
+    rankings = {
+        metric: {tuple(r.setting.values()): r for r in rank(table, names, metric)}
+        for metric in metrics
+    }
+    order = list(rankings[main])
     shown = [order[i] for i in _spread(len(order), MOST_SETTINGS)]
     notes = []
     if len(shown) < len(order):
@@ -119,19 +121,16 @@ def contents(store: Store, table: pl.DataFrame, main: str) -> tuple[dict[str, An
                      "things, and the ranking puts them side by side all the same.")  # fmt: skip
     keys = _keys(table, names)
     place = [{value: i for i, value in enumerate(key["values"])} for key in keys]
-    by_setting = {tuple(r.setting.values()): r for r in rankings[main]}
     data = {
         "head": head(store, table),
         "metrics": [{"name": m, "high": is_better_high(m)} for m in metrics],
         "keys": keys,
         "setting_count": len(order),
         "settings": [[at[v] for at, v in zip(place, key, strict=True)] for key in shown],
-        "diverged": [by_setting[key].diverged for key in shown],
-        "failed": [by_setting[key].failed for key in shown],
+        "diverged": [rankings[main][key].diverged for key in shown],
+        "failed": [rankings[main][key].failed for key in shown],
         "stats": {
-            metric: _statistics(
-                {tuple(r.setting.values()): r for r in ranked}, shown, ranked[0]
-            )
+            metric: _statistics(ranked, shown, next(iter(ranked.values())))
             for metric, ranked in rankings.items()
         },
     }  # fmt: skip

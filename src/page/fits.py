@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from src.build import build
-from src.draw import decision_map, fitted_curve, is_one_curve, split_points
+from src.draw import decision_map, fitted_curve, is_one_curve, is_one_map, split_points
 from src.draw_classes import confusion
 from src.errors import InputError
 from src.page.thin import array, number
 from src.run import Run
 from src.sweep.store import Store
+from src.sweep.stored import trained_runs
 
 MOST_POINTS = 400  # of the data, for each run
 MAP_STEP = 2  # every second line of a map
@@ -30,13 +30,10 @@ def fits(store: Store, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _fits(store: Store, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    ids = [row["run_id"] for row in rows.values()]
-    configs, states = store.configs(ids), dict(store.parameters(ids))
+    runs = dict(trained_runs(store, {row["run_id"] for row in rows.values()}))
     found = []
     for name, row in rows.items():
-        run = build(configs[row["run_id"]][0] | {"ckpt": None})
-        run.module.net.load_state_dict(states[row["run_id"]])
-        run.module.net.eval()
+        run = runs[row["run_id"]]
         if run.data.table.target is None:
             return {"runs": None, "why": "This example has no targets to be fitted."}
         found.append({"name": name, "job": row["job"], "setting": row["setting"]} | _fit(run))
@@ -59,12 +56,12 @@ def _fit(run: Run) -> dict[str, Any]:
         "target": labels.target,
         "inputs": labels.of_inputs(table.input.shape[1]),
         "binary": table.task == "binary",
+        "points": points,
     }
-    kind |= {"points": points}
     if is_one_curve(run):
         curve = fitted_curve(run, normalised=False)
         return kind | {"kind": "curve", "x": array(curve.x), "y": array(curve.y)}
-    if table.input.shape[1] == 2 and table.target.shape[1] == 1:
+    if is_one_map(run):
         x, y, values = decision_map(run)
         rows = [[number(v) for v in row] for row in values[::MAP_STEP, ::MAP_STEP].tolist()]
         return kind | {"kind": "map", "x": array(x[::MAP_STEP]), "y": array(y[::MAP_STEP]),

@@ -15,7 +15,7 @@ from rich.console import Console
 from src import conf_files, resolvers
 from src.check import Refused
 from src.errors import InputError
-from src.explain import explain
+from src.explain import explained
 from src.sweep.execute import Notify
 from src.sweep.grid import batches
 from src.sweep.launch import launch
@@ -41,17 +41,11 @@ def call(
     Ctrl-C. Nothing of Hydra's stays set.
     """
     resolvers.register()
-    with initialize_config_dir(str(conf_files.CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_files.CONF), version_base="1.3"), explained(overrides):
         try:
             return _call(list(overrides), console, notify, size)
         except Refused as error:
             raise InputError(str(error)) from error
-        except Exception as error:
-            # Hydra raises plain ValueErrors too; what no override explains is a fault of ours.
-            message = None if isinstance(error, InputError) else explain(error, overrides)
-            if message is None:
-                raise
-            raise InputError(message) from error
 
 
 def _call(

@@ -15,7 +15,8 @@ def contents(store: Store, jobs: Sequence[Job]) -> dict[str, str]:
     seeds of one setting.
     """
     stored: dict[str, str] = store.about.get("tables", {})
-    sections = [job.settings()["data"] for job in jobs if job.error is None]
+    # A job has a data section of its own where a table has completed it.
+    sections = [job.data for job in jobs if job.error is None and job.data is not None]
     now = {data["path"]: data["digest"] for data in sections if is_table(data)}
     changed = [path for path, found in now.items() if stored.get(path, found) != found]
     if changed:

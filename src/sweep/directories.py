@@ -11,7 +11,6 @@ import yaml
 from rich.console import Console
 from torch import Tensor
 
-from src.build import build
 from src.complete import completed
 from src.events import log_end
 from src.fit import conclude
@@ -20,6 +19,7 @@ from src.sweep.expand import Job
 from src.sweep.outcomes import quiet
 from src.sweep.ranking import metric_of
 from src.sweep.store import Store
+from src.sweep.stored import trained
 from src.tensorboard import TensorBoard
 from src.weights import save_weights
 
@@ -79,8 +79,7 @@ def write_directory(
     for old in directory.glob("events.out.tfevents.*"):
         old.unlink()  # of a process that was killed here
     write_hydra(directory / ".hydra", row, config, job)
-    run = build(config | {"ckpt": None})
-    run.module.net.load_state_dict(dict(state))
+    run = trained(config, state)
     columns = [c for c in curve.columns if c != "run_id" and curve[c].is_not_null().any()]
     curves = {name: curve[name].to_list() for name in columns}
     ending = Ending(row["status"], row["epochs"], curves, row["kept_step"])

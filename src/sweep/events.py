@@ -17,7 +17,7 @@ from src.hparams import Margin, layout, scalars, session
 from src.sweep.bootstrap import bootstrap_means
 from src.sweep.ranking import Ranked
 from src.sweep.store import Store
-from src.sweep.tables import FIRST, LAST
+from src.sweep.tables import metric_columns
 from src.tensorboard import write_events
 from src.values import show
 
@@ -45,7 +45,7 @@ def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranke
     for old in store.directory.glob(f"*/events.out.tfevents.*{SESSION}"):
         old.unlink()
     shutil.rmtree(store.directory / "sweep" / "settings", ignore_errors=True)
-    metrics = _metrics(store, table)
+    metrics = metric_columns(table.columns, store.swept)
     place = {tuple(r.setting.values()): i for i, r in enumerate(ranked)}
     runs: list[list[Row]] = [[] for _ in ranked]
     for row in table.iter_rows(named=True):
@@ -61,11 +61,6 @@ def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranke
         for i, r in enumerate(ranked[:MOST_SETTINGS]):
             _session_of_all(store, f"{name}: {_label(r)}", i, r, runs[i], metrics)
     _write_bands(store, ranked, runs, [m for m in metrics if not m.startswith("best/")])
-
-
-def _metrics(store: Store, table: pl.DataFrame) -> list[str]:
-    taken = {*FIRST, *LAST, *store.swept}
-    return [c for c in table.columns if c not in taken]
 
 
 def _all_have_directories(store: Store, table: pl.DataFrame) -> bool:

@@ -22,7 +22,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     try:
         write(temporary)
         temporary.replace(path)
-    except (PolarsError, SafetensorError) as error:  # their ways to say that the system refused
+    except PolarsError as error:  # its way to say that the system refused
         raise OSError(errno.EIO, str(error).splitlines()[0], str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -165,7 +165,7 @@ def _train(
     bars: Bars,
 ) -> int:  # fmt: skip
     """The exit code so far. Raises Interrupted."""
-    began, count, before = time.perf_counter(), plan.todo, len(store.done())
+    began, count, before = time.perf_counter(), plan.todo, store.trained()
     try:
         execute(plan, ready, store, means, bars, sweep["fail_fast"])
     except Stop:
@@ -173,7 +173,7 @@ def _train(
         return 1
     finally:
         seconds = time.perf_counter() - began
-        trained = len(store.done()) - before
+        trained = store.trained() - before
         if trained:
             store.note_training(trained, seconds)
     if count:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-from src.build import build
 from src.draw import draw_fits, is_one_curve, save_png
 from src.pictures.loss import Line, losses_figure
-from src.run import Run
 from src.sweep.ranking import Ranked
 from src.sweep.store import Store
+from src.sweep.stored import trained_runs
 from src.values import show
 
 MOST = 12  # settings that one picture can tell apart
@@ -30,7 +29,10 @@ def draw_overlays(
     losses = losses_figure(_lines(store, runs, metric), title, metric)
     save_png(losses, store.directory / "loss.png")
     written = [store.directory / "loss.png"]
-    middle = _median_runs(store, runs)
+    # Of each setting, the run that stands in the middle of its seeds.
+    chosen = {label: found["run_id"][(len(found) - 1) // 2] for label, found in runs.items()}
+    states = dict(trained_runs(store, chosen.values()))
+    middle = {label: states[run_id] for label, run_id in chosen.items()}
     axes = {run.labels.input for run in middle.values()}  # a table's columns can be swept
     if len(axes) == 1 and all(is_one_curve(run) for run in middle.values()):
         several = max(r.n for r in shown) > 1
@@ -72,15 +74,3 @@ def _lines(store: Store, runs: dict[str, pl.DataFrame], metric: str) -> list[Lin
         band = (by_step["low"].to_list(), by_step["high"].to_list()) if len(found) > 1 else ()
         lines.append(Line(label, by_step["step"].to_list(), by_step["middle"].to_list(), *band))
     return lines
-
-
-def _median_runs(store: Store, runs: dict[str, pl.DataFrame]) -> dict[str, Run]:
-    """Of each setting, the trained run that stands in the middle of its seeds."""
-    middle = {label: found["run_id"][(len(found) - 1) // 2] for label, found in runs.items()}
-    configs = store.configs(middle.values())
-    states = dict(store.parameters(middle.values()))
-    trained = {}
-    for label, run_id in middle.items():
-        trained[label] = build(configs[run_id][0] | {"ckpt": None})
-        trained[label].module.net.load_state_dict(states[run_id])
-    return trained

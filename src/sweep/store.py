@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from src.errors import InputError
@@ -23,6 +21,7 @@ from src.sweep.about import new_about, read_about, write_about
 from src.sweep.files import clean, corrupt_file, move_aside, part_file, part_names, write_whole
 from src.sweep.tables import Config, column_type, conform, order, runs_table, value_of, with_swept
 from src.sweep.tidy import align, drop, drop_duplicates
+from src.tensors import read_tensors, write_tensors
 
 
 @dataclass(frozen=True)
@@ -127,6 +126,10 @@ class Store:
                 found |= set(table.filter(pl.col("status") != "failed")["run_id"])
         return found
 
+    def trained(self) -> int:
+        """How many runs did not fail: as `done`, of parts that are known to be whole."""
+        return len(self.read(columns=["run_id", "status"]).filter(pl.col("status") != "failed"))
+
     def heal(self) -> list[Path]:
         """Move the corrupt parts that `done` met aside; the files that were to blame."""
         for part in self._corrupt:
@@ -193,9 +196,8 @@ class Store:
 
     def weights(self, part: str) -> tuple[list[str], dict[str, Tensor]]:
         """A part's run_ids, and its tensors (members, *shape): parameters and normalisers."""
-        with safe_open(self._file("weights", part), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return json.loads(file.metadata()["run_ids"]), tensors
+        tensors, about = read_tensors(self._file("weights", part))
+        return json.loads(about["run_ids"]), tensors
 
     def parameters(self, run_ids: Collection[str]) -> Iterator[tuple[str, dict[str, Tensor]]]:
         """Each of these runs with its final parameters by name, a part at a time."""
@@ -225,9 +227,7 @@ class Store:
             write_whole(self._file("curves", name), lambda p: curves.write_parquet(p))
         if weights:
             about = {"run_ids": json.dumps(ids)}
-            write_whole(
-                self._file("weights", name), lambda p: save_file(weights, p, metadata=about)
-            )
+            write_whole(self._file("weights", name), lambda p: write_tensors(p, weights, about))
         configs = pl.DataFrame(
             [
                 {"run_id": i, "config": json.dumps(config), "choices": json.dumps(dict(choices))}

@@ -1,5 +1,6 @@
-"""A run of a sweep that has no directory of its own, from the sweep's store."""
+"""Runs of a sweep that need no directory of their own, from the sweep's store."""
 
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,13 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from src.build import build_start
+from src.build import build, build_start
 from src.complete import completed
 from src.data.normalise import Normaliser
 from src.errors import InputError
+from src.run import Run
 from src.sweep.store import Store
-from src.weights import Weights
+from src.weights import Weights, fill
 
 
 def read_stored(directory: Path) -> tuple[dict[str, Any], Weights]:
@@ -38,6 +40,21 @@ def read_stored(directory: Path) -> tuple[dict[str, Any], Weights]:
     input = _normaliser(tensors, "input")
     assert input is not None, "every part holds the normalisers of its inputs"
     return config, Weights(parameters, input, target, outputs, completed(config["data"]))
+
+
+def trained(config: Mapping[str, Any], parameters: Mapping[str, Tensor]) -> Run:
+    """A run as its training left it. Raises InputError."""
+    run = build(dict(config) | {"ckpt": None})
+    fill(run.module.net, parameters)
+    run.module.net.eval()
+    return run
+
+
+def trained_runs(store: Store, run_ids: Collection[str]) -> Iterator[tuple[str, Run]]:
+    """Each of these runs as its training left it, a part at a time. Raises InputError."""
+    configs = store.configs(run_ids)
+    for run_id, parameters in store.parameters(run_ids):
+        yield run_id, trained(configs[run_id][0], parameters)
 
 
 def _tensors(store: Store, run_id: str) -> dict[str, Tensor]:

@@ -43,6 +43,12 @@ def as_column(value: Any, kind: Any) -> Any:
     return float(value) if kind == pl.Float64 else value
 
 
+def metric_columns(columns: Iterable[str], swept: Iterable[str]) -> list[str]:
+    """Those of the runs table that measure a run."""
+    taken = {*FIRST, *LAST, *swept}
+    return [c for c in columns if c not in taken]
+
+
 def order(columns: Iterable[str], swept: Iterable[str]) -> list[str]:
     """One order for all part files, whichever was written first."""
     keys = list(swept)

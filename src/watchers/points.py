@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from torch import Tensor
 
-from src.evaluate import Metrics, evaluate, gradients
+from src.evaluate import Metrics, evaluate, gradients, is_finite
 from src.layers import halve
 from src.module import Diverged, Watcher
 from src.run import Run
@@ -75,7 +74,7 @@ class LoggedPoints(Watcher):
         finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
         if self.logger is not None:
             self.logger.log_metrics(finite, step)
-        if len(finite) < len(metrics) or not _is_finite(net):
+        if len(finite) < len(metrics) or not is_finite(net):
             raise Diverged(step)
         self.recorder.record(step)
         if self.logger is not None and self.run.histograms:
@@ -107,7 +106,3 @@ class LoggedPoints(Watcher):
         for name in STATE:
             setattr(self, name, checkpoint[name])
         self.recorder.from_checkpoint(checkpoint.get("path"))
-
-
-def _is_finite(net: torch.nn.Module) -> bool:
-    return all(bool(torch.isfinite(p).all()) for p in net.parameters())
