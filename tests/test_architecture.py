@@ -35,19 +35,23 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.run": ("src.data.module", "src.module"),
     "src.curvature": ("src.data.module", "src.module"),
     "src.result": ("src.trajectory",),
-    "src.trajectory": ("src.errors",),
+    "src.tensors": (),
+    "src.trajectory": ("src.errors", "src.tensors"),
     "src.layers": (),
-    "src.anatomy": ("src.data.module", "src.layers", "src.pictures"),
-    "src.landscape": ("src.curvature", "src.data.module", "src.module", "src.trajectory"),
+    "src.draw_rows": ("src.data.module",),
+    "src.anatomy": ("src.data.module", "src.draw_rows", "src.layers", "src.pictures"),
+    "src.landscape": (
+        *("src.curvature", "src.data.module", "src.draw_rows", "src.module", "src.trajectory"),
+    ),
     "src.moments": ("src.draw", "src.pictures", "src.run", "src.tensorboard", "src.trajectory"),
     "src.lessons": (
-        *("src.anatomy", "src.draw", "src.draw_rows", "src.evaluate", "src.landscape"),
+        *("src.anatomy", "src.draw", "src.draw_classes", "src.evaluate", "src.landscape"),
         "src.moments",
         *("src.pictures", "src.run", "src.tensorboard", "src.training", "src.trajectory"),
     ),
     "src.teach": (
         *("src.build", "src.errors", "src.lessons", "src.predict", "src.run"),
-        *("src.tensorboard", "src.trajectory"),
+        *("src.tensorboard", "src.trajectory", "src.weights"),
     ),
     "src.tensorboard": (),
     "src.engines": ("src.engines",),
@@ -67,6 +71,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.sweep.store": (
         "src.errors",
         *("src.sweep.about", "src.sweep.files", "src.sweep.tables", "src.sweep.tidy"),
+        "src.tensors",
     ),
     "src.build": (
         *(

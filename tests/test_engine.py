@@ -1,5 +1,6 @@
 """The engine against the plain path: equal numbers, and members that never meet."""
 
+import itertools
 import random
 import shutil
 from collections.abc import Sequence
@@ -106,10 +107,17 @@ def rate(experiment: str, optimizer: str) -> list[str]:
 MINI = {"sine": 700, "circles": 100, "moons": 100}  # rows a batch, of hundreds; of others 2
 
 
+def every_fourth() -> list[Any]:
+    """All examples, optimizers and batches; by default each of them with some of the others."""
+    cells = itertools.product(enumerate(TRAINED), enumerate(OPTIMIZERS), enumerate((None, 2)))
+    return [
+        pytest.param(name, rule, batch, marks=() if (i + j + k) % 4 == 0 else pytest.mark.slow)
+        for (i, name), (j, rule), (k, batch) in cells
+    ]
+
+
 class TestEqualNumbers:
-    @pytest.mark.parametrize("batch", [None, 2])
-    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-    @pytest.mark.parametrize("experiment", TRAINED)
+    @pytest.mark.parametrize(("experiment", "optimizer", "batch"), every_fourth())
     def test_as_a_single_run(self, experiment: str, optimizer: str, batch: int | None) -> None:
         big = experiment in MINI
         rows = MINI.get(experiment, batch)

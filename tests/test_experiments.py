@@ -233,7 +233,11 @@ def feedforward(found: dict[str, Any], _: Finished) -> None:
 CHECKS: Checks = {name: globals()[name] for name in conf_files.experiments()}
 
 
-@pytest.mark.parametrize("name", CHECKS)
+# and_gate_tensors takes 40,000 steps of one row: a minute by Lightning.
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow) if name == "and_gate_tensors" else name
+    for name in CHECKS
+])  # fmt: skip
 def test_it_comes_out(name: str, finish: Callable[..., Finished]) -> None:
     done = finish(f"+experiment={name}")
     found = json.loads((done.directory / "result.json").read_text(), parse_constant=pytest.fail)

@@ -116,7 +116,7 @@ class TestCommand:
     def test_killed_at_random_moments(self, times: int, command: Command, tmp_path: Path) -> None:
         """SIGKILL; then the table of an undisturbed sweep, to the bit."""
         wanted = [
-            *("-m", "+experiment=temperature_mlp", "trainer.max_epochs=500", "seed=range(6)"),
+            *("-m", "+experiment=temperature_mlp", "trainer.max_epochs=500", "seed=0,1"),
             *("model.width=3,4,5,6,7,8", "optimizer=sgd,adam"),
         ]
         whole = command("src.train", *wanted, "sweep.dir=whole")
@@ -146,11 +146,11 @@ class TestCommand:
         curves = [Store(tmp_path / name).read("curves").sort("run_id", "step")
                   for name in ("whole", "killed")]  # fmt: skip
         assert_frame_equal(curves[0], curves[1])
-        assert all((tmp_path / "killed" / str(job) / "result.json").exists() for job in range(72))
+        assert all((tmp_path / "killed" / str(job) / "result.json").exists() for job in range(24))
 
     def test_two_processes_on_one_directory(self, command: Command, tmp_path: Path) -> None:
         wanted = [
-            *("-m", "+experiment=temperature_mlp", "seed=range(64)", "sweep.dir=out"),
+            *("-m", "+experiment=temperature_mlp", "seed=range(4)", "sweep.dir=out"),
             "sweep.compile=false",
         ]
         first = subprocess.Popen(

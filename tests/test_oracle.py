@@ -53,11 +53,12 @@ def sine(seed: int, epochs: int, dtype: torch.dtype) -> tuple[list[Tensor], floa
     return [p.detach() for p in net.parameters()], ends[0], ends[1]
 
 
-@pytest.mark.parametrize(("name", "loop", "epochs"), [
-    ("temperature_mlp", temperature, 5000),
-    ("sine", sine, 300),
+@pytest.mark.parametrize(("name", "loop", "epochs", "seed"), [
+    ("temperature_mlp", temperature, 5000, 0),
+    ("temperature_mlp", temperature, 1000, 7),
+    ("sine", sine, 300, 0),
+    ("sine", sine, 100, 7),
 ])  # fmt: skip
-@pytest.mark.parametrize("seed", [0, 7])
 def test_float64_to_rounding(
     name: str, loop: Callable[..., tuple[list[Tensor], float, float]], epochs: int, seed: int,
     finish: Callable[..., Finished],

@@ -381,7 +381,7 @@ class TestFailures:
         def full(*_: Any, **__: Any) -> None:
             raise OSError(28, "No space left on device", "weights/x.tmp")
 
-        monkeypatch.setattr("src.sweep.store.save_file", full)
+        monkeypatch.setattr("src.tensors.save_file", full)
         with pytest.raises(InputError, match="No space left on device\nWhat was stored before is"):
             sweep(*MLP, "seed=0,1,2")
         monkeypatch.undo()

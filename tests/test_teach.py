@@ -263,7 +263,13 @@ def test_each_seed_draws_its_own_rows(name: str) -> None:
 # The files
 
 
-@pytest.mark.parametrize("name", conf_files.experiments())
+KINDS = ("sine", "temperature_linear", "circles", "xor", "spam", "and_gate")
+
+
+@pytest.mark.parametrize("name", [
+    name if name in KINDS else pytest.param(name, marks=pytest.mark.slow)
+    for name in conf_files.experiments()
+])  # fmt: skip
 def test_every_experiment_has_all_pictures_that_apply(
     name: str, finish: Callable[..., Finished]
 ) -> None:
