@@ -112,7 +112,8 @@ class TestCommand:
         assert (done.code, done.out) == (2, "")
         assert "engine=stacked cannot train this run: it has no target" in done.err
 
-    @pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.slow)])
+    @pytest.mark.slow  # test_a_killed_sweep_goes_on is the same for one moment
+    @pytest.mark.parametrize("times", [1, 3])
     def test_killed_at_random_moments(self, times: int, command: Command, tmp_path: Path) -> None:
         """SIGKILL; then the table of an undisturbed sweep, to the bit."""
         wanted = [
