@@ -32,9 +32,9 @@ EMPTY_APP = """
 import sys
 import hydra
 from omegaconf import OmegaConf
-OmegaConf.register_new_resolver("stamp", lambda: "empty")
-OmegaConf.register_new_resolver("experiments", lambda: "")
-OmegaConf.register_new_resolver("base", lambda group: "")
+OmegaConf.register_new_resolver("stamp", lambda *_: "empty")
+OmegaConf.register_new_resolver("experiments", lambda *_: "")
+OmegaConf.register_new_resolver("base", lambda *_: "")
 @hydra.main(config_path=sys.argv.pop(1), config_name="train", version_base="1.3")
 def run(config): pass
 run()
@@ -102,10 +102,12 @@ def process(*arguments: str) -> Callable[[], float]:
         with tempfile.TemporaryDirectory() as folder:
             environment = os.environ | {"PYTHONPATH": str(ROOT)}
             began = time.perf_counter()
-            subprocess.run(
+            done = subprocess.run(
                 [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True
             )
-            return time.perf_counter() - began
+            seconds = time.perf_counter() - began
+            assert done.returncode in (0, 2), done.stderr.decode()  # 2: refused, as asked for
+            return seconds
 
     return seconds
 
