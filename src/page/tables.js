@@ -77,9 +77,9 @@ function rankingTable() {
     ] : []),
     { name: "diverged", number: true, value: lost,
       cell: (s) => [[DATA.diverged[s], ""], [DATA.failed[s], " failed"]].filter(([n]) => n).map(([n, word]) => `${n}${word}`).join(", ") },
-    ...(isSeeded ? [{ name: "as good as the best", value: (s) => (stats[s][ALIKE] ? 0 : 1),
+    ...(isSeeded ? [{ name: "like the best", value: (s) => (stats[s][ALIKE] ? 0 : 1),
       cell: (s) => (rank.get(s) === 1 ? "the best" : stats[s][ALIKE] ? "not distinguishable" : stats[s][ALIKE] === null ? "cannot be said" : "") }] : []),
-    { name: "its best run", number: true, value: (s) => stats[s][BEST], cell: (s) => (stats[s][BEST] === null ? "" : String(stats[s][BEST])) },
+    { name: "best run", number: true, value: (s) => stats[s][BEST], cell: (s) => (stats[s][BEST] === null ? "" : String(stats[s][BEST])) },
     { name: "alone", cell: (s) => (overrides.has(stats[s][BEST]) ? copyButton(commandOf(overrides.get(stats[s][BEST]))) : "") },
   ];
   const alike = rows.filter((s) => stats[s][ALIKE] && rank.get(s) > 1).length;
