@@ -1,5 +1,6 @@
 """Hydra's refusals of an override, said in the terms of this program's settings."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,9 +53,12 @@ def explain(
     """
     if str(error).startswith("Ambiguous value"):
         return (
-            f"{str(error).splitlines()[0]}: several values are a sweep.\n"
-            "Fix: -m in front of the overrides, or one value (with a decimal point: 0.05)"
+            f"{str(error).splitlines()[0]}: several values are a sweep.\n{_one_or_many(overrides)}"
         )
+    if "requires --multirun" in str(error):
+        swept = [o for o in overrides if re.search(r"=.*\b(range|choice|glob|interval)\(", o)]
+        which = ", ".join(swept) or "an override"
+        return f"{which}: several values are a sweep.\nFix: -m in front of the overrides"
     try:
         _check_grammar(overrides)
         parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -66,6 +70,14 @@ def explain(
         return _plain(found)
     ours_to_say = isinstance(error, HydraException | OmegaConfBaseException)
     return _plain(error) if ours_to_say else None
+
+
+def _one_or_many(overrides: Sequence[str]) -> str:
+    listed = [o for o in overrides if o.startswith("data.inputs=") and "," in o and "[" not in o]
+    if listed:
+        key, _, value = listed[0].partition("=")
+        return f"Fix: several columns are a list, in quotes: '{key}=[{value}]'"
+    return "Fix: -m in front of the overrides, or one value (with a decimal point: 0.05)"
 
 
 def _plain(error: Exception) -> str:
@@ -82,6 +94,9 @@ def _check_grammar(overrides: Sequence[str]) -> None:
         try:
             OverridesParser.create().parse_overrides([override])
         except HydraException as error:
+            if override in conf_files.experiments():
+                fix = f"+experiment={override}"
+                raise InputError(f"{override!r} is no key=value.\nFix: {fix}") from error
             raise InputError(
                 f"{override!r} cannot be read as key=value.\n"
                 "Fix: no blanks around =, and quotes around brackets, braces and blanks: "

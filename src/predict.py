@@ -2,6 +2,8 @@
 
 import argparse
 import csv
+import json
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,13 +14,20 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from src.complete import is_table
-from src.errors import InputError, answered
+from src.errors import InputError, answered, what_is
 from src.predict_inputs import parse_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from src.weights import Weights
+
+
+def refuse_name(out: Path | None, is_table: bool) -> None:
+    """Raises InputError for a file of a kind that cannot be written."""
+    kinds = (".csv", ".parquet") if is_table else (".csv",)
+    if out is not None and out.suffix.lower() not in kinds:
+        raise InputError(f"--out {out}: a file of another kind.\nAllowed: {' or '.join(kinds)}")
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -45,11 +54,12 @@ def read_config(directory: Path) -> dict[str, Any]:
     """The resolved config of a run's own `.hydra/config.yaml`. Raises InputError."""
     path = directory / ".hydra" / "config.yaml"
     if not path.is_file():
-        what = "is not the directory of a run" if directory.is_dir() else "does not exist"
-        is_sweep = (directory / "sweep.json").is_file()
-        fix = f"\nFix: one of its runs, by number: {directory}/0" if is_sweep else ""
+        fix = "the directory that a run printed at its end, below outputs/"
+        if (directory / "sweep.json").is_file():
+            fix = f"one of its runs, by number: {directory}/0"
         raise InputError(
-            f"{directory} {what}: there is no {path.relative_to(directory)} in it{fix}"
+            f"{directory} {what_is(directory, 'a run')}: there is no {path.relative_to(directory)} "
+            f"in it.\nFix: {fix}"
         )
     try:
         loaded = OmegaConf.load(path)
@@ -84,6 +94,21 @@ def read_run(directory: Path) -> tuple[dict[str, Any], "Weights"]:
     weights = load_weights(directory / "weights.safetensors")
     config["data"] = config["data"] | (weights.table or {})
     return config, weights
+
+
+def _diverged(directory: Path) -> bool:
+    path = directory / "result.json"
+    if path.is_file():
+        try:
+            return json.loads(path.read_text()).get("status") == "diverged"
+        except (ValueError, AttributeError):
+            return False  # the weights are whole all the same
+    if not (directory.parent / "sweep.json").is_file():
+        return False
+    from src.sweep.store import Store
+
+    table = Store(directory.parent).read(columns=["job", "status"])
+    return bool((table.filter(job=int(directory.name))["status"] == "diverged").any())
 
 
 def forward(config: dict[str, Any], weights: "Weights", rows: "Tensor") -> "Tensor":
@@ -144,8 +169,9 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _print(data: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    from src.answers import show_predictions
     from src.build import labels_of
-    from src.console import new_console, show_predictions
+    from src.terminal import new_console
 
     show_predictions(new_console(), labels_of(data), rows, limit=None)
 
@@ -157,6 +183,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.out is not None and options.out.exists():
             raise InputError(f"--out {options.out} exists already.\nFix: another name")
         config, weights = read_run(options.run)
+        refuse_name(options.out, is_table(config["data"]))
+        if _diverged(options.run):
+            print("Warning: this run diverged, and its predictions mean nothing", file=sys.stderr)
         if options.out is None:
             _print(config["data"], predict(config, weights, options.inputs))
             return

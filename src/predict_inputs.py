@@ -29,9 +29,10 @@ def parse_inputs(text: str, columns: int) -> Rows:
         )
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, list) or len(row) != columns:
-            found = f"has {len(row)} columns" if isinstance(row, list) else "is no list"
+            is_row = isinstance(row, list)
+            found = f"has {len(row)} columns" if is_row else f"is {row!r}, and no list of numbers"
             raise InputError(
-                f"--inputs: row {number} {found}, but the network takes {columns}.\n"
+                f"--inputs: row {number} {found}; the network takes {columns} a row.\n"
                 f"Fix: rows like {json.dumps([[0.0] * columns])}"
             )
         for value in row:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import InputError, answered, unknown
+from src.errors import InputError, answered, unknown, what_is
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -46,9 +46,16 @@ def kind_of(directory: Path) -> str:
     for kind, file in (("sweep", "sweep.json"), ("run", "result.json")):
         if (directory / file).is_file():
             return kind
-    what = "is not the directory of a sweep or a run" if directory.is_dir() else "does not exist"
+    if directory.name.isdigit() and (directory.parent / "sweep.json").is_file():
+        sweep, job = directory.parent, directory.name
+        raise InputError(
+            f"{directory} does not exist: of a large sweep only the best runs have a directory.\n"
+            f"Fix: python -m src.report {sweep} --tensorboard {job}, which writes it, or --rerun "
+            f"{job}, which trains it once more"
+        )
     raise InputError(
-        f"{directory} {what}: there is no sweep.json and no result.json in it.\n"
+        f"{directory} {what_is(directory, 'a sweep or a run')}: there is no sweep.json and no "
+        "result.json in it.\n"
         "Fix: the directory that a sweep or a run printed at its end, below outputs/"
     )
 
@@ -64,14 +71,17 @@ def report(options: argparse.Namespace) -> int:
     if len(others) > 1:
         raise InputError(f"{' and '.join(others)} do not go together: one at a time")
     # Only now: a wrong directory is answered at once.
-    from src.console import new_console
+    from src.terminal import new_console
 
     console = new_console()
     if kind == "run":
         from src.teach import teach
 
-        for path in teach(options.directory, console):
+        written = teach(options.directory, console)
+        for path in written:
             console.print(str(path), soft_wrap=True)
+        if not written:
+            console.print("none of the pictures that teach applies to this run")
         return 0
     return _of_sweep(options, console)
 

@@ -38,7 +38,7 @@ def teach(directory: Path, console: Console) -> list[Path]:
         return draw_lessons(lesson, directory, console, logger)
     finally:
         if logger is not None:
-            logger.close()
+            logger.close_if_written()
 
 
 def _built(config: dict[str, Any]) -> Run:

@@ -37,6 +37,11 @@ class TensorBoard(TensorBoardLogger):
         """After the last picture."""
         self.experiment.close()
 
+    def close_if_written(self) -> None:
+        """As `close`; no file where nothing was logged."""
+        if self._experiment is not None:
+            self.close()
+
     def log_curves(self, curves: Mapping[str, Sequence[float]]) -> None:
         """All points of a run that is over: "step" and each metric; what is not finite is not."""
         for i, step in enumerate(curves["step"]):

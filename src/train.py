@@ -39,11 +39,12 @@ def run_one(config: DictConfig) -> float | None:
         settings = check(config, job.runtime.choices, folders)
         # Imported here: a typo must be answered before torch is loaded.
         from src.build import build
-        from src.console import new_console, show_start
+        from src.console import show_start
         from src.differences import differences
         from src.engine import engine_of
         from src.engines.cohort import Interrupted
         from src.fit import final_loss, fit
+        from src.terminal import new_console
 
         run = build(settings)
         train = engine_of(run)
@@ -119,6 +120,8 @@ def main() -> None:
     # Without it Hydra prints its own message and exits before ours can be made.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     resolvers.register()
+    # Hydra's parser stops at an option between overrides.
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
     try:
         run_one()
         return

@@ -67,7 +67,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.sweep.bootstrap": (),
     "src.sweep.ranking": ("src.sweep.bootstrap",),
     "src.sweep.files": (),
-    "src.sweep.tables": ("src.engines.cohort", "src.values"),
+    "src.sweep.tables": ("src.engines.cohort", "src.errors", "src.values"),
+    "src.terminal": (),
+    "src.answers": ("src.losses", "src.run", "src.terminal"),
     "src.sweep.store": (
         "src.errors",
         *("src.sweep.about", "src.sweep.files", "src.sweep.tables", "src.sweep.tidy"),

@@ -544,7 +544,7 @@ def test_predict_from_the_store(sweep: Sweep, capsys: pytest.CaptureFixture[str]
     shutil.rmtree(run)
     assert predict.predict(*predict.read_run(run), "[[20.0], [70.0]]") == wanted
     for job, words in (("1", "failed, so that nothing was trained: seed=0.5"),
-                       ("7", "has no job 7.\nAllowed: 0 to 3")):  # fmt: skip
+                       ("7", "there is no run 7: the sweep has 4 runs")):  # fmt: skip
         with pytest.raises(SystemExit):
             predict.main([str(done.store.directory / job)])
         assert words in capsys.readouterr().err

@@ -168,7 +168,7 @@ def _no_number(cell: str, where: str) -> InputError:
     if re.fullmatch(r"[+-]?\d+,\d+", cell):
         fix = "a point before the decimals"
     else:
-        fix = "a number there; a text can only be a target, with loss=cross_entropy"
+        fix = "a number there; a text can only be the target of a run with loss=cross_entropy"
     return InputError(f"{where} is {cell!r}: a text, and no number.\nFix: {fix}")
 
 

@@ -90,10 +90,12 @@ function lineChart() {
   const x = levels(STATE.x), y = STATE.y === null ? null : levels(STATE.y);
   const traces = [], every = [];
   const isCurve = KEYS[STATE.x].number;
+  let ends = false;
   (y ? y.texts : [""]).slice(0, MOST_LINES).forEach((text, i) => {
     const inside = (s) => !y || y.of(s) === i;
     const groups = collect((s) => (inside(s) ? x.of(s) : null)), settings = settingsBy((s) => (inside(s) ? x.of(s) : -1));
     const at = x.texts.map((_, c) => c).filter((c) => groups.has(c) && worth(groups.get(c), settings.get(c) ?? []) !== null);
+    ends ||= x.texts.some((_, c) => groups.has(c) && !at.includes(c));
     if (!at.length) return;
     const values = at.map((c) => worth(groups.get(c), settings.get(c)));
     const quartiles = at.map((c) => [...groups.get(c).values].sort(ascending));
@@ -105,7 +107,7 @@ function lineChart() {
       hovertext: at.map((c, j) => `${name}<br>${x.name} ${x.texts[c]}<br>${short(values[j])}${lost[j] ? `<br>${lost[j]} diverged` : ""}`), hoverinfo: "text" });
   });
   chart("lines", traces, { xaxis: axis(x.name, { ...ticks(x), zeroline: false }), yaxis: valueAxis(STATE.metric, every), ...(y ? legendBelow() : {}) },
-    `${what()[0].toUpperCase()}${what().slice(1)} against ${x.name}${y ? `, a line for each ${y.name}` : ""}${STATE.cell === "median" && isCurve ? "; the band holds the middle half of the runs" : ""}. A line ends where every run diverged.${y && y.texts.length > MOST_LINES ? ` The first ${MOST_LINES} of ${y.texts.length} are drawn.` : ""}`, 440);
+    `${what()[0].toUpperCase()}${what().slice(1)} against ${x.name}${y ? `, a line for each ${y.name}` : ""}${STATE.cell === "median" && isCurve ? "; the band holds the middle half of the runs" : ""}${isCurve && ends ? ". A line ends where every run diverged." : "."}${y && y.texts.length > MOST_LINES ? ` The first ${MOST_LINES} of ${y.texts.length} are drawn.` : ""}`, 440);
 }
 
 function effects() {

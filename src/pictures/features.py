@@ -53,7 +53,7 @@ def features_figure(panels: list[Panel], title: str) -> Figure:
                 ax.scatter(x[of], y[of], size, colour, marker=marker, zorder=3, **edge,
                            label=f"target {truth}" if i == 0 else None)  # fmt: skip
         else:
-            shown = ax.pcolormesh(*panel.grid, values, shading="gouraud", alpha=0.5, **colours)
+            shown = ax.pcolormesh(*panel.grid, values, shading="gouraud", **colours)
             ax.scatter(x, y, size, panel.truth, zorder=3, **edge, **colours)
             if i == len(panels) - 1:
                 figure.colorbar(shown, ax=ax, label=panel.value_name)

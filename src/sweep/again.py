@@ -15,6 +15,7 @@ from src.sweep.directories import write_hydra, write_runs
 from src.sweep.events import SESSION
 from src.sweep.ranking import is_better_high
 from src.sweep.store import Store
+from src.sweep.tables import no_job
 from src.sweep.verify import check, show_checks
 
 LOGGED = {"tensorboard": True, "histograms": True}
@@ -45,7 +46,7 @@ def row_of(table: pl.DataFrame, job: int) -> dict[str, Any]:
     """The row of a run. Raises InputError where there is none, or nothing was trained."""
     found = table.filter(pl.col("job") == job)
     if found.is_empty():
-        raise InputError(f"there is no run {job}.\nAllowed: 0 to {table['job'].max()}")
+        raise no_job(table, job)
     row = found.row(0, named=True)
     if row["status"] == "failed":
         raise InputError(f"run {job} failed, so that nothing was trained: {row['message']}")

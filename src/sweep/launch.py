@@ -16,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from src.check import Refused, folders_of, no_experiment
-from src.console import new_console
 from src.engines.cohort import Interrupted
 from src.errors import InputError
 from src.result import git_state, versions
@@ -35,6 +34,7 @@ from src.sweep.ranking import metric_of, rank
 from src.sweep.show import first_error, runs, show_plan, show_summary
 from src.sweep.store import Store
 from src.sweep.verify import verify
+from src.terminal import new_console
 
 
 @dataclass

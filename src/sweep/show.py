@@ -7,11 +7,11 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from src.console import new_table
 from src.sweep.expand import Job
 from src.sweep.plan import Plan
 from src.sweep.prepare import Means, Ready
 from src.sweep.ranking import Ranked, compare, is_better_high, is_clear
+from src.terminal import new_table
 from src.values import UNITS, show
 
 FEW = 20

@@ -14,6 +14,7 @@ from src.data.normalise import Normaliser
 from src.errors import InputError
 from src.run import Run
 from src.sweep.store import Store
+from src.sweep.tables import no_job
 from src.weights import Weights, fill
 
 
@@ -26,8 +27,7 @@ def read_stored(directory: Path) -> tuple[dict[str, Any], Weights]:
     table = store.read(columns=["run_id", "job", "status", "message"])
     found = table.filter(pl.col("job") == job)
     if found.is_empty():
-        last = table["job"].max()
-        raise InputError(f"{store.directory} has no job {job}.\nAllowed: 0 to {last}")
+        raise no_job(table, job)
     if found["status"][0] == "failed":
         message = found["message"][0]
         raise InputError(f"{directory} failed, so that nothing was trained: {message}")

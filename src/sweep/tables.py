@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from src.engines.cohort import Trained
+from src.errors import InputError
 from src.values import show
 
 Config = Mapping[str, Any]
@@ -119,3 +120,13 @@ def curves_table(run_ids: Sequence[str], trained: Trained) -> pl.DataFrame:
     table = pl.DataFrame(data)
     place = np.concatenate([member, fallen])
     return table[np.lexsort((data["step"], place))]
+
+
+def no_job(table: pl.DataFrame, job: int) -> InputError:
+    """The error for a job that a sweep does not have; numbers may have gaps."""
+    known = sorted(table["job"].to_list())
+    near = ", ".join(map(str, sorted(sorted(known, key=lambda k: abs(k - job))[:4])))
+    return InputError(
+        f"there is no run {job}: the sweep has {len(known):,} runs, numbered within {known[0]} to "
+        f"{known[-1]}.\nThe nearest are {near}"
+    )

@@ -14,7 +14,6 @@ from rich.console import Console
 from torch import Tensor
 
 from src.build import build
-from src.console import new_table
 from src.data.batches import Batches
 from src.engines.cohort import Interrupted
 from src.result import Status
@@ -22,6 +21,7 @@ from src.sweep.expand import Job
 from src.sweep.outcomes import quiet
 from src.sweep.show import runs
 from src.sweep.store import Store
+from src.terminal import new_table
 from src.training import train_by_lightning
 
 BOUNDS = {32: 1e-5, 64: 1e-9}
