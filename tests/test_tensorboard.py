@@ -172,7 +172,10 @@ def wait_for(address: str, runs: set[str]) -> dict[str, Any]:
     pytest.fail(f"TensorBoard shows {sorted(found)}, not {sorted(runs)}")
 
 
-def sessions(address: str, hparams: Iterable[str], metrics: Iterable[str]) -> list[dict[str, Any]]:
+def sessions(
+    address: str, hparams: Iterable[str], metrics: Iterable[str], count: int
+) -> list[dict[str, Any]]:
+    """The session groups, once so many sessions were read, with all of their metrics."""
     request = {
         "experimentName": "",
         "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_UNKNOWN"],
@@ -180,7 +183,16 @@ def sessions(address: str, hparams: Iterable[str], metrics: Iterable[str]) -> li
                       *({"metric": {"group": "", "tag": tag}} for tag in metrics)],
         "startIndex": 0, "sliceSize": 1000,
     }  # fmt: skip
-    return ask(f"{address}/data/plugin/hparams/session_groups", request)["sessionGroups"]
+    found: list[dict[str, Any]] = []
+    for _ in range(60):
+        before = found
+        answer = ask(f"{address}/data/plugin/hparams/session_groups", request)
+        found = answer["sessionGroups"]
+        # TensorBoard shows a run when it has read its file's beginning.
+        if found == before and sum(len(group["sessions"]) for group in found) == count:
+            return found
+        time.sleep(0.5)
+    pytest.fail(f"TensorBoard shows {found}, not {count} sessions")
 
 
 def metrics_in(group: dict[str, Any]) -> dict[str, float]:
@@ -208,7 +220,7 @@ def test_a_sweep_in_hparams(grid: Swept) -> None:
         shown = {m["name"]["tag"] for m in infos["metricInfos"]}
         wanted = {"train/loss", "val/loss", "best/train/loss", "best/val/loss", "diverged"}
         assert wanted <= shown
-        groups = sessions(address, columns, wanted)
+        groups = sessions(address, columns, wanted, 10)
     assert len(groups) == 4
     for group in groups:
         setting = (group["hparams"]["optimizer"], group["hparams"]["optimizer.lr"])
@@ -259,7 +271,7 @@ def test_a_large_sweep_has_a_session_for_each_setting(
     assert not list(done.store.directory.glob("[0-9]*/*.session"))
     with serve(done.store.directory) as address:
         wait_for(address, {"sweep", *(f"sweep/settings/00{i}" for i in (1, 2, 3))})
-        groups = sessions(address, ["optimizer.lr"], ["val/loss", "runs", "diverged"])
+        groups = sessions(address, ["optimizer.lr"], ["val/loss", "runs", "diverged"], 3)
     found = {g["hparams"]["optimizer.lr"]: metrics_in(g) for g in groups}
     assert found[10] == {"runs": 0, "diverged": 3}
     for lr in (0.001, 0.01):
@@ -281,7 +293,7 @@ def test_single_runs_of_several_seeds_are_one_group(finish: Callable[..., Finish
         names = {info["name"] for info in infos["hparamInfos"]}
         assert {"experiment", "optimizer", "optimizer.lr"} <= names
         assert not {"seed", "data.split_seed"} & names
-        groups = sessions(address, ["optimizer.lr"], ["val/loss", "best/val/loss"])
+        groups = sessions(address, ["optimizer.lr"], ["val/loss", "best/val/loss"], 5)
         layout = ask(f"{address}/data/plugin/custom_scalars/layout")
     by_size = {len(g["sessions"]): g for g in groups}
     assert sorted(len(g["sessions"]) for g in groups) == [1, 1, 3]
