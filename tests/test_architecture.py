@@ -55,6 +55,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "src.tensorboard": (),
     "src.engines": ("src.engines",),
+    "src.engines.fused": ("src.engines", "src.models"),
     "src.training": (
         *("src.evaluate", "src.interrupt", "src.module", "src.result", "src.run"),
         *("src.tensorboard", "src.watchers"),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from src.engines.cannot import CannotStack
 from src.engines.cohort import Cohort, Function, Rows, Rule, pad
 from src.engines.compiled import compile_step
 from src.engines.lanes import leading, widen
@@ -18,10 +19,6 @@ from src.engines.trace import Flat, trace_measures, trace_step
 
 # Tracing patches nn.Module for the whole process while it lasts.
 TRACING = threading.RLock()
-
-
-class CannotStack(Exception):
-    """Why runs of this kind cannot be trained as one array program."""
 
 
 @dataclass

@@ -5,8 +5,6 @@ one call of the pure update rule, and a mask that freezes whoever diverged or st
 is read back between two logged points, so torch is never waited for.
 """
 
-import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from src.engines.cohort import Cohort, Trained, nothing
 from src.engines.program import Program, lower
+from src.engines.record import Record, metric_names
 from src.engines.shapes import lanes_for, part_sizes
 
 Tick = Callable[[int], None]
@@ -54,16 +53,9 @@ class _Training:
         self.clip = None if cohort.clip is None else self._arranged(cohort.clip)
         self.state: dict[str, Any] = {}
         self.running = torch.ones(lanes, dtype=torch.bool, device=device)
-        self.diverged = torch.zeros_like(self.running)
         self.count = torch.zeros(lanes, dtype=torch.int64, device=device)
-        self.points: list[int] = []
-        self.curves: list[list[Tensor]] = []
-        self.last: list[Tensor] = []
-        whole = torch.full((lanes,), math.inf, dtype=torch.float64, device=device)
-        self.best, self.mark = whole, whole.clone()
-        self.kept = torch.full_like(self.count, -1)
-        self.since = torch.zeros_like(self.count)
-        self.best_vector = self.vector
+        self.record = Record(cohort, metric_names(cohort), lanes)
+        self.best = self.vector
 
     def _arranged(self, values: Tensor) -> Tensor:
         return self.program.arrange(values, self.lanes)
@@ -74,21 +66,20 @@ class _Training:
         return self.program.each(self._arranged(values))
 
     def run(self, tick: Tick) -> Trained:
-        began = time.perf_counter()
-        self._record(0)
+        self._log(0)
         steps = 0
         for epoch in range(self.cohort.epochs):
             for x, y in self._batches(epoch):
                 self._advance(x, y, steps)
                 steps += 1
             if (epoch + 1) % self.cohort.log_every == 0:
-                self._record(steps)
+                self._log(steps)
                 if not bool(self.running.any()):
                     break
             tick(epoch + 1)
-        if self.points[-1] != steps:
-            self._record(steps)
-        return self._finished(began)
+        if self.record.points[-1] != steps:
+            self._log(steps)
+        return self._finished()
 
     def _batches(self, epoch: int) -> Any:
         x, y = self.splits["train"]
@@ -146,79 +137,29 @@ class _Training:
             for name, value in found.items()
         }
 
-    def _record(self, step: int) -> None:
+    def _log(self, step: int) -> None:
         """Add a logged point; freeze whoever is not finite there, or has waited long enough."""
-        was_running = self.running if not self.points else self.was_running
-        self.diverged = self.diverged | (was_running & ~self.running)
-        found = self._measured()
         finite = self.program.over_numbers(torch.isfinite(self.vector), torch.all)
-        for values in found:
-            finite = finite & torch.isfinite(values)
-        self.diverged = self.diverged | (self.running & ~finite)
-        self.running = self.running & finite
-        self.points.append(step)
-        self.curves.append(found)
-        # Of a member that fell since the last point, these are the values where it fell.
-        self.last = found if not self.last else [
-            torch.where(was_running, new, old)
-            for new, old in zip(found, self.last, strict=True)
-        ]  # fmt: skip
-        if self.cohort.stopping is not None:
-            self._remember_best(step)
-        self.was_running = self.running
+        self.running, better = self.record.add(step, self._measured(), self.running, finite)
+        if better is not None:
+            self.best = torch.where(self.program.each(better), self.vector, self.best)
 
     def _measured(self) -> list[Tensor]:
         return [
-            values.double()
+            value
             for x, y in self.splits.values()
-            for values in self.program.measure(self.vector, x, y)
+            for value in self.program.measure(self.vector, x, y)
         ]
 
-    @property
-    def names(self) -> list[str]:
-        """Of the metrics, in the order of `_measured`."""
-        return [
-            f"{split}/{name}" for split in self.splits for name in ("loss", *self.cohort.measures)
-        ]
-
-    def _remember_best(self, step: int) -> None:
-        stopping = self.cohort.stopping
-        assert stopping is not None
-        names = self.names
-        which = names.index("val/loss" if "val/loss" in names else "train/loss")
-        loss = self.curves[-1][which]
-        better = self.running & (loss < self.best)
-        self.best = torch.where(better, loss, self.best)
-        self.kept = torch.where(better, step, self.kept)
-        self.best_vector = torch.where(self.program.each(better), self.vector, self.best_vector)
-        progress = loss < self.mark - stopping.min_delta
-        self.mark = torch.where(self.running & progress, loss, self.mark)
-        self.since = torch.where(progress, 0, self.since + 1)
-        self.running = self.running & (self.since < stopping.patience)
-
-    def _finished(self, began: float) -> Trained:
-        kept = torch.where(self.diverged, -1, self.kept)
-        final = dict(zip(self.names, self.last, strict=True))
+    def _finished(self) -> Trained:
         if self.cohort.stopping is not None:
-            self.vector = torch.where(self.program.each(kept >= 0), self.best_vector, self.vector)
-            best = dict(zip(self.names, self._measured(), strict=True))
-            final = {name: torch.where(kept >= 0, best[name], v) for name, v in final.items()}
+            put_back = self.program.each(self.record.restored)
+            self.vector = torch.where(put_back, self.best, self.vector)
+        finals: dict[str, Tensor] = {}
         if self.cohort.finals:
             values = self.program.measure(self.vector, *self.splits["train"], last=True)
-            final |= {n: v.double() for n, v in zip(self.cohort.finals, values, strict=True)}
-        size = self.cohort.size
-        per_epoch = max(self.cohort.steps // max(self.cohort.epochs, 1), 1)
-        steps = self.count[:size].cpu()
-        curves = torch.stack([torch.stack(found) for found in self.curves])[..., :size].cpu()
-        return Trained(
-            parameters=self.program.flat.unjoin(self.program.restore(self.vector, size).cpu()),
-            diverged=self.diverged[:size].cpu(),
-            steps=steps,
-            epochs=steps // per_epoch,
-            kept=kept[:size].cpu(),
-            points=self.points,
-            curves={name: curves[:, i] for i, name in enumerate(self.names)},
-            last={n: v[:size].cpu() for n, v in zip(self.names, self.last, strict=True)},
-            metrics={name: values[:size].cpu() for name, values in final.items()},
-            seconds=time.perf_counter() - began,
+            finals = dict(zip(self.cohort.finals, values, strict=True))
+        vector = self.program.restore(self.vector, self.cohort.size).cpu()
+        return self.record.trained(
+            self.program.flat.unjoin(vector), self.count, self._measured, finals
         )

@@ -1,0 +1,102 @@
+"""What a kernel is made for: the layers of a network, a loss, a rule, and what fills the lanes."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import nn
+
+from src.engines.cannot import CannotFuse
+from src.models import activations as by_hand
+from src.models.neurons import NaiveSigmoid, WeightedSum
+
+ROWS = 32  # a step, from which they fill the lanes; below, models do
+
+# What each module is to a kernel; the textbook forms are the same functions.
+ACTIVATIONS: dict[type[nn.Module], str] = {
+    nn.Identity: "identity",
+    nn.Sigmoid: "sigmoid", by_hand.Sigmoid: "sigmoid", NaiveSigmoid: "naive_sigmoid",
+    nn.Tanh: "tanh", by_hand.Tanh: "tanh",
+    nn.ReLU: "relu", by_hand.Relu: "relu",
+    nn.Hardtanh: "hardtanh", nn.LeakyReLU: "leaky_relu",
+    by_hand.LastSoftmax: "softmax", by_hand.Softmax: "softmax",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layer:
+    """activation(W x + b): (inputs,) -> (outputs,)."""
+
+    inputs: int
+    outputs: int
+    bias: bool
+    activation: str = "identity"
+
+    @property
+    def numbers(self) -> int:
+        """Weights row by row, then biases."""
+        return self.outputs * (self.inputs + self.bias)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Of one kernel. loss: a name of losses.LOSSES. size: bytes of a number."""
+
+    layers: tuple[Layer, ...]
+    loss: str
+    size: int
+    rows_in_lanes: bool
+    clips: bool = False
+    accuracy: bool = False
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """Where each layer's numbers begin."""
+        sums = [0]
+        for layer in self.layers:
+            sums.append(sums[-1] + layer.numbers)
+        return tuple(sums[:-1])
+
+    @property
+    def numbers(self) -> int:
+        return sum(layer.numbers for layer in self.layers)
+
+    @property
+    def inputs(self) -> int:
+        return self.layers[0].inputs
+
+    @property
+    def outputs(self) -> int:
+        return self.layers[-1].outputs
+
+
+def read(net: nn.Module) -> tuple[Layer, ...]:
+    """The layers of a network. Raises CannotFuse."""
+    found: list[Layer] = []
+    for module in _flat(net):
+        if isinstance(module, nn.Linear):
+            found.append(Layer(module.in_features, module.out_features, module.bias is not None))
+        elif isinstance(module, WeightedSum):
+            found.append(Layer(len(module.w), 1, True))
+        elif type(module) not in ACTIVATIONS:
+            raise CannotFuse(f"{type(module).__name__} has no form in the fused kernels")
+        elif not found:
+            raise CannotFuse("its activation comes before a linear layer")
+        else:
+            last, name = found[-1], ACTIVATIONS[type(module)]
+            if last.activation != "identity" and name != "identity":
+                raise CannotFuse("two activations follow one another")
+            name = last.activation if name == "identity" else name
+            found[-1] = Layer(last.inputs, last.outputs, last.bias, name)
+    if not found:
+        raise CannotFuse("it has no linear layer")
+    if any(layer.activation == "softmax" for layer in found[:-1]):
+        raise CannotFuse("softmax in front of another layer")
+    if not all(p.requires_grad for p in net.parameters()):
+        raise CannotFuse("some of its parameters are fixed")
+    return tuple(found)
+
+
+def _flat(net: nn.Module) -> list[nn.Module]:
+    if type(net).forward is nn.Sequential.forward:
+        return [module for child in net.children() for module in _flat(child)]
+    return [net]

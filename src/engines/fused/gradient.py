@@ -1,0 +1,118 @@
+"""The gradient of every parameter, summed over the rows of a step."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from src.engines.fused.architecture import Architecture, Layer
+from src.engines.fused.emitter import Emitter, Index
+from src.engines.fused.lanes import Lanes, totals
+from src.engines.fused.network import SMALL, Network
+
+
+class Gradient:
+    """Of every parameter, summed over the blocks of a step.
+
+    In memory it lies as the parameters do: a vector of models for each, or as many parameters
+    in a vector as there are lanes.
+    """
+
+    def __init__(self, e: Emitter, a: Architecture, memory: Any) -> None:
+        self.e, self.a, self.memory = e, a, memory
+        self.is_local = a.numbers <= SMALL
+        self.local = e.array(a.numbers if self.is_local else 0)
+
+    def clear(self) -> None:
+        if self.is_local:
+            for k in range(self.a.numbers):
+                self.local[k] = self.e.lift(0.0)
+        else:
+            for k in self.e.loop(vectors(self.e, self.a)):
+                self.e.store(self.e.lift(0.0), self.memory, self.e.times(k, self.e.lanes))
+
+    def add(self, net: Network, k: int, layer: Layer) -> None:
+        if self.is_local:
+            for o in range(layer.outputs):
+                g = net.at(net.back[k + 1], o)
+                for i in range(layer.inputs):
+                    self._grow(net.weight(k, o, i), g, net.at(net.values[k], i))
+                if layer.bias:
+                    self._grow(net.bias(k, o), g, None)
+        elif self.a.rows_in_lanes:
+            self._wide_rows(net, k, layer)
+        else:
+            self._wide_models(net, k, layer)
+
+    def _grow(self, place: int, g: list[Lanes], x: list[Lanes] | None) -> None:
+        found = self.local[place]
+        for r, value in enumerate(g):
+            found = found + value if x is None else value.fma(x[r], found)
+        self.local[place] = found
+
+    def _wide_rows(self, net: Network, k: int, layer: Layer) -> None:
+        e = self.e
+        for o in e.loop(layer.outputs):
+            g = net.at(net.back[k + 1], o)
+            for first, count in _cut(e, layer.inputs):
+                sums = []
+                for t in range(count):
+                    x = net.at(net.values[k], e.add(first, t))
+                    found = g[0] * x[0]
+                    for r in range(1, net.depth):
+                        found = g[r].fma(x[r], found)
+                    sums.append(found)
+                place = net.weight(k, o, first)
+                e.store(e.load(self.memory, place) + totals(sums), self.memory, place)
+        if layer.bias:
+            for first, count in _cut(e, layer.outputs):
+                sums = []
+                for t in range(count):
+                    g = net.at(net.back[k + 1], e.add(first, t))
+                    found = g[0]
+                    for r in range(1, net.depth):
+                        found = found + g[r]
+                    sums.append(found)
+                place = net.bias(k, first)
+                e.store(e.load(self.memory, place) + totals(sums), self.memory, place)
+
+    def _wide_models(self, net: Network, k: int, layer: Layer) -> None:
+        e = self.e
+
+        def grow(number: Index, g: list[Lanes], x: list[Lanes] | None) -> None:
+            place = e.times(number, e.lanes)
+            found = e.load(self.memory, place)
+            for r, value in enumerate(g):
+                found = found + value if x is None else value.fma(x[r], found)
+            e.store(found, self.memory, place)
+
+        for o in e.loop(layer.outputs):
+            g = net.at(net.back[k + 1], o)
+            for i in e.loop(layer.inputs):
+                grow(net.weight(k, o, i), g, net.at(net.values[k], i))
+            if layer.bias:
+                grow(net.bias(k, o), g, None)
+
+    def finish(self) -> None:
+        """To memory, where it was local."""
+        if not self.is_local:
+            return
+        e, n = self.e, self.a.numbers
+        if not self.a.rows_in_lanes:
+            for k in range(n):
+                e.store(self.local[k], self.memory, k * e.lanes)
+            return
+        for first in range(0, n, e.lanes):
+            some = [self.local[k] for k in range(first, min(first + e.lanes, n))]
+            e.store(totals(some), self.memory, first)
+
+
+def _cut(e: Emitter, count: int) -> Iterator[tuple[Index, int]]:
+    whole = count // e.lanes
+    for group in e.loop(whole):
+        yield e.times(group, e.lanes), e.lanes
+    if count % e.lanes:
+        yield whole * e.lanes, count % e.lanes
+
+
+def vectors(e: Emitter, a: Architecture) -> int:
+    """Vectors that hold a unit's parameters."""
+    return -(-a.numbers // e.lanes) if a.rows_in_lanes else a.numbers

@@ -1,0 +1,183 @@
+"""A cohort, lowered to a kernel: its architecture, its rule, and where its numbers lie."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from src.engines.cannot import CannotFuse
+from src.engines.cohort import Cohort
+from src.engines.fused.architecture import ROWS, Architecture, read
+from src.engines.fused.compiler import Kernels, load
+from src.engines.fused.emitter import LANES
+from src.engines.fused.kernel import Update
+from src.engines.fused.losses import NAMES
+from src.engines.fused.network import depth_for
+from src.engines.trace import Flat
+
+SIZES = {torch.float32: 4, torch.float64: 8}
+
+
+@dataclass(frozen=True)
+class Places:
+    """Which row stands where: (batches, blocks, depth, lanes) of an epoch.
+
+    rows: positions in the epoch's order; those that only pad repeat one. real: which do not.
+    """
+
+    rows: Tensor
+    real: Tensor
+
+    @property
+    def blocks(self) -> int:
+        """Of a batch."""
+        return self.rows.shape[1]
+
+    @property
+    def batches(self) -> int:
+        return self.rows.shape[0]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Kernels and the arrangement that they want."""
+
+    architecture: Architecture
+    update: Update
+    depth: int
+    flat: Flat
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float32 if self.architecture.size == 4 else torch.float64
+
+    @cached_property
+    def lanes(self) -> int:
+        return LANES[self.architecture.size]
+
+    @cached_property
+    def kernels(self) -> Kernels:
+        """Compiled, or read from the disk."""
+        return load(self.architecture, self.update, self.depth)
+
+    def units(self, members: int) -> int:
+        """Of work: models, or groups of as many as there are lanes."""
+        return members if self.architecture.rows_in_lanes else -(-members // self.lanes)
+
+    def vectors(self) -> int:
+        """That hold a unit's parameters."""
+        n = self.architecture.numbers
+        return -(-n // self.lanes) if self.architecture.rows_in_lanes else n
+
+    def each(self, values: Tensor) -> Tensor:
+        """(members,) to (units, lanes)."""
+        if self.architecture.rows_in_lanes:
+            return values[:, None].expand(-1, self.lanes).contiguous()
+        missing = -len(values) % self.lanes
+        return torch.cat([values, values[-1:].expand(missing)]).view(-1, self.lanes)
+
+    def members(self, values: Tensor, size: int) -> Tensor:
+        """(units, lanes) to (members,)."""
+        return values[:, 0] if self.architecture.rows_in_lanes else values.reshape(-1)[:size]
+
+    def arrange(self, matrix: Tensor) -> Tensor:
+        """(members, numbers) to (units, vectors, lanes)."""
+        if self.architecture.rows_in_lanes:
+            missing = self.vectors() * self.lanes - matrix.shape[1]
+            return torch.nn.functional.pad(matrix, (0, missing)).view(len(matrix), -1, self.lanes)
+        missing = -len(matrix) % self.lanes
+        padded = torch.cat([matrix, matrix[-1:].expand(missing, -1)])
+        return padded.view(-1, self.lanes, matrix.shape[1]).transpose(1, 2).contiguous()
+
+    def restore(self, values: Tensor, size: int) -> Tensor:
+        """The way back."""
+        if self.architecture.rows_in_lanes:
+            return values.reshape(len(values), -1)[:, : self.architecture.numbers]
+        return values.transpose(1, 2).reshape(-1, values.shape[1])[:size]
+
+    def places(self, rows: int, batch: int) -> Places:
+        """Where an epoch's rows stand, in batches of so many."""
+        across = self.lanes if self.architecture.rows_in_lanes else 1
+        blocks = -(-min(batch, rows) // (self.depth * across))
+        batches = -(-rows // batch)
+        inside = torch.arange(blocks * self.depth * across).view(1, blocks, self.depth, across)
+        first = torch.arange(batches).view(-1, 1, 1, 1) * batch
+        count = (rows - first).clamp(max=batch)
+        real = inside < count
+        return Places(first + inside.clamp(max=count - 1), real.expand(batches, -1, -1, -1))
+
+    def rows(self, values: Tensor, places: Tensor) -> Tensor:
+        """(members, rows, width) to (units, batches, blocks, width, depth, lanes).
+
+        places: as those of `Places`, or (members, *those) where each member has an order of its
+        own.
+        """
+        own = places.dim() > 4
+        index = places.flatten(1) if own else places.flatten()[None].expand(len(values), -1)
+        found = values.gather(1, index[:, :, None].expand(-1, -1, values.shape[2]))
+        shape = places.shape[1:] if own else places.shape
+        found = found.view(len(values), *shape, values.shape[2])
+        if self.architecture.rows_in_lanes:  # (members, batches, blocks, depth, lanes, width)
+            return found.permute(0, 1, 2, 5, 3, 4).contiguous()
+        missing = -len(values) % self.lanes
+        padded = torch.cat([found, found[-1:].expand(missing, *found.shape[1:])])
+        grouped = padded.squeeze(4).view(-1, self.lanes, *shape[:3], values.shape[2])
+        return grouped.permute(0, 2, 3, 5, 4, 1).contiguous()
+
+    def weights(self, real: Tensor, by_row: bool, batch: bool) -> Tensor:
+        """Of each row in a mean over its batch, (batches, blocks, depth, lanes); 0 for padding.
+
+        by_row: a mean over rows, not over all their outputs.
+        """
+        counted = real.sum(dim=(1, 2, 3), keepdim=True).double()
+        each = counted if by_row else counted * self.architecture.outputs
+        found = torch.where(real, 1 / each, 0.0).to(self.dtype)
+        return found.expand(*found.shape[:3], self.lanes).contiguous()
+
+
+def lower(cohort: Cohort) -> Program:
+    """The program for cohorts like this one. Raises CannotFuse, with the reason."""
+    dtype = cohort.train.input.dtype
+    if cohort.train.input.device.type != "cpu":
+        raise CannotFuse("the fused kernels are for the CPU")
+    if dtype not in SIZES:
+        raise CannotFuse(f"no kernel for {dtype}")
+    layers = read(cohort.net)
+    loss = NAMES.get(getattr(cohort.loss, "__name__", ""))
+    if loss is None:
+        raise CannotFuse(f"the loss {getattr(cohort.loss, '__name__', '?')} has no form there")
+    if set(cohort.measures) - {"accuracy"}:
+        raise CannotFuse(f"no kernel measures {', '.join(cohort.measures)}")
+    if loss in ("bce", "bce_log_odds") and layers[-1].activation not in (
+        "sigmoid", "naive_sigmoid", "softmax",
+    ):  # fmt: skip
+        raise CannotFuse("binary cross-entropy of what may be no probability")
+    batch = min(cohort.batching.size or cohort.train.count, cohort.train.count)
+    architecture = Architecture(
+        layers, loss, SIZES[dtype], batch >= ROWS, cohort.clip is not None, bool(cohort.measures)
+    )
+    return Program(
+        architecture, lower_rule(cohort), depth_for(architecture, batch), Flat(cohort.net)
+    )
+
+
+def lower_rule(cohort: Cohort) -> Update:
+    """The rule's state and coefficients, found by one update of one number."""
+    settings: dict[str, Any] = {
+        name: tuple(values[:1].unbind(1)) if values.dim() == 2 else values[:1]
+        for name, values in cohort.settings.items()
+    }
+    steps = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
+    if cohort.schedule is not None:
+        settings["lr"] = settings["lr"].expand(2, 1)
+    found = cohort.rule.coefficients(steps, **settings)
+    varying = tuple(n for n, v in found.items() if isinstance(v, Tensor) and v.dim() == 2)
+    constant = tuple(n for n in found if n not in varying)
+    zero = torch.zeros(1, dtype=torch.float64)
+    numbers = {n: v[0] if n in varying else v for n, v in found.items()}
+    _, state = cohort.rule.update(zero, zero, {}, **numbers)
+    clip: Sequence[str] = () if cohort.clip is None else ("clip",)
+    return Update(cohort.rule.update, tuple(state), (*constant, *clip), varying)

@@ -1,0 +1,201 @@
+"""Training all members of a cohort in one kernel: what it is given, and what it leaves.
+
+Between two logged points the kernel is called once, or a few times: with Adam's bias
+corrections, or a schedule, for the tables of coefficients; with shuffled batches, for each
+epoch's order.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from src.engines.cohort import Cohort, Rows, Trained, nothing
+from src.engines.fused.losses import LOSSES
+from src.engines.fused.program import Program, lower
+from src.engines.record import Record, metric_names
+
+Tick = Callable[[int], None]
+CHUNK = 256  # steps whose coefficients are computed at once
+WORK = 2_000_000_000  # multiplications in a call, about: some tenths of a second
+
+
+def train(cohort: Cohort, program: Program | None = None, tick: Tick = nothing) -> Trained:
+    """Train every member to its end.
+
+    program: as `lower` made it for a cohort of the same shapes. tick: called after some epochs
+    with their number; what it raises ends the training. Raises CannotFuse.
+    """
+    with torch.no_grad():
+        return _Training(cohort, lower(cohort) if program is None else program).run(tick)
+
+
+class _Training:
+    """The state of a cohort under way, as the kernel has it: see `kernel.emit_step`."""
+
+    def __init__(self, cohort: Cohort, program: Program) -> None:
+        self.cohort, self.program = cohort, program
+        self.p = program.arrange(program.flat.join(cohort.parameters)).clone()
+        self.units = len(self.p)
+        slots = len(program.update.slots)
+        self.state = self.p.new_zeros(self.units, max(slots, 1), *self.p.shape[1:])
+        self.scratch = self.p.new_zeros(self.p.shape[1] + 1, program.lanes)
+        self.running = self.p.new_ones(self.units, program.lanes)
+        self.done = torch.zeros_like(self.running)
+        self.count = torch.zeros(cohort.size, dtype=torch.int64)
+        self.by_row = LOSSES[program.architecture.loss].by_row
+        batch = min(cohort.batching.size or cohort.train.count, cohort.train.count)
+        self.places = program.places(cohort.train.count, batch)
+        self.weights = program.weights(self.places.real, self.by_row, True)
+        self.splits = {name: self._split(rows) for name, rows in cohort.splits.items()}
+        self.constant = self._constant()
+        self.record = Record(cohort, metric_names(cohort), cohort.size)
+        self.best = self.p
+
+    def _split(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Input, target, weights and blocks of a whole split, to be measured."""
+        program = self.program
+        places = program.places(rows.count, rows.count)
+        each = [program.weights(places.real, by_row, False) for by_row in (self.by_row, True)]
+        return (
+            program.rows(rows.input, places.rows), program.rows(rows.target, places.rows),
+            torch.cat(each), places.blocks,
+        )  # fmt: skip
+
+    def _constant(self) -> Tensor:
+        names = self.program.update.constant
+        found = self._numbers(torch.ones(1, 1, dtype=torch.float64))
+        if self.cohort.clip is not None:
+            found["clip"] = self.cohort.clip
+        rows = [self.program.each(self._of_all(found[name])) for name in names]
+        return torch.stack(rows, 1).to(self.program.dtype) if rows else self.p.new_zeros(1)
+
+    def _of_all(self, value: Any) -> Tensor:
+        return torch.as_tensor(value, dtype=torch.float64).expand(self.cohort.size)
+
+    def _numbers(self, steps: Tensor, factors: Tensor | None = None) -> dict[str, Any]:
+        """The rule's coefficients: those that vary are (steps, members)."""
+        settings: dict[str, Any] = {
+            name: tuple(values.unbind(1)) if values.dim() == 2 else values
+            for name, values in self.cohort.settings.items()
+        }
+        if factors is not None:
+            settings["lr"] = settings["lr"] * factors
+        return self.cohort.rule.coefficients(steps, **settings)
+
+    def _varying(self, first: int, count: int) -> Tensor:
+        """(units, steps, coefficients, lanes) of the steps from `first` on."""
+        names = self.program.update.varying
+        if not names:
+            return self.p
+        schedule, numbers = self.cohort.schedule, range(first, first + count)
+        steps = torch.tensor([[i + 1.0] for i in numbers], dtype=torch.float64)
+        factors = None
+        if schedule is not None:
+            factors = torch.tensor([[schedule(i)] for i in numbers], dtype=torch.float64)
+        found = self._numbers(steps, factors)
+        tables = [
+            found[name].expand(count, self.cohort.size).to(self.program.dtype) for name in names
+        ]
+        stacked = torch.stack(tables, 1)  # (steps, coefficients, members)
+        return self._spread(stacked)
+
+    def _spread(self, table: Tensor) -> Tensor:
+        """(steps, coefficients, members) to (units, steps, coefficients, lanes)."""
+        lanes = self.program.lanes
+        if self.program.architecture.rows_in_lanes:
+            return table.permute(2, 0, 1)[..., None].expand(-1, -1, -1, lanes).contiguous()
+        missing = -table.shape[2] % lanes
+        padded = torch.cat([table, table[..., -1:].expand(-1, -1, missing)], dim=2)
+        return padded.view(*table.shape[:2], -1, lanes).permute(2, 0, 1, 3).contiguous()
+
+    def run(self, tick: Tick) -> Trained:
+        cohort, each = self.cohort, self.places.batches
+        self._log(0)
+        epoch = 0
+        x, y = self._epoch(None)
+        while epoch < cohort.epochs:
+            to_point = cohort.log_every - epoch % cohort.log_every
+            epochs = min(to_point, cohort.epochs - epoch, self._epochs_a_call())
+            if cohort.batching.order is not None:
+                x, y = self._epoch(cohort.batching.order(epoch))
+            self._advance(x, y, epoch * each, epochs * each)
+            epoch += epochs
+            if epoch % cohort.log_every == 0:
+                self._log(epoch * each)
+                if not bool(self.running.any()):
+                    break
+            tick(epoch)
+        if self.record.points[-1] != epoch * each:
+            self._log(epoch * each)
+        return self._finished()
+
+    def _epochs_a_call(self) -> int:
+        if self.cohort.batching.order is not None:
+            return 1
+        rows = self.places.rows[0].numel()
+        each = rows * self.program.architecture.numbers * self.cohort.size
+        steps = max(WORK // each, 1)
+        if self.program.update.varying:
+            steps = min(steps, CHUNK)
+        return max(steps // self.places.batches, 1)
+
+    def _epoch(self, order: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Input and target of an epoch, in the order of its rows."""
+        places = self.places.rows
+        if order is not None:
+            places = order[:, places.flatten()].view(len(order), *places.shape)
+        train = self.cohort.train
+        return self.program.rows(train.input, places), self.program.rows(train.target, places)
+
+    def _advance(self, x: Tensor, y: Tensor, first: int, steps: int) -> None:
+        self.done.zero_()
+        varying = self._varying(first, steps)
+        self.program.kernels.steps(
+            self.p, self.state, x, y, self.weights, self.constant, varying, self.running,
+            self.done, self.scratch, self.units, steps, self.places.blocks, self.places.batches,
+            first % self.places.batches,
+        )  # fmt: skip
+        self.count += self.program.members(self.done, self.cohort.size).long()
+
+    def _log(self, step: int) -> None:
+        program, size = self.program, self.cohort.size
+        finite = torch.isfinite(program.restore(self.p, size)).all(dim=1)
+        running = program.members(self.running, size) > 0.5
+        running, better = self.record.add(step, self._measured(), running, finite)
+        self.running = program.each(running).to(program.dtype)
+        if better is not None:
+            self.best = torch.where(program.each(better)[:, None], self.p, self.best)
+
+    def _measured(self) -> list[Tensor]:
+        found = []
+        for x, y, weights, blocks in self.splits.values():
+            out = self.p.new_empty(self.units, 2, self.program.lanes)
+            self.program.kernels.measure(self.p, x, y, weights, out, self.units, blocks)
+            for i in range(1 + len(self.cohort.measures)):
+                found.append(self.program.members(out[:, i], self.cohort.size))
+        return found
+
+    def _finished(self) -> Trained:
+        program, cohort = self.program, self.cohort
+        if cohort.stopping is not None:
+            put_back = program.each(self.record.restored)[:, None]
+            self.p = torch.where(put_back, self.best, self.p)
+        parameters = program.flat.unjoin(program.restore(self.p, cohort.size))
+        finals = {name: self._final(metric, parameters) for name, metric in cohort.finals.items()}
+        return self.record.trained(parameters, self.count, self._measured, finals)
+
+    def _final(self, metric: Any, parameters: dict[str, Tensor]) -> Tensor:
+        """A metric over the training split, member by member: it may be any function."""
+        train = self.cohort.train
+        return torch.stack([
+            metric(
+                functional_call(
+                    self.cohort.net, {n: p[i] for n, p in parameters.items()}, (train.input[i],)
+                ),
+                train.target[i],
+            )
+            for i in range(self.cohort.size)
+        ])  # fmt: skip

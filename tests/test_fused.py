@@ -1,0 +1,166 @@
+"""The fused engine's parts: functions against numpy, activations against autograd, its cache."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite.ir as ir
+import numpy as np
+import pytest
+import torch
+
+from src.compose import compose_settings
+from src.engines.cannot import CannotFuse
+from src.engines.fused import compiler, functions
+from src.engines.fused.activations import ACTIVATIONS
+from src.engines.fused.architecture import Architecture, Layer
+from src.engines.fused.emitter import INT, POINTER, Emitter
+from src.engines.fused.lanes import Lanes
+from src.engines.fused.program import lower
+from src.models.activations import ACTIVATIONS as MODULES
+from src.models.neurons import NaiveSigmoid
+from src.sweep.members import start
+
+REFERENCES: dict[str, Callable[[Any], Any]] = {
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: np.where(x < 0, np.exp(np.minimum(x, 0)), 1) / (1 + np.exp(-np.abs(x))),
+    "log": np.log,
+    "log1p": np.log1p,
+}
+TYPES = {4: np.float32, 8: np.float64}
+
+
+def lane_by_lane(
+    function: Callable[..., Lanes], size: int, count: int = 1
+) -> Callable[..., np.ndarray]:
+    """A function of lanes, compiled, as one of arrays."""
+    module = ir.Module("test")
+    e = Emitter(module, "f", [POINTER] * (count + 1) + [INT], size)
+    *inputs, output, vectors = e.function.args
+    for i in e.loop(vectors):
+        at = e.times(i, e.lanes)
+        e.store(function(*(e.load(x, at) for x in inputs)), output, at)
+    e.finish()
+    engine = compiler.link(compiler.to_object(module))
+    compiled = compiler.function(engine, "f", count + 1, 1)
+
+    def call(*arrays: np.ndarray) -> np.ndarray:
+        n = len(arrays[0])
+        padded = [torch.from_numpy(np.pad(a, (0, -n % e.lanes))) for a in arrays]
+        found = torch.empty_like(padded[0])
+        compiled(*padded, found, len(found) // e.lanes)
+        assert engine is not None
+        return found.numpy()[:n]
+
+    return call
+
+
+def line(size: int) -> np.ndarray:
+    """Numbers of every exponent and both signs, 0, infinities and a NaN."""
+    rng = np.random.default_rng(0)
+    if size == 4:
+        bits = np.arange(2**9, dtype=np.uint32)[:, None] << 23
+        some = (bits | rng.integers(0, 2**23, (2**9, 2**11), dtype=np.uint32)).ravel()
+    else:
+        wide = np.arange(2**12, dtype=np.uint64)[:, None] << np.uint64(52)
+        some = (wide | rng.integers(0, 2**52, (2**12, 2**8), dtype=np.uint64)).ravel()
+    usual = rng.normal(0, 4, 2**18)
+    ends = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0]
+    with np.errstate(all="ignore"):
+        return np.concatenate([some.view(TYPES[size]), usual, ends]).astype(TYPES[size])
+
+
+@pytest.mark.parametrize("size", [4, 8])
+@pytest.mark.parametrize("name", REFERENCES)
+def test_within_4_ulp(name: str, size: int) -> None:
+    x = line(size)
+    if name == "expm1":
+        x = x[np.abs(x) <= 40]
+    with np.errstate(all="ignore"):
+        # Beyond float64 there is no reference on every machine: its own rounding is an ulp more.
+        exact = REFERENCES[name](x.astype(np.float64))
+        wanted = exact.astype(TYPES[size])
+        found = lane_by_lane(getattr(functions, name), size)(x)
+        ulp = np.spacing(np.abs(wanted)).astype(np.float64)
+        error = np.abs(found.astype(np.float64) - exact) / ulp
+    same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
+    assert np.isnan(found).tolist() == np.isnan(wanted).tolist()
+    worst = np.where(same, 0.0, error)
+    assert worst.max() <= (4 if size == 4 else 5), (x[worst.argmax()], found[worst.argmax()])
+    assert not (np.abs(found) > 1).any() or name not in ("tanh", "sigmoid")
+
+
+def test_the_sign_of_zero() -> None:
+    zeros = np.array([0.0, -0.0], np.float32)
+    for name in ("tanh", "expm1"):
+        found = lane_by_lane(getattr(functions, name), 4)(zeros)
+        assert found.tolist() == [0.0, 0.0]
+    assert np.signbit(lane_by_lane(functions.tanh, 4)(zeros)).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("size", [4, 8])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_and_their_gradients(name: str, size: int) -> None:
+    kind = torch.float32 if size == 4 else torch.float64
+    rng = np.random.default_rng(0)
+    z = np.concatenate([rng.normal(0, 3, 1000), [0.0, 1.0, -1.0]]).astype(TYPES[size])
+    g = rng.normal(0, 1, len(z)).astype(TYPES[size])
+    at = torch.tensor(z, requires_grad=True)
+    module = NaiveSigmoid() if name == "naive_sigmoid" else MODULES[name]()
+    a = module(at)
+    (wanted,) = torch.autograd.grad(a, at, torch.tensor(g))
+    activation = ACTIVATIONS[name]
+    value = lane_by_lane(activation.value, size)(z)
+    rtol, atol = (5e-6, 1e-6) if size == 4 else (1e-13, 1e-14)
+    torch.testing.assert_close(torch.tensor(value), a.detach().to(kind), rtol=rtol, atol=atol)
+    back = lane_by_lane(activation.back, size, 3)(g, z, a.detach().numpy())
+    torch.testing.assert_close(torch.tensor(back), wanted.to(kind), rtol=rtol, atol=atol)
+
+
+def cohort(*overrides: str) -> Any:
+    config = compose_settings(*overrides, "logger=none")[0]
+    found = start([config]).cohort
+    assert found is not None
+    return found
+
+
+def test_kernels_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A second process compiles nothing, half a file is compiled anew."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiler, "_LOADED", {})
+    program = lower(cohort("+experiment=temperature_mlp", "model.width=2"))
+    compiler.load(program.architecture, program.update, program.depth)
+    (path,) = tmp_path.rglob("*.o")
+    whole = path.read_bytes()
+    real = compiler.compile_object
+    monkeypatch.setattr(compiler, "compile_object", lambda *_: pytest.fail("it was compiled"))
+    monkeypatch.setattr(compiler, "_LOADED", {})
+    compiler.load(program.architecture, program.update, program.depth)
+    path.write_bytes(whole[:-100])
+    monkeypatch.setattr(compiler, "compile_object", real)
+    monkeypatch.setattr(compiler, "_LOADED", {})
+    compiler.load(program.architecture, program.update, program.depth)
+    assert len(path.read_bytes()) == len(whole)
+
+
+def test_a_kernel_is_known_by_what_it_computes() -> None:
+    layer = Layer(1, 2, True, "tanh")
+    one = lower(cohort("+experiment=temperature_mlp", "model.width=2"))
+    names = {
+        compiler.key(Architecture((layer,), loss, size, rows), one.update, depth)
+        for loss in ("mse", "bce") for size in (4, 8) for rows in (True, False) for depth in (1, 2)
+    }  # fmt: skip
+    other = lower(cohort("+experiment=temperature_mlp", "model.width=2", "optimizer=adam"))
+    names.add(compiler.key(Architecture((layer,), "mse", 4, True), other.update, 1))
+    assert len(names) == 17
+
+
+@pytest.mark.parametrize(("overrides", "words"), [
+    (("model.activation=prelu",), "PReLU has no form"),
+    (("model.activation=softmax",), "softmax in front of"),
+])  # fmt: skip
+def test_a_reason_for_what_has_no_kernel(overrides: tuple[str, ...], words: str) -> None:
+    with pytest.raises(CannotFuse, match=words):
+        lower(cohort("+experiment=temperature_mlp", *overrides))
