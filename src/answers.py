@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from src.cadence import evenly
 from src.losses import probabilities
 from src.run import Labels
 from src.terminal import new_table, number, numbers, print_titled
@@ -22,13 +23,6 @@ def answer(prediction: Sequence[float | None], labels: Labels) -> str:
     return labels.classes[best] if best < len(labels.classes) else ""
 
 
-def _evenly(rows: Sequence[Mapping[str, Any]], limit: int | None) -> Sequence[Mapping[str, Any]]:
-    """At most `limit` rows, the first and the last among them."""
-    if limit is None or len(rows) <= limit:
-        return rows
-    return [rows[i * (len(rows) - 1) // (limit - 1)] for i in range(limit)]
-
-
 def show_predictions(
     console: Console,
     labels: Labels,
@@ -38,27 +32,28 @@ def show_predictions(
     """Inputs, predictions and targets in raw units; at most `limit` rows (None: all)."""
     has_target = any(row["target"] is not None for row in predictions)
     one_number = all(len(row["prediction"]) == 1 for row in predictions)
-    is_sure = labels.classes is not None and one_number
+    by_name = labels.is_table and labels.classes is not None  # the class, and how sure it is
+    is_sure = labels.classes is not None and one_number and not by_name
     columns = [labels.input, f"predicted {labels.target}{' (probability)' if is_sure else ''}"]
+    columns += ["probability"] if by_name else []
     columns += [labels.target] if has_target else []
-    columns += ["answer"] if labels.classes else []
-    if labels.is_table and labels.classes:
-        columns = [columns[0], f"predicted {labels.target}", "probability"]
-        columns += [labels.target] if has_target else []
+    columns += ["answer"] if labels.classes and not by_name else []
     if all(len(row["input"]) == 1 for row in predictions):
         predictions = sorted(predictions, key=lambda row: row["input"])
     table = new_table(*columns)
     unit = f" {labels.unit}" if labels.unit else ""
-    for row in _evenly(predictions, limit):
-        if labels.is_table and labels.classes:
+    shown = evenly(len(predictions), limit or len(predictions))
+    for row in (predictions[i] for i in shown):
+        if by_name:
             table.add_row(*_class_cells(row, labels))
             continue
         cells = [numbers(row["input"], 6, ".6g"), numbers(row["prediction"]) + unit]
         cells += [numbers(row["target"]) + unit] if has_target else []
         cells += [answer(row["prediction"], labels)] if labels.classes else []
         table.add_row(*cells)
-    cut = limit is not None and len(predictions) > limit
-    title = f"Predictions, {limit} of {len(predictions)}, evenly spaced" if cut else "Predictions"
+    title = "Predictions"
+    if len(shown) < len(predictions):
+        title += f", {len(shown)} of {len(predictions)}, evenly spaced"
     print_titled(console, title, table)
 
 

@@ -1,8 +1,15 @@
-"""How often a run is looked at."""
+"""How often a run is looked at, and what of many things is shown."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """Places of at most `most` of so many things, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [i * (count - 1) // (most - 1) for i in range(most)]
 
 
 def log_every(config: Mapping[str, Any]) -> int:

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 
 class InputError(Exception):
@@ -37,13 +36,6 @@ def unknown(
     """
     names = sorted(known)
     return InputError(f"{what}\n{kind}: {', '.join(names)}{nearest(word, [*names, *also])}")
-
-
-def what_is(path: Path, wanted: str) -> str:
-    """What is wrong with a path that should be the directory of `wanted`."""
-    if path.is_dir():
-        return f"is not the directory of {wanted}"
-    return "is a file, not a directory" if path.exists() else "does not exist"
 
 
 def words_of(error: OSError) -> str:

@@ -14,7 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from src.complete import is_table
-from src.errors import InputError, answered, what_is
+from src.data.file import PARQUET
+from src.directories import is_job, what_is
+from src.errors import InputError, answered
 from src.predict_inputs import parse_inputs
 
 if TYPE_CHECKING:
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from src.weights import Weights
 
 
-def refuse_name(out: Path | None, is_table: bool) -> None:
+def _refuse_name(out: Path | None, is_table: bool) -> None:
     """Raises InputError for a file of a kind that cannot be written."""
-    kinds = (".csv", ".parquet") if is_table else (".csv",)
+    kinds = (".csv", *PARQUET) if is_table else (".csv",)
     if out is not None and out.suffix.lower() not in kinds:
         raise InputError(f"--out {out}: a file of another kind.\nAllowed: {' or '.join(kinds)}")
 
@@ -80,8 +82,7 @@ def read_run(directory: Path) -> tuple[dict[str, Any], "Weights"]:
 
     Raises InputError.
     """
-    is_job = directory.name.isdigit() and (directory.parent / "sweep.json").is_file()
-    if is_job and not directory.exists():
+    if is_job(directory) and not directory.exists():
         from src.sweep.stored import read_stored
 
         return read_stored(directory)
@@ -103,7 +104,7 @@ def _diverged(directory: Path) -> bool:
             return json.loads(path.read_text()).get("status") == "diverged"
         except (ValueError, AttributeError):
             return False  # the weights are whole all the same
-    if not (directory.parent / "sweep.json").is_file():
+    if not is_job(directory):
         return False
     from src.sweep.store import Store
 
@@ -183,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.out is not None and options.out.exists():
             raise InputError(f"--out {options.out} exists already.\nFix: another name")
         config, weights = read_run(options.run)
-        refuse_name(options.out, is_table(config["data"]))
+        _refuse_name(options.out, is_table(config["data"]))
         if _diverged(options.run):
             print("Warning: this run diverged, and its predictions mean nothing", file=sys.stderr)
         if options.out is None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import InputError, answered, unknown, what_is
+from src.directories import is_job, what_is
+from src.errors import InputError, answered, unknown
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -46,7 +47,7 @@ def kind_of(directory: Path) -> str:
     for kind, file in (("sweep", "sweep.json"), ("run", "result.json")):
         if (directory / file).is_file():
             return kind
-    if directory.name.isdigit() and (directory.parent / "sweep.json").is_file():
+    if is_job(directory):
         sweep, job = directory.parent, directory.name
         raise InputError(
             f"{directory} does not exist: of a large sweep only the best runs have a directory.\n"

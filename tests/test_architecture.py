@@ -70,7 +70,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.sweep.files": (),
     "src.sweep.tables": ("src.engines.cohort", "src.errors", "src.values"),
     "src.terminal": (),
-    "src.answers": ("src.losses", "src.run", "src.terminal"),
+    "src.cadence": (),
+    "src.directories": (),
+    "src.answers": ("src.cadence", "src.losses", "src.run", "src.terminal"),
     "src.sweep.store": (
         "src.errors",
         *("src.sweep.about", "src.sweep.files", "src.sweep.tables", "src.sweep.tidy"),

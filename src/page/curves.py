@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from src.cadence import evenly
 from src.page.thin import number, numbers
 from src.sweep.ranking import is_better_high
 from src.sweep.store import Store
@@ -24,9 +25,7 @@ def shown_settings(count: int) -> list[int]:
 
 def _thin(rows: pl.DataFrame) -> pl.DataFrame:
     """At most POINTS rows of one curve, ordered by step, the first and the last among them."""
-    if len(rows) <= POINTS:
-        return rows
-    return rows[[i * (len(rows) - 1) // (POINTS - 1) for i in range(POINTS)]]
+    return rows[evenly(len(rows), POINTS)]
 
 
 def bands(
