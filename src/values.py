@@ -25,7 +25,7 @@ ACTIVATIONS = (
 )  # fmt: skip
 INITS = ("default", "xavier", "kaiming", "normal", "zeros")
 METRICS = ("mse", "bce", "cross_entropy", "accuracy")
-ENGINES = ("lightning", "stacked")
+ENGINES = ("lightning", "stacked", "fused")
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -77,9 +77,7 @@ RULES: dict[str, Rule] = {
         "a run's checkpoint.ckpt, or null",
         "outputs/sine/RUN/checkpoint.ckpt",
     ),
-    "engine": one_of(
-        ENGINES, example="stacked", null="lightning for one run, what suits in a sweep"
-    ),
+    "engine": one_of(ENGINES, example="fused", null="lightning for one run, what suits in a sweep"),
     "sweep.dir": Rule(lambda v: isinstance(v, str) and v != "", "a directory", "outputs/my_sweep"),
     "sweep.dry_run": flag(example="true"),
     "sweep.verify": whole(0, example="3"),

@@ -3,6 +3,7 @@
 import itertools
 import random
 import shutil
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,10 +15,12 @@ from torch import Tensor
 
 from src import conf_files
 from src.compose import compose_settings
+from src.engines.cannot import CannotFuse, CannotStack
 from src.engines.cohort import Trained
+from src.engines.fused.train import train as train_fused
 from src.engines.lanes import widen
 from src.engines.operations import multiply
-from src.engines.program import CannotStack, lower
+from src.engines.program import lower
 from src.engines.shapes import Layout, choose_layout, part_sizes
 from src.engines.stacked import train
 from src.engines.trace import trace_step
@@ -35,15 +38,41 @@ OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw")
 RATES = {"sgd": 1.0, "momentum": 0.1, "adagrad": 1.0, "rmsprop": 1.0, "adam": 1.0, "adamw": 1.0}
 
 
+ENGINE = "stacked"
+NOT_FUSED = ("PReLU has no form", "softmax in front of another layer", "SideBySide has no form")
+
+
 def compose(*overrides: str, seeds: Sequence[int] = (42,)) -> list[dict[str, Any]]:
     base = compose_settings(*overrides, "logger=none")[0]
     return [base | {"seed": s, "data": base["data"] | {"split_seed": s}} for s in seeds]
+
+
+def by_kernels(configs: Sequence[dict[str, Any]]) -> list[Trained]:
+    """Train by the fused engine; a test of what it has no kernel for is skipped."""
+    started = start(configs)
+    assert not started.failed
+    assert started.cohort is not None
+    try:
+        return [train_fused(started.cohort)]
+    except CannotFuse as error:
+        if not str(error).startswith(NOT_FUSED):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["stacked", "fused"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which engine `together` trains with."""
+    monkeypatch.setattr(sys.modules[__name__], "ENGINE", request.param)
+    return request.param
 
 
 def together(
     configs: Sequence[dict[str, Any]], layout: Layout | None = None, compiled: bool = False
 ) -> list[Trained]:
     """Train, in as many parts as it takes."""
+    if ENGINE == "fused":
+        return by_kernels(configs)
     first = start(configs[:1]).cohort
     assert first is not None
     program = lower(first, compiled, layout)
@@ -116,6 +145,7 @@ def every_fourth() -> list[Any]:
     ]
 
 
+@pytest.mark.usefixtures("engine")
 class TestEqualNumbers:
     @pytest.mark.parametrize(("experiment", "optimizer", "batch"), every_fourth())
     def test_as_a_single_run(self, experiment: str, optimizer: str, batch: int | None) -> None:
@@ -238,6 +268,7 @@ CASES = [
 ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("engine")
 class TestMembersNeverMeet:
     @pytest.mark.parametrize(("overrides", "layout"), CASES)
     def test_alone_in_company_in_any_order(self, overrides: Any, layout: Layout | None) -> None:

@@ -20,6 +20,7 @@ from src.engines.fused.program import lower
 from src.models.activations import ACTIVATIONS as MODULES
 from src.models.neurons import NaiveSigmoid
 from src.sweep.members import start
+from tests.conftest import Swept
 
 REFERENCES: dict[str, Callable[[Any], Any]] = {
     "exp": np.exp,
@@ -164,3 +165,12 @@ def test_a_kernel_is_known_by_what_it_computes() -> None:
 def test_a_reason_for_what_has_no_kernel(overrides: tuple[str, ...], words: str) -> None:
     with pytest.raises(CannotFuse, match=words):
         lower(cohort("+experiment=temperature_mlp", *overrides))
+
+
+def test_without_the_compiler_library(
+    sweep: Callable[..., Swept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "src.engines.fused.program", None)
+    done = sweep("+experiment=temperature_mlp", "trainer.max_epochs=10", "seed=0,1")
+    assert set(done.table["engine"]) == {"stacked"}
+    assert "not fused: no compiler" in done.text

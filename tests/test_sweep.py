@@ -52,7 +52,7 @@ class TestWholeSweep:
         assert table["optimizer"].to_list() == ["sgd"] * 3 + ["adam"] * 3
         assert table["seed"].to_list() == [0, 1, 2] * 2
         assert table["status"].unique().to_list() == ["completed"]
-        assert table["engine"].unique().to_list() == ["stacked"]
+        assert table["engine"].unique().to_list() == ["fused"]
         assert done.losses == table["val/loss"].to_list()
         for row in table.iter_rows(named=True):
             overrides = [o.strip("'") for o in row["overrides"].split()]
@@ -128,7 +128,7 @@ class TestWholeSweep:
     def test_mixed_cohorts_alone_and_untrained(self, sweep: Sweep) -> None:
         done = sweep("+experiment=proportional,spam", "trainer.max_epochs=0", "seed=1,2")
         table = done.table
-        assert table["engine"].to_list() == ["stacked", "stacked", "lightning", "lightning"]
+        assert table["engine"].to_list() == ["fused", "fused", "lightning", "lightning"]
         assert "no target" in table["reason"][2]
         assert table["train/loss"].is_null().to_list() == [False, False, True, True]
         assert all(math.isnan(x) for x in done.losses[2:])
@@ -263,17 +263,16 @@ class TestAgain:
             assert list((first.store.directory / "corrupt").iterdir())
 
     def test_retries_what_failed(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-        real = execute.train
 
         def unlucky(*arguments: Any) -> Any:
             raise MemoryError("not today")
 
-        monkeypatch.setattr(execute, "train", unlucky)
+        monkeypatch.setattr("src.sweep.fused.Fused.train", unlucky)
         bad = sweep(*MLP, "seed=0,1", "optimizer=sgd,adam")
         assert bad.code == 1
         assert bad.table["status"].to_list() == ["failed"] * 4
         assert bad.table["message"][0] == "MemoryError: not today"
-        monkeypatch.setattr(execute, "train", real)
+        monkeypatch.undo()
         again = sweep(*MLP, "seed=0,1", "optimizer=sgd,adam", "sweep.verify=1")
         whole = sweep(*MLP, "seed=0,1", "optimizer=sgd,adam", to="whole")
         assert_frame_equal(numbers(again.table), numbers(whole.table))
@@ -434,7 +433,7 @@ class TestPlan:
     def test_dry_run_writes_nothing(self, sweep: Sweep, tmp_path: Path) -> None:
         done = sweep(*MLP, "optimizer=sgd,adam", "seed=range(5)", "sweep.dry_run=true", to="dry")
         assert "10 runs to train" in done.text
-        assert re.search(r"optimizer=sgd +5 +1 +40 +stacked", done.text)
+        assert re.search(r"optimizer=sgd +5 +1 +40 +fused", done.text)
         assert not (tmp_path / "dry").exists()
 
     def test_memory_cuts_parts(self, sweep: Sweep) -> None:
@@ -449,7 +448,7 @@ class TestPlan:
             "data.normalize_input=none,constant:0.1", "model.init=default,zeros",
             "trainer.gradient_clip_val=1,2", "sweep.dry_run=true",
         ).text  # fmt: skip
-        assert re.search(r"all +64 +\d+ +40 +stacked", text)
+        assert re.search(r"all +64 +\d+ +40 +fused", text)
 
     def test_unknown_optimizer_goes_alone(self) -> None:
         class Job:
@@ -467,8 +466,10 @@ class TestVerify:
     @pytest.mark.slow
     @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++) here")
     def test_of_a_compiled_sweep(self, sweep: Sweep) -> None:
-        done = sweep(*MLP, "optimizer=sgd,adam", "seed=range(3)", "sweep.compile=true",
-                     "sweep.verify=4")  # fmt: skip
+        done = sweep(
+            *MLP, "optimizer=sgd,adam", "seed=range(3)", "engine=stacked", "sweep.compile=true",
+            "sweep.verify=4",
+        )  # fmt: skip
         assert done.code == 0
         assert set(done.table["engine"]) == {"stacked, compiled"}
         assert len(re.findall(r"completed +\S+e-\d+ +\S+e-\d+ .*equal", done.text)) == 4

@@ -507,7 +507,7 @@ def test_a_sweep_equals_its_single_runs(numbers: Path, sweep: Callable[..., Swep
                  "optimizer=adam")  # fmt: skip
     assert done.code == 0
     table = done.table
-    assert set(table["engine"]) == {"stacked"}
+    assert set(table["engine"]) == {"fused"}
     assert len(table) == 8
     configs = done.store.configs()
     for row in table.filter(pl.col("job") % 3 == 0).iter_rows(named=True):

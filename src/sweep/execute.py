@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from src.engines.cohort import Interrupted, Trained
-from src.engines.stacked import train
 from src.errors import InputError
 from src.interrupt import interruption
 from src.sweep.expand import Job
@@ -142,7 +141,7 @@ def _store(
         plan.failed += jobs
         part = failed_part(jobs, store)
     else:
-        part = cohort_part(jobs, started, trained, store, group.engine)
+        part = cohort_part(jobs, started, trained, store, group.lowered.name)
     store.append(part_name(jobs, store), part)
 
 
@@ -181,7 +180,7 @@ def _submit(
         if quit_now.is_set():
             raise Interrupted
 
-    future = pool.submit(train, cohort, group.program, tick, group.lanes)
+    future = pool.submit(group.lowered.train, cohort, group.part, tick)
     running[future] = group, [jobs[place] for place in started.places], started
 
 

@@ -4,30 +4,28 @@ import math
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from src.build import build
+from src.engines.cannot import CannotFuse, CannotStack
 from src.engines.cohort import Cohort
-from src.engines.program import CannotStack, Program, lower
-from src.engines.shapes import bytes_per_member, eager_seconds, lanes_for, part_sizes
-from src.engines.stacked import train
+from src.engines.program import lower
+from src.engines.shapes import bytes_per_member, eager_seconds, lanes_for
 from src.errors import InputError
 from src.notes import notes
 from src.sweep.expand import Job
+from src.sweep.lowered import Lowered, Stacked
 from src.sweep.members import start
 from src.sweep.plan import NO_TARGET, Group, Plan
 from src.values import UNITS, memory_bytes
 
 PAYS = 60.0  # eager seconds of a part from which 10 to 30 s of compiling pay
-PROBE = 8  # steps that are timed
 
 
 @dataclass(frozen=True)
@@ -52,27 +50,12 @@ class Ready:
     all parts, one after another."""
 
     group: Group
-    program: Program
+    lowered: Lowered
     part: int
-    sizes: tuple[int, int]
     steps: int
     seconds: float
     row_bytes: float
     note: str = ""
-
-    @property
-    def lanes(self) -> int | None:
-        """What every part is padded to; None for what suits its size.
-
-        One size where the program is made for it: a further one would be traced while others
-        train.
-        """
-        fixed = self.program.compiled or self.program.layout == "first"
-        return lanes_for(self.part, self.sizes) if fixed else None
-
-    @property
-    def engine(self) -> str:
-        return "stacked, compiled" if self.program.compiled else "stacked"
 
     def parts(self) -> list[list[Job]]:
         """The jobs, part by part."""
@@ -147,33 +130,54 @@ def _prepare(group: Group, plan: Plan, means: Means, dry: bool) -> Ready | None:
             return _alone(group, plan, NO_TARGET)
         member = start([job.settings()], means.device).cohort
         assert member is not None, "what build accepts can be started"
-        compiled, note = _compiles(member, means)
-        note = "; ".join([text for text in (note, *notes(run)) if text])
         try:
-            program = lower(member, compiled)
+            lowered, note = _lower(member, job.settings()["engine"], len(group.jobs), means, dry)
         except CannotStack as error:
             return _alone(group, plan, f"torch.func cannot map it: {error}")
-        part = _part(member, len(group.jobs), program, means)
-        if compiled and dry:  # an hour's sweep is not compiled to be looked at
-            seconds = eager_seconds(member)
+        note = "; ".join([text for text in (note, *notes(run)) if text])
+        part = _part(member, len(group.jobs), lowered, means)
+        if lowered.name == "stacked, compiled" and dry:
+            seconds = eager_seconds(member)  # an hour's sweep is not compiled to be looked at
         else:
-            # Before anything trains: compiling can fail, and what it traces is not for threads.
-            try:
-                seconds = _probe(member, program, part, means.workers) * member.steps
-            except Exception as error:
-                if not compiled:
-                    raise
-                note = f"eager: torch.compile failed, {type(error).__name__}"
-                program = lower(member)
-                part = _part(member, len(group.jobs), program, means)
-                seconds = _probe(member, program, part, means.workers) * member.steps
+            seconds = lowered.probe(member, part, means.workers) * member.steps
         parts = math.ceil(len(group.jobs) / part)
         points = member.epochs // member.log_every + 2
         numbers = sum(p[0].numel() for p in member.parameters.values())
         row = 800 + 12 * points * len(member.splits) + 4 * numbers
-        sizes = part_sizes(member, program.compiled)
-        return Ready(group, program, part, sizes, member.steps, seconds * parts, row, note)
+        return Ready(group, lowered, part, member.steps, seconds * parts, row, note)
     return None
+
+
+def _lower(
+    member: Cohort, engine: str | None, jobs: int, means: Means, dry: bool
+) -> tuple[Lowered, str]:
+    """The program for an engine, and what to say of it. Raises CannotStack."""
+    why = ""
+    if engine != "stacked":
+        try:
+            return _fused(member), ""
+        except CannotFuse as error:
+            why = f"not fused: {error}"
+    compiled, note = _compiles(member, means)
+    lowered = Stacked.of(member, lower(member, compiled))
+    if compiled and not dry:
+        # Before anything trains: compiling can fail, and what it traces is not for threads.
+        try:
+            lowered.probe(member, _part(member, jobs, lowered, means), means.workers)
+        except Exception as error:  # torch raises a different class for each thing it cannot do
+            note = f"eager: torch.compile failed, {type(error).__name__}"
+            lowered = Stacked.of(member, lower(member))
+    return lowered, "; ".join([text for text in (why, note) if text])
+
+
+def _fused(member: Cohort) -> Lowered:
+    """Raises CannotFuse."""
+    try:
+        from src.engines.fused.program import lower as lower_fused
+        from src.sweep.fused import Fused
+    except ImportError as error:
+        raise CannotFuse(f"no compiler, {error}") from error
+    return Fused.of(member, lower_fused(member))
 
 
 def _alone(group: Group, plan: Plan, reason: str) -> None:
@@ -191,10 +195,10 @@ def _compiles(member: Cohort, means: Means) -> tuple[bool, str]:
     return wanted and bool(member.steps), ""
 
 
-def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
+def _part(member: Cohort, jobs: int, lowered: Lowered, means: Means) -> int:
     """Members a part: what the memory holds, and not more than keeps every worker busy."""
     each = bytes_per_member(member)
-    least, usual = part_sizes(member, program.compiled)
+    least, usual = lowered.sizes
     held = means.memory // each // least * least
     if held == 0:
         raise InputError(
@@ -204,24 +208,4 @@ def _part(member: Cohort, jobs: int, program: Program, means: Means) -> int:
         )
     # Each worker holds a part, and one more is made ready for them.
     held = max(held // (means.workers + 1) // least * least, least)
-    return min(usual, held, lanes_for(math.ceil(jobs / means.workers), (least, usual)))
-
-
-def _probe(member: Cohort, program: Program, part: int, workers: int) -> float:
-    """Seconds that a step of a full part takes while as many train as will."""
-    if member.epochs == 0:
-        return 0.0
-    each = member.steps // member.epochs
-    few = -(-PROBE // each)
-    lanes = lanes_for(part, part_sizes(member, program.compiled))
-
-    def timed(epochs: int, at_once: int = workers) -> float:
-        cohort = replace(member, epochs=epochs, log_every=epochs)
-        began = time.perf_counter()
-        with ThreadPoolExecutor(at_once) as pool:
-            list(pool.map(lambda _: train(cohort, program, lanes=lanes), range(at_once)))
-        return time.perf_counter() - began
-
-    timed(few, 1)  # traces and compiles, which is not for two threads at once
-    # The difference, without what a part costs before its first step and after its last.
-    return max(timed(3 * few) - timed(few), 0.0) / (2 * few * each)
+    return min(usual, held, lanes_for(math.ceil(jobs / means.workers), lowered.sizes))

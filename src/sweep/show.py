@@ -65,7 +65,7 @@ def show_plan(
         for group in ready[:FEW]:
             table.add_row(
                 group.group.title, f"{len(group.group.jobs):,}", str(len(group.parts())),
-                f"{group.steps:,}", group.engine,
+                f"{group.steps:,}", group.lowered.name,
                 duration(group.seconds / min(means.workers, len(group.parts()))), group.note,
             )  # fmt: skip
         console.print(table)

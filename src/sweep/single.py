@@ -4,8 +4,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from src.engines.cannot import CannotFuse, CannotStack
 from src.engines.cohort import Interrupted
-from src.engines.program import CannotStack, lower
+from src.engines.program import lower
 from src.engines.stacked import train
 from src.errors import InputError
 from src.interrupt import interruption
@@ -41,8 +42,13 @@ def train_by_engine(run: Run, logger: TensorBoard | None, _: Path, console: Cons
                 raise Interrupted
 
         try:
-            trained = train(cohort, lower(cohort), tick)
-        except CannotStack as error:
+            if run.config["engine"] == "fused":
+                from src.engines.fused.train import train as fused  # the compiler may be missing
+
+                trained = fused(cohort, tick=tick)
+            else:
+                trained = train(cohort, lower(cohort), tick)
+        except (CannotStack, CannotFuse, ImportError) as error:
             raise _cannot(run, str(error)) from error
     run.module.net.load_state_dict({n: p[0] for n, p in trained.parameters.items()})
     kept = int(trained.kept[0])

@@ -1,0 +1,38 @@
+"""The fused engine's place in a sweep. Imported where it is asked for: LLVM may be missing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from src.engines.cohort import Cohort, Trained, nothing
+from src.engines.fused.program import Program
+from src.engines.fused.train import train
+from src.sweep.lowered import probe
+
+SECONDS = 20.0  # a part, about: what is lost when a sweep is killed
+SPEED = 3e9  # multiplications of a core in a second, at the least
+MOST = 4096
+
+
+@dataclass(frozen=True)
+class Fused:
+    """For `engines.fused`."""
+
+    program: Program
+    sizes: tuple[int, int]
+    name: str = "fused"
+
+    @classmethod
+    def of(cls, member: Cohort, program: Program) -> "Fused":
+        least = 1 if program.architecture.rows_in_lanes else program.lanes
+        rows = program.places(member.train.count, member.batching.size or member.train.count).rows
+        each = member.steps * rows[0].numel() * program.architecture.numbers / SPEED
+        usual = int(min(max(SECONDS / max(each, 1e-9), least), MOST)) // least * least
+        return cls(program, (least, usual))
+
+    def train(self, cohort: Cohort, part: int, tick: Callable[[int], None] = nothing) -> Trained:
+        del part  # a kernel takes any number of members
+        return train(cohort, self.program, tick)
+
+    def probe(self, member: Cohort, part: int, workers: int) -> float:
+        units = self.program.units(part)
+        return units * probe(lambda cohort: train(cohort, self.program), member, 100, workers)

@@ -1,0 +1,83 @@
+"""A cohort's program, whichever engine it is for: what the plan asks of each."""
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from src.engines import stacked
+from src.engines.cohort import Cohort, Trained, nothing
+from src.engines.program import Program
+from src.engines.shapes import lanes_for, part_sizes
+
+Tick = Callable[[int], None]
+
+
+class Lowered(Protocol):
+    """name: of the engine. sizes: the least and the usual number of members of a part."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sizes(self) -> tuple[int, int]: ...
+
+    def train(self, cohort: Cohort, part: int, tick: Tick = nothing) -> Trained:
+        """Train a part of at most so many members."""
+        ...
+
+    def probe(self, member: Cohort, part: int, workers: int) -> float:
+        """Seconds that a step of a full part takes while as many train as will."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """For `engines.stacked`."""
+
+    program: Program
+    sizes: tuple[int, int]
+
+    @classmethod
+    def of(cls, member: Cohort, program: Program) -> "Stacked":
+        return cls(program, part_sizes(member, program.compiled))
+
+    @property
+    def name(self) -> str:
+        return "stacked, compiled" if self.program.compiled else "stacked"
+
+    def train(self, cohort: Cohort, part: int, tick: Tick = nothing) -> Trained:
+        # One size where the program is made for it: a further one would be traced while others
+        # train.
+        fixed = self.program.compiled or self.program.layout == "first"
+        lanes = lanes_for(part, self.sizes) if fixed else None
+        return stacked.train(cohort, self.program, tick, lanes)
+
+    def probe(self, member: Cohort, part: int, workers: int) -> float:
+        lanes = lanes_for(part, self.sizes)
+
+        def run(cohort: Cohort) -> None:
+            stacked.train(cohort, self.program, lanes=lanes)
+
+        return probe(run, member, 8, workers)
+
+
+def probe(run: Callable[[Cohort], object], member: Cohort, steps: int, workers: int) -> float:
+    """Seconds of a step, with as many threads as there are workers."""
+    if member.epochs == 0:
+        return 0.0
+    each = member.steps // member.epochs
+    few = math.ceil(steps / each)
+
+    def timed(epochs: int, at_once: int = workers) -> float:
+        cohort = replace(member, epochs=epochs, log_every=epochs)
+        began = time.perf_counter()
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(run, [cohort] * at_once))
+        return time.perf_counter() - began
+
+    timed(few, 1)  # traces and compiles, which is not for two threads at once
+    # The difference, without what a part costs before its first step and after its last.
+    return max(timed(3 * few) - timed(few), 0.0) / (2 * few * each)
