@@ -152,7 +152,7 @@ class TestCommand:
     def test_two_processes_on_one_directory(self, command: Command, tmp_path: Path) -> None:
         wanted = [
             *("-m", "+experiment=temperature_mlp", "seed=range(4)", "sweep.dir=out"),
-            "sweep.compile=false",
+            *("engine=stacked", "sweep.compile=false"),  # of which it lasts long enough
         ]
         first = subprocess.Popen(
             [sys.executable, "-m", "src.train", *wanted, "trainer.max_epochs=300000"],

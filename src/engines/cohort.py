@@ -98,9 +98,14 @@ class Cohort:
         return {"train": self.train} | ({} if self.validate is None else {"val": self.validate})
 
     @property
+    def batch(self) -> int:
+        """Rows a step."""
+        return min(self.batching.size or self.train.count, self.train.count)
+
+    @property
     def steps(self) -> int:
         """Steps of each member."""
-        return self.epochs * -(-self.train.count // (self.batching.size or self.train.count))
+        return self.epochs * -(-self.train.count // self.batch)
 
 
 @dataclass(frozen=True)

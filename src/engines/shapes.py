@@ -38,20 +38,18 @@ def bytes_per_member(cohort: Cohort) -> int:
     """What a member needs while it trains: its rows, its layers' values, its parameters."""
     size = cohort.train.input.element_size()
     rows = sum(s.count * (s.input.shape[2] + s.target.shape[2]) for s in cohort.splits.values())
-    batch = cohort.batching.size or cohort.train.count
     widths = sum(o for _, o in linears(cohort.net)) or 1
     points = cohort.epochs // cohort.log_every + 2
     curves = points * len(cohort.splits) * (1 + len(cohort.measures)) * 8
     numbers = sum(p[0].numel() for p in cohort.parameters.values())
     # Four copies of each layer: value, gradient, and what an operation makes of them.
-    most = max(batch, *(split.count for split in cohort.splits.values()))
+    most = max(split.count for split in cohort.splits.values())
     return size * (2 * rows + 4 * most * widths + 12 * numbers) + 2 * curves
 
 
 def eager_seconds(cohort: Cohort) -> float:
     """About what a full part takes without a compiler, on one core of 2.5 GHz."""
-    batch = cohort.batching.size or cohort.train.count
-    numbers = batch * sum(o for _, o in linears(cohort.net)) * part_sizes(cohort)[1]
+    numbers = cohort.batch * sum(o for _, o in linears(cohort.net)) * part_sizes(cohort)[1]
     return cohort.steps * (5e-4 + numbers * 2e-8)
 
 
@@ -61,13 +59,12 @@ def part_sizes(cohort: Cohort, compiled: bool = False) -> tuple[int, int]:
     As many as keep one layer's values in the cache. Where few do, the number is fixed; else it
     may be any multiple of the least, which is such that a member's numbers do not depend on it.
     """
-    batch = cohort.batching.size or cohort.train.count
     widest = max((o for _, o in linears(cohort.net)), default=1)
-    fit = CACHE // (batch * widest * cohort.train.input.element_size())
+    fit = CACHE // (cohort.batch * widest * cohort.train.input.element_size())
     if fit >= LANES:
         return LANES, min(fit // LANES * LANES, MOST)
     # torch.func.vmap puts members first, and two vectors are then what no kernel cuts.
-    layout = choose_layout(cohort.net, batch, compiled)
+    layout = choose_layout(cohort.net, cohort.batch, compiled)
     fixed = VECTOR if layout == "last" else 2 * VECTOR
     return fixed, fixed
 

@@ -24,7 +24,7 @@ class Fused:
     @classmethod
     def of(cls, member: Cohort, program: Program) -> "Fused":
         least = 1 if program.architecture.rows_in_lanes else program.lanes
-        rows = program.places(member.train.count, member.batching.size or member.train.count).rows
+        rows = program.places(member.train.count, member.batch).rows
         each = member.steps * rows[0].numel() * program.architecture.numbers / SPEED
         usual = int(min(max(SECONDS / max(each, 1e-9), least), MOST)) // least * least
         return cls(program, (least, usual))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from src.engines.fused import functions
-from src.engines.fused.lanes import Lanes
+from src.engines.fused.lanes import Lanes, largest_of, sum_of
 
 SLOPE = 0.01  # torch's leaky_relu
 
@@ -43,13 +43,9 @@ ACTIVATIONS = {
 
 def softmax(z: list[Lanes]) -> list[Lanes]:
     """e^z / Σ e^z over the outputs of a row, shifted by the largest."""
-    largest = z[0]
-    for other in z[1:]:
-        largest = largest.most(other)
+    largest = largest_of(z)
     powers = [functions.exp(value - largest) for value in z]
-    whole = powers[0]
-    for power in powers[1:]:
-        whole = whole + power
+    whole = sum_of(powers)
     return [power / whole for power in powers]
 
 

@@ -7,8 +7,9 @@ from torch import nn
 
 from src.engines.cannot import CannotFuse
 from src.models import activations as by_hand
-from src.models.neurons import NaiveSigmoid, WeightedSum
+from src.models.neurons import BareLine, NaiveSigmoid, WeightedSum
 
+SMALL = 192  # numbers of a network up to which everything is straight-line code
 ROWS = 32  # a step, from which they fill the lanes; below, models do
 
 # What each module is to a kernel; the textbook forms are the same functions.
@@ -61,6 +62,10 @@ class Architecture:
         return sum(layer.numbers for layer in self.layers)
 
     @property
+    def is_small(self) -> bool:
+        return self.numbers <= SMALL
+
+    @property
     def inputs(self) -> int:
         return self.layers[0].inputs
 
@@ -75,6 +80,8 @@ def read(net: nn.Module) -> tuple[Layer, ...]:
     for module in _flat(net):
         if isinstance(module, nn.Linear):
             found.append(Layer(module.in_features, module.out_features, module.bias is not None))
+        elif isinstance(module, BareLine):
+            found.append(Layer(1, 1, True))
         elif isinstance(module, WeightedSum):
             found.append(Layer(len(module.w), 1, True))
         elif type(module) not in ACTIVATIONS:

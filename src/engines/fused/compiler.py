@@ -11,6 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -119,17 +120,19 @@ def folder() -> Path:
 def _object(architecture: Architecture, update: Update, depth: int, name: str) -> bytes:
     path = folder() / f"{name}.o"
     if path.is_file():
-        digest, content = path.read_bytes()[:DIGEST], path.read_bytes()[DIGEST:]
+        whole = path.read_bytes()
+        digest, content = whole[:DIGEST], whole[DIGEST:]
         if digest == hashlib.sha256(content).digest():  # LLVM aborts on half a file
             return content
     found = compile_object(architecture, update, depth)
+    temporary = path.with_name(f"{name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{name}.{os.getpid()}.{threading.get_ident()}.tmp")
         temporary.write_bytes(hashlib.sha256(found).digest() + found)
         temporary.replace(path)
-    except OSError:
-        return found  # a disk that takes no more: compiled again next time
+    except OSError:  # a disk that takes no more: compiled again next time
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return found
 
 

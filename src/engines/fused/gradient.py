@@ -1,12 +1,12 @@
 """The gradient of every parameter, summed over the rows of a step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from src.engines.fused.architecture import Architecture, Layer
 from src.engines.fused.emitter import Emitter, Index
-from src.engines.fused.lanes import Lanes, totals
-from src.engines.fused.network import SMALL, Network
+from src.engines.fused.lanes import Lanes, sum_of, totals
+from src.engines.fused.network import Network
 
 
 class Gradient:
@@ -18,7 +18,7 @@ class Gradient:
 
     def __init__(self, e: Emitter, a: Architecture, memory: Any) -> None:
         self.e, self.a, self.memory = e, a, memory
-        self.is_local = a.numbers <= SMALL
+        self.is_local = a.is_small
         self.local = e.array(a.numbers if self.is_local else 0)
 
     def clear(self) -> None:
@@ -43,10 +43,7 @@ class Gradient:
             self._wide_models(net, k, layer)
 
     def _grow(self, place: int, g: list[Lanes], x: list[Lanes] | None) -> None:
-        found = self.local[place]
-        for r, value in enumerate(g):
-            found = found + value if x is None else value.fma(x[r], found)
-        self.local[place] = found
+        self.local[place] = _onto(self.local[place], g, x)
 
     def _wide_rows(self, net: Network, k: int, layer: Layer) -> None:
         e = self.e
@@ -56,10 +53,7 @@ class Gradient:
                 sums = []
                 for t in range(count):
                     x = net.at(net.values[k], e.add(first, t))
-                    found = g[0] * x[0]
-                    for r in range(1, net.depth):
-                        found = g[r].fma(x[r], found)
-                    sums.append(found)
+                    sums.append(_onto(g[0] * x[0], g[1:], x[1:]))
                 place = net.weight(k, o, first)
                 e.store(e.load(self.memory, place) + totals(sums), self.memory, place)
         if layer.bias:
@@ -67,10 +61,7 @@ class Gradient:
                 sums = []
                 for t in range(count):
                     g = net.at(net.back[k + 1], e.add(first, t))
-                    found = g[0]
-                    for r in range(1, net.depth):
-                        found = found + g[r]
-                    sums.append(found)
+                    sums.append(sum_of(g))
                 place = net.bias(k, first)
                 e.store(e.load(self.memory, place) + totals(sums), self.memory, place)
 
@@ -79,10 +70,7 @@ class Gradient:
 
         def grow(number: Index, g: list[Lanes], x: list[Lanes] | None) -> None:
             place = e.times(number, e.lanes)
-            found = e.load(self.memory, place)
-            for r, value in enumerate(g):
-                found = found + value if x is None else value.fma(x[r], found)
-            e.store(found, self.memory, place)
+            e.store(_onto(e.load(self.memory, place), g, x), self.memory, place)
 
         for o in e.loop(layer.outputs):
             g = net.at(net.back[k + 1], o)
@@ -103,6 +91,15 @@ class Gradient:
         for first in range(0, n, e.lanes):
             some = [self.local[k] for k in range(first, min(first + e.lanes, n))]
             e.store(totals(some), self.memory, first)
+
+
+def _onto(start: Lanes, g: Sequence[Lanes], x: Sequence[Lanes] | None) -> Lanes:
+    """start + Σ g x, one after the other; of a bias, whose x is 1, start + Σ g."""
+    if x is None:
+        return sum_of([start, *g])
+    for value, factor in zip(g, x, strict=True):
+        start = value.fma(factor, start)
+    return start
 
 
 def _cut(e: Emitter, count: int) -> Iterator[tuple[Index, int]]:

@@ -18,7 +18,7 @@ from src.engines.fused.emitter import INT, POINTER, Array, Emitter
 from src.engines.fused.gradient import Gradient, vectors
 from src.engines.fused.lanes import Lanes
 from src.engines.fused.losses import LOSSES, is_right
-from src.engines.fused.network import SMALL, Network
+from src.engines.fused.network import Network
 
 EPS = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
 STEP_POINTERS = ("p", "state", "x", "y", "weights", "constant", "varying", "running", "done", "g")
@@ -136,7 +136,7 @@ class _Step:
         """One update of every parameter of those who run on."""
         e = self.e
         scale = self.clip(numbers.pop("clip")) if self.a.clips else None
-        for k in e.loop(self.size, self.a.numbers <= SMALL):
+        for k in e.loop(self.size, self.a.is_small):
             at = e.times(k, e.lanes)
             slots = {
                 slot: e.add(at, j * self.size * e.lanes) for j, slot in enumerate(self.update.slots)
@@ -155,7 +155,7 @@ class _Step:
         e = self.e
         squares = e.array(1)
         squares[0] = e.lift(0.0)
-        for k in e.loop(self.size, self.a.numbers <= SMALL):
+        for k in e.loop(self.size, self.a.is_small):
             g = e.load(self.given["g"], e.times(k, e.lanes))
             squares[0] = g.fma(g, squares[0])
         norm = (squares[0].total() if self.a.rows_in_lanes else squares[0]).sqrt()

@@ -7,7 +7,9 @@ finds a loop worth vectorising.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import llvmlite.ir as ir
@@ -61,8 +63,7 @@ class Lanes:
     def __add__(self, other: Any) -> Lanes:
         return self._with("fadd", other)
 
-    def __radd__(self, other: Any) -> Lanes:
-        return self._with("fadd", other, True)
+    __radd__ = __add__
 
     def __sub__(self, other: Any) -> Lanes:
         return self._with("fsub", other)
@@ -73,8 +74,7 @@ class Lanes:
     def __mul__(self, other: Any) -> Lanes:
         return self._with("fmul", other)
 
-    def __rmul__(self, other: Any) -> Lanes:
-        return self._with("fmul", other, True)
+    __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Lanes:
         return self._with("fdiv", other)
@@ -119,10 +119,6 @@ class Lanes:
 
     def sqrt(self) -> Lanes:
         return self.emitter.intrinsic("sqrt", self)
-
-    def round(self) -> Lanes:
-        """To the nearest whole number, halves to the even one."""
-        return self.emitter.intrinsic("rint", self)
 
     def with_sign_of(self, other: Lanes) -> Lanes:
         return self.emitter.intrinsic("copysign", self, other)
@@ -170,6 +166,16 @@ TORCH: dict[Any, Callable[..., Any]] = {
     torch.sqrt: Lanes.sqrt,
     torch.zeros_like: lambda x: x.emitter.lift(0.0),
 }
+
+
+def sum_of(values: Sequence[Lanes]) -> Lanes:
+    """Lane by lane, from left to right."""
+    return reduce(operator.add, values)
+
+
+def largest_of(values: Sequence[Lanes]) -> Lanes:
+    """Lane by lane."""
+    return reduce(Lanes.most, values)
 
 
 def totals(values: Sequence[Lanes]) -> Lanes:

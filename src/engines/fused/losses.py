@@ -4,14 +4,16 @@ A loss is Σ over rows and outputs of part · weight, where the weight of a row 
 / outputs for a mean over all elements), and 0 for a row that only pads a vector.
 """
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 from src.engines.fused.activations import softmax
 from src.engines.fused.functions import exp, log, log1p
-from src.engines.fused.lanes import Lanes, Mask
+from src.engines.fused.lanes import Lanes, Mask, largest_of, sum_of
+from src.engines.trace import BCE_BOUND
 
-BOUND = 9.999999960041972e-13  # torch's 1e-12, which its kernels hold as a float32
 Row = list[Lanes]
 
 
@@ -31,22 +33,12 @@ class Loss:
     scale: float = 1.0
 
 
-def _sum(values: list[Lanes]) -> Lanes:
-    found = values[0]
-    for value in values[1:]:
-        found = found + value
-    return found
-
-
 def _all(masks: list[Mask]) -> Mask:
-    found = masks[0]
-    for mask in masks[1:]:
-        found = found & mask
-    return found
+    return reduce(operator.and_, masks)
 
 
 def _squares(p: Row, y: Row) -> Lanes:
-    return _sum([(a - b) * (a - b) for a, b in zip(p, y, strict=True)])
+    return sum_of([(a - b) * (a - b) for a, b in zip(p, y, strict=True)])
 
 
 def _entropy(p: Lanes, y: Lanes) -> Lanes:
@@ -58,16 +50,14 @@ def _log_odds(p: Lanes, y: Lanes) -> Lanes:
 
 
 def _cross_entropy(z: Row, t: Row) -> Lanes:
-    largest = z[0]
-    for other in z[1:]:
-        largest = largest.most(other)
+    largest = largest_of(z)
     shifted = [value - largest for value in z]
-    whole = log(_sum([exp(value) for value in shifted]))
-    return -_sum([b * (a - whole) for a, b in zip(shifted, t, strict=True)])
+    whole = log(sum_of([exp(value) for value in shifted]))
+    return -sum_of([b * (a - whole) for a, b in zip(shifted, t, strict=True)])
 
 
 def _cross_entropy_gradient(z: Row, t: Row) -> Row:
-    whole = _sum(t)
+    whole = sum_of(t)
     return [a * whole - b for a, b in zip(softmax(z), t, strict=True)]
 
 
@@ -76,12 +66,12 @@ LOSSES = {
         _squares, lambda p, y: [a - b for a, b in zip(p, y, strict=True)], scale=2.0
     ),
     "bce": Loss(
-        lambda p, y: _sum([_entropy(a, b) for a, b in zip(p, y, strict=True)]),
-        lambda p, y: [(a - b) / ((1.0 - a) * a).most(BOUND) for a, b in zip(p, y, strict=True)],
+        lambda p, y: sum_of([_entropy(a, b) for a, b in zip(p, y, strict=True)]),
+        lambda p, y: [(a - b) / ((1.0 - a) * a).most(BCE_BOUND) for a, b in zip(p, y, strict=True)],
         lambda p: _all([a.is_finite() for a in p]),
     ),
     "bce_log_odds": Loss(
-        lambda p, y: _sum([_log_odds(a, b) for a, b in zip(p, y, strict=True)]),
+        lambda p, y: sum_of([_log_odds(a, b) for a, b in zip(p, y, strict=True)]),
         lambda p, y: [(a - b) / ((1.0 - a) * a) for a, b in zip(p, y, strict=True)],
         lambda p: _all([(a > 0.0) & (a < 1.0) for a in p]),
     ),

@@ -8,15 +8,14 @@ from src.engines.fused.architecture import Architecture, Layer
 from src.engines.fused.emitter import LANES, Array, Emitter, Index
 from src.engines.fused.lanes import Lanes
 
-SMALL = 192  # numbers of a network up to which everything is straight-line code
 TILE = 4  # outputs, or inputs, of a wider layer that are summed at the same time
 
 
 def depth_for(a: Architecture, batch: int) -> int:
     """Vectors of a block: rows that are computed at the same time share the parameters' loads."""
     if not a.rows_in_lanes:
-        return 1 if a.numbers <= SMALL else min(batch, 4)
-    if a.numbers <= SMALL:
+        return 1 if a.is_small else min(batch, 4)
+    if a.is_small:
         return 2
     return min(-(-batch // LANES[a.size]), 7)
 
@@ -26,8 +25,7 @@ class Network:
 
     def __init__(self, e: Emitter, a: Architecture, depth: int) -> None:
         self.e, self.a, self.depth = e, a, depth
-        self.unrolled = a.numbers <= SMALL
-        self.tile = TILE
+        self.unrolled = a.is_small
         widths = [a.inputs, *(layer.outputs for layer in a.layers)]
         self.values = [e.array(width * depth) for width in widths]
         self.before = [e.array(layer.outputs * depth) for layer in a.layers]
@@ -50,11 +48,11 @@ class Network:
 
     def tiles(self, count: int) -> Iterator[tuple[Index, int]]:
         """First place and size of each group of neighbours."""
-        whole = count // self.tile
+        whole = count // TILE
         for group in self.e.loop(whole, self.unrolled):
-            yield self.e.times(group, self.tile), self.tile
-        if count % self.tile:
-            yield whole * self.tile, count % self.tile
+            yield self.e.times(group, TILE), TILE
+        if count % TILE:
+            yield whole * TILE, count % TILE
 
     def at(self, array: Array, unit: Index) -> list[Lanes]:
         return [array[self.e.add(self.e.times(unit, self.depth), r)] for r in range(self.depth)]

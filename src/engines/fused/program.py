@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from src.engines.cannot import CannotFuse
-from src.engines.cohort import Cohort
+from src.engines.cohort import Cohort, pad
 from src.engines.fused.architecture import ROWS, Architecture, read
 from src.engines.fused.compiler import Kernels, load
 from src.engines.fused.emitter import LANES
@@ -72,12 +72,12 @@ class Program:
         n = self.architecture.numbers
         return -(-n // self.lanes) if self.architecture.rows_in_lanes else n
 
-    def each(self, values: Tensor) -> Tensor:
-        """(members,) to (units, lanes)."""
+    def spread(self, values: Tensor) -> Tensor:
+        """(members, *shape) to (units, *shape, lanes): a model has a lane, or all of a unit."""
         if self.architecture.rows_in_lanes:
-            return values[:, None].expand(-1, self.lanes).contiguous()
-        missing = -len(values) % self.lanes
-        return torch.cat([values, values[-1:].expand(missing)]).view(-1, self.lanes)
+            return values.unsqueeze(-1).expand(*values.shape, self.lanes).contiguous()
+        full = pad(values, self.units(len(values)) * self.lanes)
+        return full.view(-1, self.lanes, *values.shape[1:]).movedim(1, -1).contiguous()
 
     def members(self, values: Tensor, size: int) -> Tensor:
         """(units, lanes) to (members,)."""
@@ -88,9 +88,7 @@ class Program:
         if self.architecture.rows_in_lanes:
             missing = self.vectors() * self.lanes - matrix.shape[1]
             return torch.nn.functional.pad(matrix, (0, missing)).view(len(matrix), -1, self.lanes)
-        missing = -len(matrix) % self.lanes
-        padded = torch.cat([matrix, matrix[-1:].expand(missing, -1)])
-        return padded.view(-1, self.lanes, matrix.shape[1]).transpose(1, 2).contiguous()
+        return self.spread(matrix)
 
     def restore(self, values: Tensor, size: int) -> Tensor:
         """The way back."""
@@ -122,12 +120,9 @@ class Program:
         found = found.view(len(values), *shape, values.shape[2])
         if self.architecture.rows_in_lanes:  # (members, batches, blocks, depth, lanes, width)
             return found.permute(0, 1, 2, 5, 3, 4).contiguous()
-        missing = -len(values) % self.lanes
-        padded = torch.cat([found, found[-1:].expand(missing, *found.shape[1:])])
-        grouped = padded.squeeze(4).view(-1, self.lanes, *shape[:3], values.shape[2])
-        return grouped.permute(0, 2, 3, 5, 4, 1).contiguous()
+        return self.spread(found.squeeze(4).transpose(3, 4))
 
-    def weights(self, real: Tensor, by_row: bool, batch: bool) -> Tensor:
+    def weights(self, real: Tensor, by_row: bool) -> Tensor:
         """Of each row in a mean over its batch, (batches, blocks, depth, lanes); 0 for padding.
 
         by_row: a mean over rows, not over all their outputs.
@@ -155,12 +150,12 @@ def lower(cohort: Cohort) -> Program:
         "sigmoid", "naive_sigmoid", "softmax",
     ):  # fmt: skip
         raise CannotFuse("binary cross-entropy of what may be no probability")
-    batch = min(cohort.batching.size or cohort.train.count, cohort.train.count)
     architecture = Architecture(
-        layers, loss, SIZES[dtype], batch >= ROWS, cohort.clip is not None, bool(cohort.measures)
-    )
+        layers, loss, SIZES[dtype], rows_in_lanes=cohort.batch >= ROWS,
+        clips=cohort.clip is not None, accuracy=bool(cohort.measures),
+    )  # fmt: skip
     return Program(
-        architecture, lower_rule(cohort), depth_for(architecture, batch), Flat(cohort.net)
+        architecture, lower_rule(cohort), depth_for(architecture, cohort.batch), Flat(cohort.net)
     )
 
 

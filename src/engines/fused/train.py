@@ -46,9 +46,8 @@ class _Training:
         self.done = torch.zeros_like(self.running)
         self.count = torch.zeros(cohort.size, dtype=torch.int64)
         self.by_row = LOSSES[program.architecture.loss].by_row
-        batch = min(cohort.batching.size or cohort.train.count, cohort.train.count)
-        self.places = program.places(cohort.train.count, batch)
-        self.weights = program.weights(self.places.real, self.by_row, True)
+        self.places = program.places(cohort.train.count, cohort.batch)
+        self.weights = program.weights(self.places.real, self.by_row)
         self.splits = {name: self._split(rows) for name, rows in cohort.splits.items()}
         self.constant = self._constant()
         self.record = Record(cohort, metric_names(cohort), cohort.size)
@@ -58,7 +57,7 @@ class _Training:
         """Input, target, weights and blocks of a whole split, to be measured."""
         program = self.program
         places = program.places(rows.count, rows.count)
-        each = [program.weights(places.real, by_row, False) for by_row in (self.by_row, True)]
+        each = [program.weights(places.real, by_row) for by_row in (self.by_row, True)]
         return (
             program.rows(rows.input, places.rows), program.rows(rows.target, places.rows),
             torch.cat(each), places.blocks,
@@ -69,8 +68,10 @@ class _Training:
         found = self._numbers(torch.ones(1, 1, dtype=torch.float64))
         if self.cohort.clip is not None:
             found["clip"] = self.cohort.clip
-        rows = [self.program.each(self._of_all(found[name])) for name in names]
-        return torch.stack(rows, 1).to(self.program.dtype) if rows else self.p.new_zeros(1)
+        if not names:
+            return self.p
+        table = torch.stack([self._of_all(found[name]) for name in names], 1)
+        return self.program.spread(table.to(self.program.dtype))
 
     def _of_all(self, value: Any) -> Tensor:
         return torch.as_tensor(value, dtype=torch.float64).expand(self.cohort.size)
@@ -99,17 +100,7 @@ class _Training:
         tables = [
             found[name].expand(count, self.cohort.size).to(self.program.dtype) for name in names
         ]
-        stacked = torch.stack(tables, 1)  # (steps, coefficients, members)
-        return self._spread(stacked)
-
-    def _spread(self, table: Tensor) -> Tensor:
-        """(steps, coefficients, members) to (units, steps, coefficients, lanes)."""
-        lanes = self.program.lanes
-        if self.program.architecture.rows_in_lanes:
-            return table.permute(2, 0, 1)[..., None].expand(-1, -1, -1, lanes).contiguous()
-        missing = -table.shape[2] % lanes
-        padded = torch.cat([table, table[..., -1:].expand(-1, -1, missing)], dim=2)
-        return padded.view(*table.shape[:2], -1, lanes).permute(2, 0, 1, 3).contiguous()
+        return self.program.spread(torch.stack(tables, 1).movedim(2, 0))
 
     def run(self, tick: Tick) -> Trained:
         cohort, each = self.cohort, self.places.batches
@@ -165,9 +156,9 @@ class _Training:
         finite = torch.isfinite(program.restore(self.p, size)).all(dim=1)
         running = program.members(self.running, size) > 0.5
         running, better = self.record.add(step, self._measured(), running, finite)
-        self.running = program.each(running).to(program.dtype)
+        self.running = program.spread(running).to(program.dtype)
         if better is not None:
-            self.best = torch.where(program.each(better)[:, None], self.p, self.best)
+            self.best = torch.where(program.spread(better)[:, None], self.p, self.best)
 
     def _measured(self) -> list[Tensor]:
         found = []
@@ -181,7 +172,7 @@ class _Training:
     def _finished(self) -> Trained:
         program, cohort = self.program, self.cohort
         if cohort.stopping is not None:
-            put_back = program.each(self.record.restored)[:, None]
+            put_back = program.spread(self.record.restored)[:, None]
             self.p = torch.where(put_back, self.best, self.p)
         parameters = program.flat.unjoin(program.restore(self.p, cohort.size))
         finals = {name: self._final(metric, parameters) for name, metric in cohort.finals.items()}
