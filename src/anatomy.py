@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from src.data.module import ExampleData
+from src.data.prepared import Prepared
 from src.draw_rows import grid_of, to_array
 from src.layers import Halves, blocks, halve
 from src.pictures.features import Panel
@@ -23,7 +23,7 @@ BENDS = {
 }  # fmt: skip
 
 
-def take_apart(net: nn.Module, data: ExampleData, grid: Tensor) -> Parts | None:
+def take_apart(net: nn.Module, data: Prepared, grid: Tensor) -> Parts | None:
     """The output's pre-activation over a grid as the sum of what each last hidden unit gives.
 
     grid: (points, 1), raw units. The pre-activation is Σ_j w_j a_j(x) + b, unit by unit, the
@@ -66,7 +66,7 @@ def take_apart(net: nn.Module, data: ExampleData, grid: Tensor) -> Parts | None:
     )  # fmt: skip
 
 
-def _bends(halves: Halves, data: ExampleData) -> tuple[list[float | None], str | None]:
+def _bends(halves: Halves, data: Prepared) -> tuple[list[float | None], str | None]:
     """Where each unit bends, raw units: x with w x + b = 0; and what the place is called.
 
     Only for one hidden layer: the units of a second one bend in as many places as they like.
@@ -137,7 +137,7 @@ def across(units: Tensor, weight: Tensor) -> Projection:
 
 
 def see_features(
-    net: nn.Module, data: ExampleData, names: tuple[str, str], value_name: str
+    net: nn.Module, data: Prepared, names: tuple[str, str], value_name: str
 ) -> list[Panel] | None:
     """The training rows at the input and behind each hidden layer, and what follows from there.
 
@@ -183,7 +183,7 @@ def see_features(
 
 
 class _Normalise(nn.Module):
-    def __init__(self, data: ExampleData) -> None:
+    def __init__(self, data: Prepared) -> None:
         super().__init__()
         self._normaliser = data.input_normaliser
 
@@ -192,7 +192,7 @@ class _Normalise(nn.Module):
 
 
 def _panel(
-    title: str, rows: Tensor, seen: Projection, rest: nn.Module, data: ExampleData, truth: Array,
+    title: str, rows: Tensor, seen: Projection, rest: nn.Module, data: Prepared, truth: Array,
     classes: bool,
 ) -> Panel:  # fmt: skip
     at = seen.apply(rows)

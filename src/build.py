@@ -1,94 +1,31 @@
-"""Config -> objects: the only place that instantiates, and only what TARGETS lists.
-
-A `_target_` is a key of a table, never a name to import, so a config that a stranger sent
-cannot make this program run code of his choice.
-"""
+"""Config -> objects: the only place that instantiates, and only what `src.targets` lists."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
-from src import losses
 from src.cadence import log_every
 from src.checkpoint import check_checkpoint
 from src.compatible import check_accelerator, check_data_settings, check_shapes
 from src.complete import is_table
-from src.data import shapes, sources
-from src.data.module import ExampleData
+from src.data.prepared import Prepared
 from src.data.sources import Table
 from src.data.task import task_of
 from src.errors import InputError
-from src.models import mlp, neurons
-from src.module import Example
-from src.optim import by_hand, schedules
 from src.run import EarlyStop, Labels, Run
+from src.targets import call, refuse_foreign_targets, settings_of, target_of
 
-
-def _named(module: ModuleType, *names: str) -> dict[str, Callable[..., Any]]:
-    return {f"{module.__name__}.{name}": getattr(module, name) for name in names}
-
-
-# What each section of a config may instantiate.
-TARGETS: dict[str, dict[str, Callable[..., Any]]] = {
-    "data.source": _named(sources, "rows", "gate", "sine", "normal", "quadratic", "table")
-    | _named(shapes, "circles", "moons"),
-    "model": _named(mlp, "mlp", "layers", "SideBySide")
-    | _named(neurons, "FixedNeuron", "BareNeuron", "BareLine"),
-    "loss": _named(losses, "mse", "bce", "bce_log_odds", "cross_entropy")
-    | _named(losses, "mse_by_hand", "bce_by_hand", "cross_entropy_by_hand"),
-    "optimizer": _named(torch.optim, "SGD", "Adagrad", "RMSprop", "Adam", "AdamW")
-    | _named(by_hand, "sgd", "momentum", "adagrad", "rmsprop", "adam"),
-    "scheduler": _named(schedules, "step", "exponential", "cosine", "warmup"),
-}
 # Sources that draw from torch's global stream.
 DRAWN = ("src.data.sources.normal", "src.data.shapes.circles", "src.data.shapes.moons")
 DTYPES = {32: torch.float32, 64: torch.float64}
 # What a network's builder is told about its data, beside its own config.
 SHAPED = {"src.models.mlp.mlp": ("inputs", "outputs"), "src.models.neurons.BareNeuron": ("inputs",)}
 ONE_OUTPUT = ("src.models.neurons.BareNeuron", "src.models.neurons.BareLine")
-
-
-def target_of(section: Mapping[str, Any], where: str) -> Callable[..., Any]:
-    """The callable behind a section's `_target_`. Raises InputError outside the allow-list."""
-    name = section.get("_target_")
-    if not isinstance(name, str) or name not in TARGETS[where]:
-        raise InputError(
-            f"{where}._target_={name} is not on the allow-list (src/build.py); nothing was "
-            f"imported.\nAllowed: {', '.join(TARGETS[where])}"
-        )
-    return TARGETS[where][name]
-
-
-def refuse_foreign_targets(config: Any, where: str = "") -> None:
-    """Raises InputError for any `_target_` that is not on the allow-list of its section."""
-    if isinstance(config, Mapping):
-        if config.get("_target_") is not None:
-            if where not in TARGETS:
-                raise InputError(f"{where}: only {', '.join(TARGETS)} may have a _target_")
-            target_of(config, where)
-        for key, value in config.items():
-            refuse_foreign_targets(value, f"{where}.{key}" if where else str(key))
-
-
-def _settings(section: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in section.items() if key != "_target_"}
-
-
-def _call(section: Mapping[str, Any], where: str, **more: Any) -> Any:
-    """Call a section's target; what it cannot do with the settings is the user's input."""
-    function = target_of(section, where)
-    try:
-        return function(**_settings(section) | more)
-    except (ValueError, TypeError, RuntimeError, MemoryError) as error:
-        # torch's RuntimeError is its answer to a net that no memory can hold.
-        text = str(error) if isinstance(error, ValueError) else str(error).splitlines()[0]
-        raise InputError(f"{where}: {text}") from error
 
 
 def build_net(model: Mapping[str, Any], inputs: int, outputs: int | None) -> nn.Module:
@@ -106,7 +43,7 @@ def build_net(model: Mapping[str, Any], inputs: int, outputs: int | None) -> nn.
                 "from.\nFix: model.outputs=1"
             )
         shape["outputs"] = known
-    return _call(settings, "model", **shape)
+    return call(settings, "model", **shape)
 
 
 @lru_cache(maxsize=64)
@@ -114,7 +51,7 @@ def _fixed_table(source: str) -> Table:
     section = json.loads(source)
     if "dtype" in section:
         section["dtype"] = DTYPES[section["dtype"]]
-    return _call(section, "data.source")
+    return call(section, "data.source")
 
 
 def _source(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,26 +64,29 @@ def _source(config: Mapping[str, Any]) -> dict[str, Any]:
     return data["source"] | told | {"task": task, "dtype": config["precision"]}
 
 
-def build_data(config: Mapping[str, Any]) -> ExampleData:
+def is_drawn(config: Mapping[str, Any]) -> bool:
+    """Whether the source is another one for each seed."""
+    return config["data"]["source"].get("_target_") in DRAWN
+
+
+def build_data(config: Mapping[str, Any]) -> Prepared:
     """Seeds torch, builds the source, splits and normalises."""
     # torch.manual_seed's CPU part. The rest of it keeps a formatted stack for a GPU that may
     # never be there: half of the time that building a member takes, and memory each time.
     torch.default_generator.manual_seed(config["seed"])
-    source = _source(config)
-    # A sweep builds thousands of members on one table; one that draws is drawn for each seed.
-    drawn = source.get("_target_") in DRAWN
-    table: Table = _call(source, "data.source") if drawn else _fixed_table(json.dumps(source))
+    source, drawn = _source(config), is_drawn(config)
+    table: Table = call(source, "data.source") if drawn else _fixed_table(json.dumps(source))
     return _split(config, table)
 
 
-def _split(config: Mapping[str, Any], table: Table) -> ExampleData:
+def _split(config: Mapping[str, Any], table: Table) -> Prepared:
     data = config["data"]
     names = (
         *("val_fraction", "split_seed", "shuffle", "batch_size"),
         *("normalize_input", "normalize_target", "normalize_on"),
     )
     try:
-        return ExampleData(
+        return Prepared(
             table,
             order_seed=config["seed"],
             dtype=DTYPES[config["precision"]],
@@ -164,15 +104,15 @@ def make_optimizer(
     if "betas" in settings:
         settings["betas"] = tuple(settings["betas"])
     # Tried once, so that settings which do not go together are refused before training.
-    _call(settings, "optimizer", params=[nn.Parameter(torch.zeros(1))])
-    return partial(target_of(section, "optimizer"), **_settings(settings))
+    call(settings, "optimizer", params=[nn.Parameter(torch.zeros(1))])
+    return partial(target_of(section, "optimizer"), **settings_of(settings))
 
 
 def make_schedule(section: Mapping[str, Any], steps: int) -> Callable[[int], float] | None:
     """Step -> factor of the learning rate, for a run of so many steps; None for no schedule."""
     if section.get("_target_") is None:
         return None
-    settings = _settings(section)
+    settings = settings_of(section)
     if "steps" in settings and settings["steps"] is None:
         settings["steps"] = max(steps, 1)
     return partial(target_of(section, "scheduler"), **settings)
@@ -191,19 +131,24 @@ def labels_of(data: Mapping[str, Any]) -> Labels:
     )
 
 
-def build_start(config: Mapping[str, Any]) -> tuple[ExampleData, nn.Module]:
+def build_start(config: Mapping[str, Any]) -> tuple[Prepared, nn.Module]:
     """The data and the untrained network of a run.
 
     Draws from torch's global stream in this order: seed, source, network. Raises InputError.
     """
     data = build_data(config)
+    net = build_net_for(config, data)
+    dtype = DTYPES[config["precision"]]
+    return data, net if dtype == torch.float32 else net.to(dtype)  # torch draws in float32
+
+
+def build_net_for(config: Mapping[str, Any], data: Prepared) -> nn.Module:
+    """The network for these rows, in float32. Raises InputError."""
     target = data.table.target
     outputs = None if target is None else target.shape[1]
     if config["model"]["_target_"] in ONE_OUTPUT and outputs not in (None, 1):
         raise InputError(f"this neuron has one output, but the target has {outputs} columns")
-    net = build_net(config["model"], data.table.input.shape[1], outputs)
-    dtype = DTYPES[config["precision"]]
-    return data, net if dtype == torch.float32 else net.to(dtype)  # torch draws in float32
+    return build_net(config["model"], data.table.input.shape[1], outputs)
 
 
 def build(config: dict[str, Any]) -> Run:
@@ -215,13 +160,6 @@ def build(config: dict[str, Any]) -> Run:
     check_shapes(config, net, data)
     check_data_settings(data_config, data)
     steps = trainer["max_epochs"] * data.steps_per_epoch
-    module = Example(
-        net,
-        target_of(config["loss"], "loss"),
-        make_optimizer(config["optimizer"]),
-        make_schedule(config["scheduler"], steps),
-        trainer["gradient_clip_val"],
-    )
     early_stop = config["early_stop"]
     ckpt = None if config["ckpt"] is None else Path(config["ckpt"])
     if ckpt is not None:
@@ -229,7 +167,11 @@ def build(config: dict[str, Any]) -> Run:
     return Run(
         name=config["name"],
         seed=config["seed"],
-        module=module,
+        net=net,
+        loss=target_of(config["loss"], "loss"),
+        make_optimizer=make_optimizer(config["optimizer"]),
+        schedule=make_schedule(config["scheduler"], steps),
+        clip=trainer["gradient_clip_val"],
         data=data,
         config=config,
         max_epochs=trainer["max_epochs"],

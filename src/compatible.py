@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.data.module import ExampleData
+from src.data.prepared import Prepared
 from src.errors import InputError
 from src.values import show
 
@@ -27,7 +27,7 @@ def _first_layer(net: nn.Module) -> str:
     return "another number" if first is None else str(first.in_features)
 
 
-def check_shapes(config: Mapping[str, Any], net: nn.Module, data: ExampleData) -> None:
+def check_shapes(config: Mapping[str, Any], net: nn.Module, data: Prepared) -> None:
     """The network takes the data, and the loss takes the network's output. Raises InputError."""
     split, epochs = data.train, config["trainer"]["max_epochs"]
     try:
@@ -67,7 +67,7 @@ def check_shapes(config: Mapping[str, Any], net: nn.Module, data: ExampleData) -
         )
 
 
-def check_targets(config: Mapping[str, Any], data: ExampleData) -> None:
+def check_targets(config: Mapping[str, Any], data: Prepared) -> None:
     """The loss and the metrics can take these targets. Raises InputError."""
     target = data.train.target
     if target is None:
@@ -85,7 +85,7 @@ def check_targets(config: Mapping[str, Any], data: ExampleData) -> None:
         _check_target(what, target, f"shape {tuple(target.shape)}", data.table.task)
 
 
-def _check_classes(config: Mapping[str, Any], data: ExampleData, outputs: int) -> None:
+def _check_classes(config: Mapping[str, Any], data: Prepared, outputs: int) -> None:
     """One output tells two classes apart, more outputs as many as they are."""
     classes, wanted = config["data"]["classes"], 2 if outputs == 1 else outputs
     if classes is None:
@@ -128,7 +128,7 @@ def _check_analysis(config: Mapping[str, Any], has_target: bool, trainable: int)
         )
 
 
-def check_data_settings(data: Mapping[str, Any], built: ExampleData) -> None:
+def check_data_settings(data: Mapping[str, Any], built: Prepared) -> None:
     """Settings of the data section that only its rows can tell right from wrong."""
     table = built.table
     columns = table.input.shape[1]

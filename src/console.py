@@ -29,7 +29,7 @@ def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> No
     for key, value in differences.items():
         settings.add_row(key, _short(show(value)))
     print_titled(console, "Settings that differ from the defaults", settings)
-    net, rows = run.module.net, run.data.train.input
+    net, rows = run.net, run.data.train.input
     layers = new_table("name", "layer", "parameters", "output for the training rows")
     for layer in look(net, rows):
         shapes = "  ".join(f"{name} {shape}" for name, shape in layer.shapes.items())
@@ -105,7 +105,7 @@ def _show_forward(console: Console, run: Run) -> None:
     rows = run.data.train.input
     table = new_table("layer", "output shape", "values")
     table.add_row("input", str(tuple(rows.shape)), numbers(rows.tolist(), form=".6g"))
-    for layer in look(run.module.net, rows):
+    for layer in look(run.net, rows):
         values = numbers(layer.output.tolist())
         table.add_row(f"{layer.name} ({layer.kind})", str(tuple(layer.output.shape)), values)
     print_titled(console, "Forward pass", table)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from src.data.module import Split
-from src.module import Loss
+from src.data.prepared import Split
+from src.losses import Loss
 
 MULTIPLES = (0.25, 0.5, 0.75, 1.0)
 BEYOND = 1.05  # times the largest stable rate 2 / λmax

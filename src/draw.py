@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from src.data.module import Split
+from src.data.prepared import Split
 from src.draw_classes import draw_classes, tells_classes
 from src.draw_rows import MAP_POINTS, map_axes, shown_splits, to_array
 from src.evaluate import predict
@@ -37,20 +37,20 @@ def split_points(run: Run, split: Split, normalised: bool) -> Points:
     assert split.target is not None, "a split has targets where its table has"
     if normalised:
         with torch.no_grad():
-            prediction = run.module.net(split.input)
+            prediction = run.net(split.input)
         return Points(to_array(split.input), to_array(split.target), to_array(prediction))
     input = table.input[split.rows]
     return Points(
         to_array(input),
         to_array(table.target[split.rows]),
-        to_array(predict(run.module.net, run.data, input)),
+        to_array(predict(run.net, run.data, input)),
     )
 
 
 def _fitted(run: Run, x: Tensor) -> Curve:
     """The fit at raw inputs (points, 1), raw units."""
     x = x.to(run.data.table.input)
-    return Curve(to_array(x)[:, 0], to_array(predict(run.module.net, run.data, x))[:, 0])
+    return Curve(to_array(x)[:, 0], to_array(predict(run.net, run.data, x))[:, 0])
 
 
 def shown_inputs(run: Run) -> Tensor:
@@ -70,7 +70,7 @@ def fitted_curve(run: Run, normalised: bool) -> Curve:
         return _fitted(run, grid)
     inner = run.data.input_normaliser.apply(grid)
     with torch.no_grad():
-        return Curve(to_array(inner)[:, 0], to_array(run.module.net(inner))[:, 0])
+        return Curve(to_array(inner)[:, 0], to_array(run.net(inner))[:, 0])
 
 
 def _view(run: Run, title: str, normalised: bool) -> View:
@@ -124,7 +124,7 @@ def draw_fits(runs: Mapping[str, Run], title: str) -> Figure:
 def decision_map(run: Run) -> tuple[Array, Array, Array]:
     """The first output over two inputs, raw units: x (n,), y (m,), values (m, n)."""
     x, y, points = map_axes(run.data)
-    values = predict(run.module.net, run.data, points)[:, 0].view(MAP_POINTS, MAP_POINTS)
+    values = predict(run.net, run.data, points)[:, 0].view(MAP_POINTS, MAP_POINTS)
     return to_array(x), to_array(y), to_array(values)
 
 
@@ -149,7 +149,7 @@ def draw_fit(run: Run, title: str) -> Figure:
     """The picture that suits the example: a curve, a map, a scatter, or its outputs."""
     table = run.data.table
     if table.target is None:
-        outputs = predict(run.module.net, run.data, table.input)
+        outputs = predict(run.net, run.data, table.input)
         unit = f" ({run.labels.unit})" if run.labels.unit else ""
         return output_figure(to_array(outputs), title, f"predicted {run.labels.target}{unit}")
     # A map of one probability says more than its answers.

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from src.data.module import Split
+from src.data.prepared import Split
 from src.draw_rows import MAP_POINTS, map_axes, shown_splits, to_array
 from src.evaluate import predict
 from src.losses import probabilities
@@ -31,7 +31,7 @@ def _truth(target: Tensor) -> Tensor:
 
 def _probability(run: Run, split: Split) -> Tensor:
     with torch.no_grad():
-        return probabilities(run.module.net(split.input))
+        return probabilities(run.net(split.input))
 
 
 def _classes(run: Run) -> list[str]:
@@ -58,7 +58,7 @@ def draw_class_map(run: Run, title: str) -> Figure:
     """The class chosen at each point of two inputs, and the rows."""
     splits, note = _shown(run)
     x, y, points = map_axes(run.data)
-    answers = probabilities(predict(run.module.net, run.data, points)).argmax(dim=1)
+    answers = probabilities(predict(run.net, run.data, points)).argmax(dim=1)
     square = answers.view(MAP_POINTS, MAP_POINTS).numpy()
     names = run.labels.of_inputs(2)
     return decision_map(
@@ -78,7 +78,7 @@ def draw_classes(run: Run, title: str) -> Figure:
         low, high = run.labels.range or (data.table.input.min(), data.table.input.max())
         two = names[0], run.labels.target
         x = torch.linspace(float(low), float(high), CURVE_POINTS).to(data.table.input)
-        curves = to_array(probabilities(predict(run.module.net, data, x[:, None])))
+        curves = to_array(probabilities(predict(run.net, data, x[:, None])))
         return probability_curves(to_array(x), curves, splits, classes, two, title)
     return sureness_figure(splits, classes, run.labels.target, title)
 

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from src.data.module import ExampleData, Split
+from src.data.prepared import Prepared, Split
 
 MOST = 10_000  # rows that one picture shows: more hide one another, and take seconds
 MAP_POINTS = 101
@@ -16,7 +16,7 @@ def to_array(values: Tensor) -> NDArray[np.float64]:
     return values.detach().double().cpu().numpy()
 
 
-def shown_splits(data: ExampleData) -> tuple[dict[str, Split], str]:
+def shown_splits(data: Prepared) -> tuple[dict[str, Split], str]:
     """The splits with the rows that a picture shows, and a line that says so where not all are.
 
     From each split in proportion, evenly spaced: a split of many rows is in random order, and a
@@ -35,7 +35,7 @@ def shown_splits(data: ExampleData) -> tuple[dict[str, Split], str]:
     return found, f"\n{shown:,} of {total:,} rows shown"
 
 
-def map_axes(data: ExampleData) -> tuple[Tensor, Tensor, Tensor]:
+def map_axes(data: Prepared) -> tuple[Tensor, Tensor, Tensor]:
     """A grid over two inputs, a quarter beyond their range: x, y, and its points (n * n, 2)."""
     input = data.table.input
     low, high = input.min(dim=0).values, input.max(dim=0).values

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from src.data.module import ExampleData, Split
 from src.data.normalise import Normaliser
-from src.losses import METRICS, accuracy, constant_prediction
-from src.module import Loss
+from src.data.prepared import Prepared, Split
+from src.losses import METRICS, Loss, accuracy, constant_prediction
 
 Metrics = dict[str, float]
 
 
-def evaluate(net: nn.Module, loss: Loss, data: ExampleData) -> Metrics:
+def evaluate(net: nn.Module, loss: Loss, data: Prepared) -> Metrics:
     """`train/loss`, `val/loss` and, for classes, the accuracies. {} where there is no target."""
     found: Metrics = {}
     with torch.no_grad():
@@ -56,7 +55,7 @@ def more_metrics(net: nn.Module, split: Split, names: list[str]) -> Metrics:
         return {name: METRICS[name](prediction, split.target).item() for name in names}
 
 
-def baseline(loss: Loss, data: ExampleData) -> Metrics:
+def baseline(loss: Loss, data: Prepared) -> Metrics:
     """The losses of the constant predictor that is best on the training split."""
     if data.train.target is None:
         return {}
@@ -89,7 +88,7 @@ def gradients(net: nn.Module, loss: Loss, split: Split) -> dict[str, Tensor]:
     return dict(zip(free, found, strict=True))
 
 
-def predict(net: nn.Module, data: ExampleData, input: Tensor) -> Tensor:
+def predict(net: nn.Module, data: Prepared, input: Tensor) -> Tensor:
     """Raw inputs (rows, features) to raw predictions (rows, outputs)."""
     with torch.no_grad():
         output = net(data.input_normaliser.apply(input))

@@ -24,7 +24,6 @@ from src.pictures.rates import rates_figure
 from src.result import Ending, Result, git_state, run_id, versions
 from src.run import Run
 from src.tensorboard import TensorBoard
-from src.training import train_by_lightning
 from src.weights import save_weights
 
 Train = Callable[[Run, TensorBoard | None, Path, Console], Ending]
@@ -50,14 +49,16 @@ def fit(
     logger = TensorBoard(directory) if run.tensorboard else None
     # An engine leaves no path of its training, which most pictures need.
     untrained = copy.deepcopy(run) if run.all_pictures and train is not None else None
+    if train is None:
+        from src.training import train_by_lightning as train  # engines need no Lightning
     began = time.perf_counter()
-    ending = (train or train_by_lightning)(run, logger, directory, console)
+    ending = train(run, logger, directory, console)
     seconds = time.perf_counter() - began
     result, figures = conclude(run, ending, seconds, console)
     if logger is not None and not ending.logged:
         logger.log_curves(ending.curves)
     about = completed(run.config["data"])
-    save_weights(directory / "weights.safetensors", run.module.net, run.data, about)
+    save_weights(directory / "weights.safetensors", run.net, run.data, about)
     if ending.path is not None:
         ending.path.save(directory / "path.safetensors")
     result.write(directory)  # before the pictures, and again with the time they took
@@ -91,10 +92,10 @@ def conclude(
     run: Run, ending: Ending, seconds: float, console: Console
 ) -> tuple[Result, dict[str, Any]]:
     """The result of a run whose net is trained, and the pictures that its analysis drew."""
-    run.module.net.eval()
+    run.net.eval()
     metrics = _final_metrics(run, ending)
     metrics |= _of_table(run, metrics)
-    constant = baseline(run.module.loss, run.data)
+    constant = baseline(run.loss, run.data)
     figures = {} if ending.status == "diverged" else analyse(run, console, metrics)
     result = Result(
         experiment=run.name,
@@ -119,10 +120,10 @@ def conclude(
 def _final_metrics(run: Run, ending: Ending) -> dict[str, float]:
     """The last point's values; with early stopping, those of the parameters that were kept."""
     if ending.kept is not None:
-        metrics = evaluate(run.module.net, run.module.loss, run.data)
+        metrics = evaluate(run.net, run.loss, run.data)
     else:
         metrics = {name: v[-1] for name, v in ending.curves.items() if name != "step"}
-    return metrics | more_metrics(run.module.net, run.data.train, run.metrics)
+    return metrics | more_metrics(run.net, run.data.train, run.metrics)
 
 
 def _of_table(run: Run, losses: Mapping[str, float]) -> dict[str, float]:
@@ -138,7 +139,7 @@ def analyse(run: Run, console: Console, metrics: dict[str, float]) -> dict[str, 
     """Adds the curvature's numbers to the metrics; the figures it draws."""
     if run.analysis is None or run.data.train.target is None:
         return {}
-    net, loss, train = run.module.net, run.module.loss, run.data.train
+    net, loss, train = run.net, run.loss, run.data.train
     found = curvature(net, loss, train)
     metrics |= {"hessian/lambda_min": found.smallest, "hessian/lambda_max": found.largest}
     show_curvature(console, found, run.config["optimizer"]["lr"])

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from src.curvature import hessian
-from src.data.module import Split
+from src.data.prepared import Split
 from src.draw_rows import grid_of
-from src.module import Loss
+from src.losses import Loss
 from src.trajectory import Trajectory, parameters_at, spread
 
 GRID = 41  # points along each direction

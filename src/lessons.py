@@ -21,7 +21,6 @@ from src.pictures.sharpness import sharpness_figure
 from src.pictures.surface import Surface, surface_figure
 from src.run import Run
 from src.tensorboard import TensorBoard
-from src.training import train_by_lightning
 from src.trajectory import LARGEST, Trajectory
 
 
@@ -52,12 +51,14 @@ def walk_again(run: Run, untrained: Run, console: Console) -> Lesson:
     untrained: the run as it was built. A program that adds in another order may end a little
     elsewhere, so all pictures of the path are of `untrained`, which ends where its path does.
     """
+    from src.training import train_by_lightning  # Lightning, which other lessons do not need
+
     console.print("this run kept no path of its training: it is trained once more, alone, for one")
     with tempfile.TemporaryDirectory() as folder:
         ending = train_by_lightning(untrained, None, Path(folder), Console(quiet=True))
     if ending.status == "interrupted":
         raise KeyboardInterrupt  # half a path would tell of another run
-    untrained.module.net.eval()
+    untrained.net.eval()
     step = int(ending.curves["step"][-1]) if ending.kept is None else ending.kept
     return Lesson(run, untrained, ending.path, ending.curves, step, ending.status == "diverged")
 
@@ -94,10 +95,10 @@ def _figures(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
     """One after the other, so that no more than one is held."""
     run, title = lesson.run, lesson.title
     labels, inputs = run.labels, run.data.table.input.shape[1]
-    if not is_finite(run.module.net):
+    if not is_finite(run.net):
         return  # nothing to take apart, and no point around which a surface could lie
     if is_one_curve(run):
-        parts = take_apart(run.module.net, run.data, shown_inputs(run))
+        parts = take_apart(run.net, run.data, shown_inputs(run))
         if parts is not None:
             normaliser = run.data.target_normaliser
             raw = normaliser is None or normaliser.is_identity
@@ -109,7 +110,7 @@ def _figures(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
         yield "map", draw_class_map(run, f"{title}\n{how}")
     names = labels.of_inputs(2)
     predicted = f"predicted {labels.target}"
-    panels = see_features(run.module.net, run.data, (names[0], names[1]), predicted)
+    panels = see_features(run.net, run.data, (names[0], names[1]), predicted)
     if panels is not None:
         yield "features", features_figure(panels, f"{title}: how the hidden layers move the rows")
     yield from _of_the_path(lesson, console)
@@ -117,21 +118,16 @@ def _figures(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
 
 def _of_the_path(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
     run, path = lesson.walked, lesson.path
-    numbers = sum(p.numel() for p in run.module.net.parameters())
+    numbers = sum(p.numel() for p in run.net.parameters())
     if path is None and numbers > LARGEST and run.max_epochs:
         console.print(
             f"no loss surface and no training.gif: the network has {numbers:,} numbers, and paths "
             f"of training are kept up to {LARGEST:,}",
             soft_wrap=True,
         )
-    if (
-        path is None
-        or len(path) < 2
-        or run.data.train.target is None
-        or not is_finite(run.module.net)
-    ):
+    if path is None or len(path) < 2 or run.data.train.target is None or not is_finite(run.net):
         return
-    net, loss, train = run.module.net, run.module.loss, run.data.train
+    net, loss, train = run.net, run.loss, run.data.train
     end = torch.cat([p.detach().double().flatten() for p in net.parameters()])
     found = plane(path.flat(), end) if numbers > 1 else None
     if found is not None and lesson.diverged:
@@ -146,7 +142,7 @@ def _of_the_path(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure
     free = sum(p.numel() for p in net.parameters() if p.requires_grad)
     if 0 < free <= SHARP:
         rate = run.config["optimizer"]["lr"]
-        sharp = sharpness(net, loss, train, path, rate, run.module.schedule)
+        sharp = sharpness(net, loss, train, path, rate, run.schedule)
         yield "sharpness", sharpness_figure(
             sharp.steps, sharp.largest, sharp.bound, f"{lesson.title}: sharpness along training",
             _bound_in_words(run),

@@ -4,9 +4,13 @@ Every loss is a mean. Shapes match or a ValueError names both: a (n,) target aga
 (n, 1) prediction would broadcast to (n, n) and train on nonsense.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 BOUND = 9.999999960041972e-13  # torch's 1e-12, which its kernels hold as a float32
 

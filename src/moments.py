@@ -25,7 +25,7 @@ def _moments(
     for i in chosen:
         step = path.steps[i]
         loss = f", train/loss {losses[step]:.3g}" if step in losses else ""
-        with parameters_at(run.module.net, path.at(i)):
+        with parameters_at(run.net, path.at(i)):
             panels = moving(run)
         if panels is not None:
             yield Moment(f"{title}step {step:,}{loss}", panels)

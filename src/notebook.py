@@ -55,7 +55,7 @@ class Outcome:
     @property
     def net(self) -> nn.Module:
         """The trained network: (rows, features) -> (rows, outputs), normalised units."""
-        return self.run.module.net
+        return self.run.net
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -17,10 +17,10 @@ def predictions(run: Run) -> list[Prediction]:
     table, data = run.data.table, run.data
     if run.probe is not None:
         asked = torch.tensor(run.probe[:MAX_PREDICTIONS], dtype=table.input.dtype)
-        return prediction_rows(run.module.net, run, asked, None)
+        return prediction_rows(run.net, run, asked, None)
     rows = (data.val or data.train).rows[:MAX_PREDICTIONS]
     target = None if table.target is None else table.target[rows]
-    return prediction_rows(run.module.net, run, table.input[rows], target)
+    return prediction_rows(run.net, run, table.input[rows], target)
 
 
 def prediction_rows(
@@ -40,7 +40,7 @@ def parameters(run: Run) -> dict[str, dict[str, Any]]:
 
     Values and gradients are left out (None) for parameters of more than 1,000 numbers.
     """
-    found = gradients(run.module.net, run.module.loss, run.data.train)
+    found = gradients(run.net, run.loss, run.data.train)
 
     def listed(values: Tensor | None) -> Any:
         return None if values is None or values.numel() > MAX_VALUES else values.tolist()
@@ -51,5 +51,5 @@ def parameters(run: Run) -> dict[str, dict[str, Any]]:
             "values": listed(parameter.detach()),
             "gradient": listed(found.get(name)),
         }
-        for name, parameter in run.module.net.named_parameters()
+        for name, parameter in run.net.named_parameters()
     }

@@ -88,7 +88,7 @@ def read_run(directory: Path) -> tuple[dict[str, Any], "Weights"]:
         return read_stored(directory)
     config = read_config(directory)
     # torch only now: a wrong directory is answered at once.
-    from src.build import refuse_foreign_targets
+    from src.targets import refuse_foreign_targets
     from src.weights import load_weights
 
     refuse_foreign_targets(config)

@@ -1,11 +1,15 @@
 """What one run consists of: built objects and plain settings, no config."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.data.module import ExampleData
-from src.module import Example
+from torch import nn
+from torch.optim import Optimizer
+
+from src.data.prepared import Prepared
+from src.losses import Loss
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,9 @@ class EarlyStop:
 class Run:
     """One run, ready to be executed.
 
+    net: (rows, features) -> (rows, outputs), in normalised units. make_optimizer: parameters ->
+    optimizer. schedule: step -> factor of the learning rate. clip: the largest norm of the whole
+    gradient, None for no limit.
     probe: inputs in raw units, shape (probes, features), predicted at the end.
     config: the resolved config it was built from, as plain containers.
     ckpt: a checkpoint to continue from, already checked.
@@ -53,11 +60,15 @@ class Run:
 
     name: str
     seed: int
-    module: Example
-    data: ExampleData
+    net: nn.Module
+    loss: Loss
+    make_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+    data: Prepared
     config: dict[str, Any]
     max_epochs: int
     log_every: int
+    schedule: Callable[[int], float] | None = None
+    clip: float | None = None
     print_every: int | None = None
     accelerator: str = "cpu"
     threads: int = 1

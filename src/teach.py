@@ -29,8 +29,8 @@ def teach(directory: Path, console: Console) -> list[Path]:
     config, weights = read_run(directory)
     about = _result(directory)
     run = _built(config)
-    fill(run.module.net, weights.parameters)
-    run.module.net.eval()
+    fill(run.net, weights.parameters)
+    run.net.eval()
     lesson = _lesson(directory, run, about, console)
     has_events = any(directory.glob("events.out.tfevents.*"))
     logger = TensorBoard(directory, EVENTS) if has_events else None
@@ -38,7 +38,7 @@ def teach(directory: Path, console: Console) -> list[Path]:
         return draw_lessons(lesson, directory, console, logger)
     finally:
         if logger is not None:
-            logger.close_if_written()
+            logger.close()
 
 
 def _built(config: dict[str, Any]) -> Run:
@@ -78,9 +78,9 @@ def _lesson(directory: Path, run: Run, about: dict[str, Any], console: Console) 
     step = _end(run, curves, int(about["steps"]), diverged)
     stored = directory / "path.safetensors"
     if stored.is_file():
-        path = load_trajectory(stored, run.module.net)
+        path = load_trajectory(stored, run.net)
         return Lesson(run, run, path, curves, step, diverged)
-    numbers = sum(p.numel() for p in run.module.net.parameters())
+    numbers = sum(p.numel() for p in run.net.parameters())
     if step == 0 or run.data.train.target is None or numbers > LARGEST:
         return Lesson(run, run, None, curves, step, diverged)
     return walk_again(run, _built(run.config), console)

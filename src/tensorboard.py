@@ -1,18 +1,18 @@
-"""TensorBoard's event files: Lightning's logger, and files written at once."""
+"""TensorBoard's event files: of a run as it goes on, and files written at once."""
 
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.event_pb2 import Event  # type: ignore
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from torch.utils.tensorboard.writer import SummaryWriter
 
 
-class TensorBoard(TensorBoardLogger):
-    """One event file, directly in the run directory, and no `hp_metric = -1`.
+class TensorBoard:
+    """One event file, directly in the run directory, begun by what is logged first.
 
     suffix: of the file's name. Older files of that suffix go.
     """
@@ -20,27 +20,25 @@ class TensorBoard(TensorBoardLogger):
     def __init__(self, directory: Path, suffix: str = "") -> None:
         if suffix:
             _remove(directory, suffix)
-        super().__init__(
-            save_dir=directory, name="", version="", default_hp_metric=False,
-            filename_suffix=suffix,
-        )  # fmt: skip
+        self.directory, self.suffix = directory, suffix
+        self._experiment: SummaryWriter | None = None
 
-    def save(self) -> None:
-        """Nothing beside the events: Lightning would add an empty hparams.yaml."""
-
-    def finalize(self, status: str) -> None:
-        """Flushes. Lightning ends its logger with the fit, and a second file would begin."""
-        if self._experiment is not None:
-            self.experiment.flush()
+    @property
+    def experiment(self) -> SummaryWriter:
+        """torch's writer of the file."""
+        if self._experiment is None:
+            self._experiment = SummaryWriter(str(self.directory), filename_suffix=self.suffix)
+        return self._experiment
 
     def close(self) -> None:
-        """After the last picture."""
-        self.experiment.close()
-
-    def close_if_written(self) -> None:
-        """As `close`; no file where nothing was logged."""
+        """After the last picture; no file where nothing was logged."""
         if self._experiment is not None:
-            self.close()
+            self._experiment.close()
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """A point of each metric's curve."""
+        for name, value in metrics.items():
+            self.experiment.add_scalar(name, value, step)
 
     def log_curves(self, curves: Mapping[str, Sequence[float]]) -> None:
         """All points of a run that is over: "step" and each metric; what is not finite is not."""

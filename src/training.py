@@ -2,15 +2,18 @@
 
 import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
+from src.data.module import ExampleData
 from src.evaluate import evaluate
 from src.interrupt import interruption
-from src.module import Diverged
+from src.module import Diverged, Example
 from src.result import Ending, Status
 from src.run import Run
 from src.tensorboard import TensorBoard
@@ -19,6 +22,12 @@ from src.watchers.progress import ShowProgress
 
 # Lightning says at every fit which accelerators it did not find, and gives tips.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+def for_lightning(run: Run) -> tuple[Example, ExampleData]:
+    """The run as Lightning has it."""
+    module = Example(run.net, run.loss, run.make_optimizer, run.schedule, run.clip)
+    return module, ExampleData.of(run.data)
 
 
 def train_by_lightning(
@@ -33,7 +42,7 @@ def train_by_lightning(
         torch.set_num_threads(before)
     kept = points.best_step if status != "diverged" else None
     if points.best is not None and kept is not None:
-        run.module.net.load_state_dict(points.best)
+        run.net.load_state_dict(points.best)
     path = points.recorder.trajectory()
     return Ending(status, points.epochs_done, points.curves, kept, logged=True, path=path)
 
@@ -43,6 +52,8 @@ def _train(
 ) -> tuple[Status, LoggedPoints]:
     """Status and points of the run; leaves its checkpoint."""
     checkpoint = directory / "checkpoint.ckpt"
+    module, data = for_lightning(run)
+    run = replace(run, data=data)  # of which the splits move to the trainer's device, and back
     with interruption(lambda text: console.print(text)) as interrupted:
         points = LoggedPoints(run, logger, interrupted)
         progress = ShowProgress(run, points, console)
@@ -50,9 +61,9 @@ def _train(
             if run.max_epochs == 0:
                 points.record(0)
                 return "completed", points
-            run.module.watchers = [points, progress]
+            module.watchers = [points, progress]
             trainer = _trainer(run, logger, directory)
-            _fit_where_the_net_is(run, trainer)
+            _fit_where_the_net_is(module, data, trainer, run.ckpt)
             # Before the last point, which a continued run would not have where it stands.
             trainer.save_checkpoint(checkpoint)
             if points.curves["step"][-1] != trainer.global_step:
@@ -61,7 +72,7 @@ def _train(
             checkpoint.unlink(missing_ok=True)
             if points.curves["step"][-1] != error.step:
                 points.curves["step"].append(error.step)
-                for name, value in evaluate(run.module.net, run.module.loss, run.data).items():
+                for name, value in evaluate(run.net, run.loss, run.data).items():
                     points.curves.setdefault(name, []).append(value)
             return "diverged", points
         finally:
@@ -69,17 +80,34 @@ def _train(
     return ("interrupted" if points.was_interrupted else "completed"), points
 
 
-def _fit_where_the_net_is(run: Run, trainer: pl.Trainer) -> None:
+def _fit_where_the_net_is(
+    module: Example, data: ExampleData, trainer: pl.Trainer, ckpt: Path | None
+) -> None:
     """Fit with the splits on the trainer's device; all is back on the CPU afterwards."""
-    run.data.to(trainer.strategy.root_device)
+    data.to(trainer.strategy.root_device)
     try:
         with warnings.catch_warnings():
             # torch deprecates what Lightning 2.6 calls; nothing a user could do about it.
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-            trainer.fit(run.module, datamodule=run.data, ckpt_path=run.ckpt, weights_only=True)
+            trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     finally:
-        run.module.cpu()
-        run.data.to(torch.device("cpu"))
+        module.cpu()
+        data.to(torch.device("cpu"))
+
+
+class LightningBoard(TensorBoardLogger):
+    """A run's TensorBoard as Lightning's logger, for callbacks that log by themselves."""
+
+    def __init__(self, board: TensorBoard) -> None:
+        super().__init__(save_dir=board.directory, name="", version="", default_hp_metric=False)
+        self._experiment = board.experiment
+
+    def save(self) -> None:
+        """Nothing beside the events: Lightning would add an empty hparams.yaml."""
+
+    def finalize(self, status: str) -> None:
+        """Flushes. Lightning ends its logger with the fit, and a second file would begin."""
+        self.experiment.flush()
 
 
 def _trainer(run: Run, logger: TensorBoard | None, directory: Path) -> pl.Trainer:
@@ -87,7 +115,7 @@ def _trainer(run: Run, logger: TensorBoard | None, directory: Path) -> pl.Traine
         accelerator=run.accelerator,
         devices=1,
         max_epochs=run.max_epochs,
-        logger=logger or False,
+        logger=False if logger is None else LightningBoard(logger),
         default_root_dir=directory,
         # Both splits are evaluated by LoggedPoints, checkpoints are written at the end.
         limit_val_batches=0,

@@ -10,8 +10,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from src.data.module import ExampleData
 from src.data.normalise import Normaliser
+from src.data.prepared import Prepared
 from src.errors import InputError
 from src.tensors import read_tensors, write_tensors
 
@@ -32,7 +32,7 @@ class Weights:
 
 
 def save_weights(
-    path: Path, net: nn.Module, data: ExampleData, table: dict[str, Any] | None = None
+    path: Path, net: nn.Module, data: Prepared, table: dict[str, Any] | None = None
 ) -> None:
     """The parameters as tensors under their names, the rest as metadata."""
     tensors = {name: p.detach().contiguous().cpu() for name, p in net.state_dict().items()}

@@ -66,7 +66,7 @@ def plain_run(config: dict[str, Any]) -> tuple[Ending, dict[str, torch.Tensor]]:
     run = build(config)
     with tempfile.TemporaryDirectory() as folder:
         ending = train_by_lightning(run, None, Path(folder), Console(file=io.StringIO()))
-    return ending, {name: p.detach() for name, p in run.module.net.named_parameters()}
+    return ending, {name: p.detach() for name, p in run.net.named_parameters()}
 
 
 @dataclass

@@ -31,17 +31,17 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.complete": ("src.data", "src.errors", "src.values"),
     "src.check": ("src.complete", "src.conf_files", "src.errors", "src.values"),
     "src.explain": ("src.check", "src.conf_files", "src.errors", "src.values"),
-    "src.module": (),
-    "src.run": ("src.data.module", "src.module"),
-    "src.curvature": ("src.data.module", "src.module"),
+    "src.module": ("src.losses",),
+    "src.run": ("src.data.prepared", "src.losses"),
+    "src.curvature": ("src.data.prepared", "src.losses"),
     "src.result": ("src.trajectory",),
     "src.tensors": (),
     "src.trajectory": ("src.errors", "src.tensors"),
     "src.layers": (),
-    "src.draw_rows": ("src.data.module",),
-    "src.anatomy": ("src.data.module", "src.draw_rows", "src.layers", "src.pictures"),
+    "src.draw_rows": ("src.data.prepared",),
+    "src.anatomy": ("src.data.prepared", "src.draw_rows", "src.layers", "src.pictures"),
     "src.landscape": (
-        *("src.curvature", "src.data.module", "src.draw_rows", "src.module", "src.trajectory"),
+        *("src.curvature", "src.data.prepared", "src.draw_rows", "src.losses", "src.trajectory"),
     ),
     "src.moments": ("src.draw", "src.pictures", "src.run", "src.tensorboard", "src.trajectory"),
     "src.lessons": (
@@ -57,7 +57,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.engines": ("src.engines",),
     "src.engines.fused": ("src.engines", "src.models"),
     "src.training": (
-        *("src.evaluate", "src.interrupt", "src.module", "src.result", "src.run"),
+        *(
+            "src.data.module",
+            "src.evaluate",
+            "src.interrupt",
+            "src.module",
+            "src.result",
+            "src.run",
+        ),
         *("src.tensorboard", "src.watchers"),
     ),
     "src.sweep.family": (),
@@ -88,7 +95,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
             "src.data",
             "src.errors",
         ),
-        *("src.models", "src.module", "src.optim", "src.run"),
+        *("src.models", "src.optim", "src.run"),
     ),
     "src.fit": (
         *("src.complete", "src.console", "src.curvature", "src.draw", "src.draw_classes"),
@@ -100,7 +107,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 PURE = ("src.models", "src.losses", "src.optim", "src.pictures", "src.data.sources",
         "src.data.split", "src.data.normalise", "src.data.batches", "src.data.method",
         "src.data.file", "src.data.columns", "src.data.labels", "src.data.task",
-        "src.data.shapes")  # fmt: skip
+        "src.data.shapes", "src.data.prepared")  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:
@@ -164,5 +171,13 @@ def test_a_typo_is_answered_without_torch() -> None:
     code = (
         "import sys, src.check, src.explain, src.differences, src.resolvers\n"
         "assert not {'torch', 'lightning', 'matplotlib', 'numpy', 'polars'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=SRC.parent, check=True)
+
+
+def test_a_sweep_of_kernels_needs_no_lightning() -> None:
+    code = (
+        "import sys, src.sweep.launch, src.sweep.fused, src.engine\n"
+        "assert not {'lightning', 'torch._dynamo'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=SRC.parent, check=True)

@@ -60,7 +60,7 @@ def temperature_linear(found: dict[str, Any], done: Finished) -> None:
 def temperature_mlp(found: dict[str, Any], done: Finished) -> None:
     assert 0.9 <= found["metrics"]["train/loss"] <= 3.4
     assert shapes(found) == [(8, 1), (8,), (1, 8), (1,)]
-    names = [name for name, _ in done.run.module.net.named_children()]
+    names = [name for name, _ in done.run.net.named_children()]
     assert names == ["hidden_linear", "hidden_activation", "output_linear"]
     assert len(found["predictions"]) == 2
     gradient = torch.tensor(found["parameters"]["hidden_linear.weight"]["gradient"])

@@ -67,7 +67,7 @@ def test_float64_to_rounding(
         f"+experiment={name}", f"seed={seed}", f"trainer.max_epochs={epochs}", "precision=64"
     )
     parameters, train, val = loop(seed, epochs, torch.float64)
-    for ours, theirs in zip(done.run.module.net.parameters(), parameters, strict=True):
+    for ours, theirs in zip(done.run.net.parameters(), parameters, strict=True):
         torch.testing.assert_close(ours.detach(), theirs, rtol=1e-9, atol=1e-11)
     assert done.result.metrics["train/loss"] == pytest.approx(train, rel=1e-9)
     assert done.result.metrics["val/loss"] == pytest.approx(val, rel=1e-9)
@@ -81,7 +81,7 @@ def test_float32_early_on(
 ) -> None:
     done = finish(f"+experiment={name}", "seed=3", "trainer.max_epochs=50")
     parameters, *_ = loop(3, 50, torch.float32)
-    for ours, theirs in zip(done.run.module.net.parameters(), parameters, strict=True):
+    for ours, theirs in zip(done.run.net.parameters(), parameters, strict=True):
         torch.testing.assert_close(ours.detach(), theirs, rtol=1e-4, atol=1e-5)
 
 
@@ -100,7 +100,7 @@ def test_and_gate_from_bare_tensors(finish: Callable[..., Finished]) -> None:
                     parameter -= 10 * parameter.grad
                     parameter.grad = None
     done = finish("+experiment=and_gate_tensors", "seed=1", "trainer.max_epochs=60", "precision=64")
-    ours = [p.detach() for p in done.run.module.net.parameters()]
+    ours = [p.detach() for p in done.run.net.parameters()]
     torch.testing.assert_close(ours[0], w.detach(), rtol=1e-9, atol=0)
     torch.testing.assert_close(ours[1], b.detach(), rtol=1e-9, atol=0)
 
@@ -114,7 +114,7 @@ def test_line_by_hand_by_hand(finish: Callable[..., Finished]) -> None:
         gb = sum(2 * (w * x + b - y) for x, y in data) / 6
         w, b = w - 0.001 * gw, b - 0.001 * gb
     done = finish("+experiment=line_by_hand", "seed=4", "trainer.max_epochs=100", "precision=64")
-    assert [p.item() for p in done.run.module.net.parameters()] == pytest.approx([w, b], rel=1e-9)
+    assert [p.item() for p in done.run.net.parameters()] == pytest.approx([w, b], rel=1e-9)
 
 
 def test_mini_batches_with_clipping_and_a_schedule(finish: Callable[..., Finished]) -> None:
@@ -142,5 +142,5 @@ def test_mini_batches_with_clipping_and_a_schedule(finish: Callable[..., Finishe
         *("trainer.gradient_clip_val=1.0", "scheduler=exponential", "scheduler.decay=0.99"),
     )
     assert done.result.steps == step == 60
-    for ours, theirs in zip(done.run.module.net.parameters(), net.parameters(), strict=True):
+    for ours, theirs in zip(done.run.net.parameters(), net.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)

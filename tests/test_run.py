@@ -14,8 +14,10 @@ from safetensors.torch import load_file
 
 from src.build import build, build_data
 from src.compose import compose_settings
+from src.data.module import ExampleData
 from src.errors import InputError
 from src.result import run_id
+from src.training import for_lightning
 from tests.conftest import ROOT, Finished
 
 SAME = ("metrics", "predictions", "parameters", "curves")
@@ -241,7 +243,7 @@ def test_the_last_point_is_the_final_metric(finish: Callable[..., Finished]) -> 
     split = done.run.data.train
     assert split.target is not None
     with torch.no_grad():
-        by_hand = ((done.run.module.net(split.input) - split.target) ** 2).mean().item()
+        by_hand = ((done.run.net(split.input) - split.target) ** 2).mean().item()
     assert done.result.metrics["train/loss"] == pytest.approx(by_hand, rel=1e-6)
     assert done.result.curves["train/loss"][-1] == done.result.metrics["train/loss"]
 
@@ -251,15 +253,16 @@ def test_lightning_validates_what_we_report(finish: Callable[..., Finished]) -> 
     import lightning.pytorch as pl
 
     done = finish(*SHORT)
+    module, data = for_lightning(done.run)
     trainer = pl.Trainer(logger=False, enable_progress_bar=False, enable_checkpointing=False,
                          accelerator="cpu")  # fmt: skip
-    (found,) = trainer.validate(done.run.module, datamodule=done.run.data, verbose=False)
+    (found,) = trainer.validate(module, datamodule=data, verbose=False)
     assert found["val/loss"] == pytest.approx(done.result.metrics["val/loss"], rel=1e-6)
 
 
 def test_the_gradient_is_that_of_the_whole_split(finish: Callable[..., Finished]) -> None:
     done = finish(*SHORT, "data.batch_size=4", "precision=64")
-    net, split = done.run.module.net, done.run.data.train
+    net, split = done.run.net, done.run.data.train
     net.zero_grad()
     torch.nn.functional.mse_loss(net(split.input), split.target).backward()  # type: ignore
     for name, parameter in net.named_parameters():
@@ -279,7 +282,7 @@ def test_the_run_id_is_of_what_changes_numbers() -> None:
 
 def test_full_batches_are_the_split_itself() -> None:
     settings, _ = compose_settings("+experiment=sine")
-    data = build_data(settings)
+    data = ExampleData.of(build_data(settings))
     ((input, target),) = list(data.train_dataloader())
     assert input is data.train.input
     assert target is data.train.target

@@ -341,7 +341,7 @@ def test_a_linear_run_reaches_least_squares(numbers: Path, finish: Finish) -> No
         y = table[rows, 8]
         best = y - design[rows] / scale @ weights
         raw = torch.tensor(table[rows, :8], dtype=torch.float32)
-        mine = y - predict_rows(done.run.module.net, done.run.data, raw)[:, 0].double().numpy()
+        mine = y - predict_rows(done.run.net, done.run.data, raw)[:, 0].double().numpy()
         for residual, tolerance in ((best, 1e-3), (mine, 1e-5)):
             r2 = 1 - (residual**2).sum() / ((y - y.mean()) ** 2).sum()
             assert metrics[f"{name}/r2"] == pytest.approx(r2, rel=tolerance)
@@ -426,7 +426,7 @@ def test_the_confusion_matrix_counts(flowers: Path, finish: Finish) -> None:
     """Right answers on the diagonal: their share is the accuracy."""
     fast = ("optimizer=adam", "optimizer.lr=0.1", "trainer.max_epochs=150", "logger=tensorboard")
     done = finish(*own(flowers, "sepal,petal", "species"), CLASSES, *fast)
-    net, val = done.run.module.net, done.run.data.splits["val"]
+    net, val = done.run.net, done.run.data.splits["val"]
     assert val.target is not None
     with torch.no_grad():
         answers = probabilities(net(val.input)).argmax(1)

@@ -48,7 +48,7 @@ def quiet() -> Console:
 
 
 def path_of(done: Finished) -> Trajectory:
-    return load_trajectory(done.directory / "path.safetensors", done.run.module.net)
+    return load_trajectory(done.directory / "path.safetensors", done.run.net)
 
 
 def lessons_in(directory: Path) -> set[str]:
@@ -106,7 +106,7 @@ def test_a_continued_run_has_its_whole_path(finish: Callable[..., Finished]) -> 
     assert found.steps == expected.steps == list(range(0, 61, 2))
     for name, values in expected.parameters.items():
         assert torch.equal(values, found.parameters[name])
-    end = dict(whole.run.module.net.named_parameters())
+    end = dict(whole.run.net.named_parameters())
     assert all(torch.equal(p, end[name]) for name, p in expected.at(-1).items())
 
 
@@ -128,7 +128,7 @@ def test_contributions_and_bias_are_the_pre_activation(
 ) -> None:
     done = finish("+experiment=sine", f"model.width={width}", f"model.activation={activation}",
                   "trainer.max_epochs=3", "precision=64")  # fmt: skip
-    net, grid = done.run.module.net, shown_inputs(done.run)
+    net, grid = done.run.net, shown_inputs(done.run)
     parts = take_apart(net, done.run.data, grid)
     assert parts is not None
     total = np.sum([unit.values for unit in parts.units], axis=0) + parts.bias
@@ -188,33 +188,33 @@ def test_the_surface_is_the_final_loss_at_its_origin(
     overrides: tuple[str, ...], finish: Callable[..., Finished]
 ) -> None:
     done = finish(*overrides, "trainer.max_epochs=6", "log_every=1")
-    module, path = done.run.module, path_of(done)
+    run, path = done.run, path_of(done)
     end = path.flat()[-1]
     found = plane(path.flat(), end)
     assert found is not None
-    grid = surface(module.net, module.loss, done.run.data.train, found)
+    grid = surface(run.net, run.loss, run.data.train, found)
     middle = (int(grid.y.abs().argmin()), int(grid.x.abs().argmin()))
     assert grid.loss[middle].item() == pytest.approx(done.result.metrics["train/loss"], rel=1e-4)
     assert (grid.x.abs().min(), grid.y.abs().min()) == (0, 0)
     # The path itself: whole parameters, so its losses are those of the run.
-    along = losses_at(module.net, module.loss, done.run.data.train, path.flat())
+    along = losses_at(run.net, run.loss, run.data.train, path.flat())
     assert along.tolist() == pytest.approx(done.result.curves["train/loss"], rel=1e-4)
 
 
 def test_sharpness_of_a_linear_net_is_that_of_its_rows(finish: Callable[..., Finished]) -> None:
     done = finish("+experiment=temperature_linear", "trainer.max_epochs=40", "precision=64",
                   "scheduler=exponential", "scheduler.decay=0.9")  # fmt: skip
-    module, train = done.run.module, done.run.data.train
+    run, train = done.run, done.run.data.train
     x = torch.cat([train.input, torch.ones(len(train), 1)], dim=1).double()
     by_hand = torch.linalg.eigvalsh(2 / len(train) * x.T @ x)[-1].item()
-    found = sharpness(module.net, module.loss, train, path_of(done), 0.01, module.schedule)
+    found = sharpness(run.net, run.loss, train, path_of(done), 0.01, run.schedule)
     assert found.largest == pytest.approx([by_hand] * len(found.steps))
     assert found.bound == pytest.approx([2 / (0.01 * 0.9**step) for step in found.steps])
 
 
 def test_hidden_features(finish: Callable[..., Finished]) -> None:
     done = finish("+experiment=circles", "model.width=[3,2,4]", "trainer.max_epochs=5")
-    net, data = done.run.module.net, done.run.data
+    net, data = done.run.net, done.run.data
     panels = see_features(net, data, ("a", "b"), "class")
     assert panels is not None
     assert [p.title for p in panels] == [

@@ -84,7 +84,7 @@ def test_the_slider_has_ten_moments(finish: Callable[..., Finished]) -> None:
 
 def test_activations_are_those_of_the_training_rows(finish: Callable[..., Finished]) -> None:
     done = finish("+experiment=sine", "trainer.max_epochs=10", "logger=tensorboard")
-    net, train = done.run.module.net, done.run.data.train
+    net, train = done.run.net, done.run.data.train
     with torch.no_grad():
         hidden = net[1](net[0](train.input[:1000]))  # type: ignore[index]
     last = read(done.directory).Histograms("activations/hidden_activation")[-1]

@@ -82,7 +82,7 @@ def rerun(store: Store, row: Mapping[str, Any], console: Console) -> bool:
     if result.status == "interrupted":
         raise SystemExit(130)
     ((_, stored),) = store.parameters([row["run_id"]])
-    alone = {name: p.detach() for name, p in run.module.net.named_parameters()}
+    alone = {name: p.detach() for name, p in run.net.named_parameters()}
     kept = {name: stored[name] for name in alone}
     found = check(settings, row["status"], kept, (result.status, alone))
     text = "\nAgainst the sweep's table: |p - p'| / |p'| over all parameters"

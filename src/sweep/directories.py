@@ -85,7 +85,7 @@ def write_directory(
     ending = Ending(row["status"], row["epochs"], curves, row["kept_step"])
     result, _ = conclude(run, ending, row["seconds"], quiet())
     about = completed(config["data"])
-    save_weights(directory / "weights.safetensors", run.module.net, run.data, about)
+    save_weights(directory / "weights.safetensors", run.net, run.data, about)
     if run.tensorboard:
         logger = TensorBoard(directory)
         logger.log_curves(curves)

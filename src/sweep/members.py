@@ -6,17 +6,16 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from src.build import build_start, make_optimizer, make_schedule, target_of
-from src.cadence import log_every
-from src.compatible import check_data_settings, check_targets
+from src.build import build, make_optimizer
 from src.data.batches import epoch_orders
-from src.data.module import ExampleData, Split
 from src.data.normalise import Normaliser
+from src.data.prepared import Split
 from src.engines.cohort import Batching, Cohort, Rows, Stopping
 from src.errors import InputError
 from src.losses import METRICS, accuracy
+from src.sweep.kin import Member, kin_of, start_kin, start_one
 from src.sweep.rules import find_rule, stack_settings
 
 Config = Mapping[str, Any]
@@ -39,77 +38,93 @@ class Started:
 
 def start(configs: Sequence[Config], device: str = "cpu") -> Started:
     """Build and stack runs that the plan has put into one cohort."""
-    built: list[tuple[int, ExampleData, nn.Module]] = []
     failed: dict[int, str] = {}
-    tried: set[str] = set()
-    for place, config in enumerate(configs):
-        try:
-            data, net = build_start(config)
-            check_targets(config, data)
-            check_data_settings(config["data"], data)
-            text = repr(config["optimizer"])
-            if text not in tried:
-                make_optimizer(config["optimizer"])
-                tried.add(text)
-        except InputError as error:
-            failed[place] = str(error)
-        else:
-            built.append((place, data, net))
-    if not built:
+    found = _members(configs, failed)
+    places = sorted(found)
+    if not places:
         return Started(None, [], failed, [], [])
-    places = [place for place, _, _ in built]
+    members = [found[place] for place in places]
     return Started(
-        _stack([configs[p] for p in places], [d for _, d, _ in built], [n for *_, n in built],
-               device),
+        _stack([configs[p] for p in places], members, device),
         places,
         failed,
-        [data.input_normaliser for _, data, _ in built],
-        [data.target_normaliser for _, data, _ in built if data.target_normaliser is not None],
-    )  # fmt: skip
+        [member.input for member in members],
+        [member.target for member in members if member.target is not None],
+    )
 
 
-def _stack(
-    configs: Sequence[Config], datas: Sequence[ExampleData], nets: Sequence[nn.Module], device: str
-) -> Cohort:
-    config, data = configs[0], datas[0]
+def _members(configs: Sequence[Config], failed: dict[int, str]) -> dict[int, Member]:
+    """By place; the message of each that cannot be, to `failed`."""
+    tried: dict[str, str | None] = {}
+    families: dict[tuple[Any, ...], list[int]] = {}
+    for place, config in enumerate(configs):
+        message = _refused(config["optimizer"], tried)
+        if message is None:
+            families.setdefault(kin_of(config), []).append(place)
+        else:
+            failed[place] = message
+    found: dict[int, Member] = {}
+    for places in families.values():
+        together = start_kin([configs[place] for place in places])
+        if together is not None:
+            found |= zip(places, together, strict=True)
+            continue
+        for place in places:
+            try:
+                found[place] = start_one(configs[place])
+            except InputError as error:
+                failed[place] = str(error)
+    return found
+
+
+def _refused(optimizer: Config, tried: dict[str, str | None]) -> str | None:
+    """What is wrong with an optimizer's settings."""
+    text = repr(optimizer)
+    if text not in tried:
+        try:
+            make_optimizer(optimizer)
+            tried[text] = None
+        except InputError as error:
+            tried[text] = str(error)
+    return tried[text]
+
+
+def _stack(configs: Sequence[Config], members: Sequence[Member], device: str) -> Cohort:
+    config, run = configs[0], build(dict(configs[0]) | {"ckpt": None})
     rule = find_rule(config["optimizer"])
     assert rule is not None, "the plan sends unknown optimizers alone"
-    states = [dict(net.named_parameters()) for net in nets]
-    size, epochs = config["data"]["batch_size"], config["trainer"]["max_epochs"]
-    clip = config["trainer"]["gradient_clip_val"]
-    early = config["early_stop"]
-    shuffled = data.shuffle and size is not None and size < len(data.train)
-    seeds = [d.order_seed for d in datas]
+    size, early = config["data"]["batch_size"], config["early_stop"]
+    clip, train = config["trainer"]["gradient_clip_val"], run.data.train
+    shuffled = run.data.shuffle and size is not None and size < len(train)
+    seeds = [c["seed"] for c in configs]
     return Cohort(
-        net=nets[0],
-        loss=target_of(config["loss"], "loss"),
+        net=run.net,
+        loss=run.loss,
         parameters={
-            name: torch.stack([state[name].detach() for state in states]).to(device)
-            for name in states[0]
+            name: torch.stack([m.parameters[name] for m in members]).to(device)
+            for name in members[0].parameters
         },
-        train=_rows([d.train for d in datas], device),
-        validate=None if data.val is None else _rows([_held_out(d) for d in datas], device),
+        train=_rows([m.train for m in members], device),
+        validate=None if run.data.val is None else _rows([_held_out(m) for m in members], device),
         rule=rule,
         settings={
             name: values.to(device)
             for name, values in stack_settings([c["optimizer"] for c in configs]).items()
         },
-        epochs=epochs,
-        log_every=log_every(config),
-        batching=Batching(
-            size, partial(epoch_orders, len(data.train), seeds) if shuffled else None
-        ),
-        clip=None if clip is None else _clips(configs, data.train.input).to(device),
-        schedule=make_schedule(config["scheduler"], epochs * data.steps_per_epoch),
+        epochs=run.max_epochs,
+        log_every=run.log_every,
+        batching=Batching(size, partial(epoch_orders, len(train), seeds) if shuffled else None),
+        clip=None if clip is None else _clips(configs, train.input).to(device),
+        schedule=run.schedule,
         stopping=None if early is None else Stopping(**early),
-        measures={} if data.table.task == "regression" else {"accuracy": accuracy},
+        measures={} if run.data.table.task == "regression" else {"accuracy": accuracy},
         finals={name: METRICS[name] for name in config["metrics"]},
     )
 
 
-def _held_out(data: ExampleData) -> Split:
-    assert data.val is not None, "all members hold out, or none"
-    return data.val
+def _held_out(member: Member) -> Split:
+    assert member.val is not None, "all members hold out, or none"
+    return member.val
 
 
 def _clips(configs: Sequence[Config], like: Tensor) -> Tensor:

@@ -28,7 +28,6 @@ from src.sweep.expand import Job
 from src.sweep.members import Started
 from src.sweep.store import Part, Store
 from src.sweep.tables import curves_table
-from src.training import train_by_lightning
 
 Row = dict[str, Any]
 
@@ -136,7 +135,7 @@ def _analyse(rows: Sequence[Row], jobs: Sequence[Job], trained: Trained) -> None
         if settings["analysis"] is None or row["status"] == "diverged":
             continue
         run = build(settings)
-        run.module.net.load_state_dict({n: p[i] for n, p in trained.parameters.items()})
+        run.net.load_state_dict({n: p[i] for n, p in trained.parameters.items()})
         found: dict[str, float] = {}
         analyse(run, quiet(), found)
         row |= found
@@ -157,6 +156,8 @@ def _normalisers(input: Sequence[Normaliser], target: Sequence[Normaliser]) -> d
 
 def alone_part(job: Job, reason: str, store: Store) -> Part:
     """Train a run alone, through Lightning. Raises Interrupted, InputError."""
+    from src.training import train_by_lightning  # Lightning, for which other runs need not wait
+
     began = time.perf_counter()
     settings = job.settings()
     run = build(settings)
@@ -174,7 +175,7 @@ def alone_part(job: Job, reason: str, store: Store) -> Part:
         seconds=time.perf_counter() - began,
     )  # fmt: skip
     target = run.data.target_normaliser
-    state = {n: p.detach()[None] for n, p in run.module.net.state_dict().items()}
+    state = {n: p.detach()[None] for n, p in run.net.state_dict().items()}
     return Part(
         [row],
         {job.run_id: (settings, job.choices)},

@@ -50,7 +50,7 @@ def train_by_engine(run: Run, logger: TensorBoard | None, _: Path, console: Cons
                 trained = train(cohort, lower(cohort), tick)
         except (CannotStack, CannotFuse, ImportError) as error:
             raise _cannot(run, str(error)) from error
-    run.module.net.load_state_dict({n: p[0] for n, p in trained.parameters.items()})
+    run.net.load_state_dict({n: p[0] for n, p in trained.parameters.items()})
     kept = int(trained.kept[0])
     return Ending(
         "diverged" if bool(trained.diverged[0]) else "completed",

@@ -45,8 +45,8 @@ def read_stored(directory: Path) -> tuple[dict[str, Any], Weights]:
 def trained(config: Mapping[str, Any], parameters: Mapping[str, Tensor]) -> Run:
     """A run as its training left it. Raises InputError."""
     run = build(dict(config) | {"ckpt": None})
-    fill(run.module.net, parameters)
-    run.module.net.eval()
+    fill(run.net, parameters)
+    run.net.eval()
     return run
 
 

@@ -4,7 +4,7 @@ import math
 import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from src.sweep.outcomes import quiet
 from src.sweep.show import runs
 from src.sweep.store import Store
 from src.terminal import new_table
-from src.training import train_by_lightning
 
 BOUNDS = {32: 1e-5, 64: 1e-9}
 SENSITIVITY = 10
@@ -77,19 +76,24 @@ def alone(
     nudge: inf or -inf, initial weights one ulp larger or smaller. reverse: the rows of each
     batch in the opposite order.
     """
+    from src.data.module import ExampleData  # Lightning, for which a sweep need not wait
+    from src.training import train_by_lightning
+
     run = build(settings)
     if nudge:
         with torch.no_grad():
-            for p in run.module.net.parameters():
+            for p in run.net.parameters():
                 p.copy_(torch.nextafter(p, torch.full_like(p, nudge)))
     if reverse:
-        batches = _Reversed(run.data.train_dataloader())
-        run.data.train_dataloader = lambda: batches  # type: ignore[assignment]
+        data = ExampleData.of(run.data)
+        batches = _Reversed(data.train_dataloader())
+        data.train_dataloader = lambda: batches  # type: ignore[assignment]
+        run = replace(run, data=data)
     with tempfile.TemporaryDirectory() as folder:
         ending = train_by_lightning(run, None, Path(folder), quiet())
     if ending.status == "interrupted":
         raise Interrupted
-    return ending.status, {n: p.detach() for n, p in run.module.net.named_parameters()}
+    return ending.status, {n: p.detach() for n, p in run.net.named_parameters()}
 
 
 def distance(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:

@@ -46,8 +46,8 @@ class LoggedPoints(Watcher):
         self.mark = math.inf  # the loss that patience is counted from
         self.since_mark = 0
         self.was_interrupted = False
-        self.recorder = Recorder(run.module.net)
-        self.halves = halve(run.module.net)
+        self.recorder = Recorder(run.net)
+        self.halves = halve(run.net)
 
     def on_start(self, trainer: pl.Trainer) -> None:
         if not self.curves["step"]:
@@ -66,8 +66,8 @@ class LoggedPoints(Watcher):
 
     def record(self, step: int) -> None:
         """Add the point of the present parameters. Raises Diverged where it is not finite."""
-        net = self.run.module.net
-        metrics = evaluate(net, self.run.module.loss, self.run.data)
+        net = self.run.net
+        metrics = evaluate(net, self.run.loss, self.run.data)
         self.curves["step"].append(step)
         for name, value in metrics.items():
             self.curves.setdefault(name, []).append(value)
@@ -78,7 +78,7 @@ class LoggedPoints(Watcher):
             raise Diverged(step)
         self.recorder.record(step)
         if self.logger is not None and self.run.histograms:
-            found = gradients(net, self.run.module.loss, self.run.data.train)
+            found = gradients(net, self.run.loss, self.run.data.train)
             rows = self.run.data.train.input[:ROWS]
             hidden = {} if self.halves is None else self.halves.activations(rows)
             self.logger.log_summary(histograms(net, found, hidden), step)
@@ -91,7 +91,7 @@ class LoggedPoints(Watcher):
         loss = metrics.get("val/loss", metrics["train/loss"])
         if loss < self.best_loss:
             self.best_loss, self.best_step = loss, int(self.curves["step"][-1])
-            state = self.run.module.net.state_dict()
+            state = self.run.net.state_dict()
             self.best = {name: value.detach().clone() for name, value in state.items()}
         if loss < self.mark - stop.min_delta:
             self.mark, self.since_mark = loss, 0

@@ -54,7 +54,7 @@ class ShowProgress(Watcher):
     def on_epoch_end(self, trainer: pl.Trainer) -> None:
         epoch = trainer.current_epoch + 1
         if self.every and epoch % self.every == 0:
-            metrics = evaluate(self.run.module.net, self.run.module.loss, self.run.data)
+            metrics = evaluate(self.run.net, self.run.loss, self.run.data)
             self.console.print(losses_line(epoch, metrics), highlight=False)
         if self.bar is not None and time.monotonic() - self.drawn > INTERVAL:
             self.drawn = time.monotonic()

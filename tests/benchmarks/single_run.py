@@ -68,8 +68,8 @@ print(loss.item(), held_out.item())
 def hand_written(experiment: str) -> float:
     """CPU seconds of the notebook's loop: the same steps, validation evaluated every epoch."""
     run = build(compose_settings(f"+experiment={experiment}")[0])
-    net, loss, data = run.module.net, run.module.loss, run.data
-    optimizer = run.module.make_optimizer(net.parameters())
+    net, loss, data = run.net, run.loss, run.data
+    optimizer = run.make_optimizer(net.parameters())
     assert data.val is not None
     began = time.process_time()
     for _ in range(run.max_epochs):

@@ -76,8 +76,8 @@ def configs(case: Case) -> list[dict[str, Any]]:
 def loop(case: Case) -> float:
     """The notebook's loop over one model, warm, in seconds a step."""
     run = build(configs(case)[0])
-    net, loss, data = run.module.net, run.module.loss, run.data.train
-    optimizer = run.module.make_optimizer(net.parameters())
+    net, loss, data = run.net, run.loss, run.data.train
+    optimizer = run.make_optimizer(net.parameters())
     torch.set_num_threads(1)
 
     def seconds(steps: int) -> float:
@@ -156,7 +156,7 @@ print((time.perf_counter() - began) / steps / models)
 def by_jax(case: Case) -> float | None:
     """The same training in JAX, in a process of its own; None where JAX is not installed."""
     run = build(configs(case)[0])
-    linears = [m for m in run.module.net.modules() if isinstance(m, torch.nn.Linear)]
+    linears = [m for m in run.net.modules() if isinstance(m, torch.nn.Linear)]
     sizes = [linears[0].in_features, *(m.out_features for m in linears)]
     model = run.config["model"]
     adam = run.config["optimizer"]["_target_"].endswith("Adam")
