@@ -1,7 +1,8 @@
 """Config -> objects: the only place that instantiates, and only what `src.targets` lists."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,16 @@ def _split(config: Mapping[str, Any], table: Table) -> Prepared:
         raise InputError(str(error)) from error
 
 
+class _Reached(Exception):
+    """An optimizer has checked its settings, and turns to its parameters."""
+
+
+def _no_parameters() -> Iterator[nn.Parameter]:
+    """To try an optimizer's settings without making one, for which torch imports its compiler."""
+    raise _Reached
+    yield
+
+
 def make_optimizer(
     section: Mapping[str, Any],
 ) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
@@ -103,8 +114,8 @@ def make_optimizer(
     settings = dict(section)
     if "betas" in settings:
         settings["betas"] = tuple(settings["betas"])
-    # Tried once, so that settings which do not go together are refused before training.
-    call(settings, "optimizer", params=[nn.Parameter(torch.zeros(1))])
+    with suppress(_Reached):
+        call(settings, "optimizer", params=_no_parameters())
     return partial(target_of(section, "optimizer"), **settings_of(settings))
 
 

@@ -40,9 +40,10 @@ class _Tape(TorchDispatchMode):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def __torch_dispatch__(
+    def record(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        """A mode's `__torch_dispatch__`."""
         given = tuple(_Slot(self.slot(a)) if isinstance(a, Tensor) else a for a in args)
         found = func(*args, **(kwargs or {}))
         if not isinstance(found, Tensor):
@@ -60,6 +61,11 @@ class _Tape(TorchDispatchMode):
             self.slots[memory._cdata] = len(self.kept)
             self.kept.append(values)
         return self.slots[memory._cdata]
+
+
+# Not in the class's body, where torch would wrap it in a call of its compiler, whose import takes
+# as long as a sweep of a thousand runs.
+_Tape.__torch_dispatch__ = _Tape.record  # type: ignore[method-assign]
 
 
 class Redraw:
