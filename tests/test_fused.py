@@ -14,6 +14,8 @@ from src.engines.cannot import CannotFuse
 from src.engines.fused import compiler, functions
 from src.engines.fused.activations import ACTIVATIONS
 from src.engines.fused.architecture import Architecture, Layer
+from src.engines.fused.assemble import assemble
+from src.engines.fused.compiler import Wanted
 from src.engines.fused.emitter import INT, POINTER, Emitter
 from src.engines.fused.lanes import Lanes
 from src.engines.fused.program import lower
@@ -44,7 +46,7 @@ def lane_by_lane(
         at = e.times(i, e.lanes)
         e.store(function(*(e.load(x, at) for x in inputs)), output, at)
     e.finish()
-    engine = compiler.link(compiler.to_object(module))
+    engine = compiler.link(assemble(str(module)))
     compiled = compiler.function(engine, "f", count + 1, 1)
 
     def call(*arrays: np.ndarray) -> np.ndarray:
@@ -132,29 +134,43 @@ def test_kernels_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(compiler, "_LOADED", {})
     program = lower(cohort("+experiment=temperature_mlp", "model.width=2"))
-    compiler.load(program.architecture, program.update, program.depth)
+    compiler.load(program.wanted)
     (path,) = tmp_path.rglob("*.o")
     whole = path.read_bytes()
     real = compiler.compile_object
     monkeypatch.setattr(compiler, "compile_object", lambda *_: pytest.fail("it was compiled"))
     monkeypatch.setattr(compiler, "_LOADED", {})
-    compiler.load(program.architecture, program.update, program.depth)
+    compiler.load(program.wanted)
     path.write_bytes(whole[:-100])
     monkeypatch.setattr(compiler, "compile_object", real)
     monkeypatch.setattr(compiler, "_LOADED", {})
-    compiler.load(program.architecture, program.update, program.depth)
+    compiler.load(program.wanted)
     assert len(path.read_bytes()) == len(whole)
+
+
+def test_several_are_compiled_at_the_same_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiler, "_LOADED", {})
+    optimizers = ("sgd", "adam", "adagrad")
+    programs = [lower(cohort("+experiment=proportional", f"optimizer={o}")) for o in optimizers]
+    compiler.compile_all([p.wanted for p in programs], 2)
+    assert {path.stem for path in compiler.folder().iterdir()} == {p.wanted.key for p in programs}
+    monkeypatch.setattr(compiler, "compile_object", lambda *_: pytest.fail("it was compiled"))
+    for program in programs:
+        compiler.load(program.wanted)
 
 
 def test_a_kernel_is_known_by_what_it_computes() -> None:
     layer = Layer(1, 2, True, "tanh")
     one = lower(cohort("+experiment=temperature_mlp", "model.width=2"))
     names = {
-        compiler.key(Architecture((layer,), loss, size, rows), one.update, depth)
+        Wanted(Architecture((layer,), loss, size, rows), one.update, depth).key
         for loss in ("mse", "bce") for size in (4, 8) for rows in (True, False) for depth in (1, 2)
     }  # fmt: skip
     other = lower(cohort("+experiment=temperature_mlp", "model.width=2", "optimizer=adam"))
-    names.add(compiler.key(Architecture((layer,), "mse", 4, True), other.update, 1))
+    names.add(Wanted(Architecture((layer,), "mse", 4, True), other.update, 1).key)
     assert len(names) == 17
 
 

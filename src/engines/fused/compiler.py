@@ -8,12 +8,14 @@ files, of which kernels that are made for an architecture have none.
 import ctypes
 import hashlib
 import os
-import re
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ import llvmlite.binding as llvm
 import llvmlite.ir as ir
 from torch import Tensor
 
+from src.engines.fused import assemble as assembler
 from src.engines.fused.architecture import Architecture
+from src.engines.fused.assemble import assemble, machine, processor
 from src.engines.fused.kernel import (
     MEASURE_NUMBERS,
     MEASURE_POINTERS,
@@ -33,9 +37,11 @@ from src.engines.fused.kernel import (
     emit_steps,
 )
 
+ASSEMBLE = Path(assembler.__file__)
 DIGEST = hashlib.sha256().digest_size
 LOCK = threading.RLock()  # llvmlite's own calls are not for several threads
-SOURCES = (Path(__file__).parent, Path(__file__).parent.parent.parent / "optim")
+HERE = Path(__file__).parent
+SOURCES = (HERE, HERE.parent, HERE.parent.parent / "optim")
 
 
 @dataclass(frozen=True)
@@ -47,49 +53,40 @@ class Kernels:
     engine: Any  # the memory they lie in
 
 
-@cache
-def _target() -> llvm.Target:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm.Target.from_default_triple()
+@dataclass(frozen=True)
+class Wanted:
+    """What kernels are asked for. depth: vectors of a block, see `network.depth_for`."""
+
+    architecture: Architecture
+    update: Update
+    depth: int
+
+    @cached_property
+    def key(self) -> str:
+        """What it computes, the program that wrote it, the machine that it is for."""
+        digest = hashlib.sha256(_sources())
+        rule = self.update.function
+        options = ""
+        if isinstance(rule, partial):
+            rule, options = rule.func, repr(sorted(rule.keywords.items()))
+        name = getattr(rule, "__qualname__", "")
+        names = (self.update.slots, self.update.constant, self.update.varying)
+        about = (self.architecture, self.depth, name, options, *names)
+        digest.update(repr((about, llvmlite.__version__, processor())).encode())
+        return digest.hexdigest()[:32]
+
+    def text(self) -> str:
+        """Both functions, in LLVM's words."""
+        module = ir.Module("kernels")
+        emit_steps(module, self.architecture, self.update, self.depth)
+        emit_measure(module, self.architecture, self.depth)
+        return str(module)
 
 
-@cache
-def _processor() -> tuple[str, str]:
-    """This machine's, and all it can do."""
-    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-
-
-def _machine() -> llvm.TargetMachine:
-    cpu, features = _processor()
-    return _target().create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
-
-
-def compile_object(architecture: Architecture, update: Update, depth: int) -> bytes:
+def compile_object(wanted: Wanted) -> bytes:
     """An object file with both functions, for this machine's processor."""
-    module = ir.Module("kernels")
-    emit_steps(module, architecture, update, depth)
-    emit_measure(module, architecture, depth)
-    return to_object(module)
-
-
-def to_object(module: ir.Module) -> bytes:
-    """An object file with the functions of a module."""
     with LOCK:
-        machine = _machine()
-        parsed = llvm.parse_assembly(_with_estimates(str(module)))
-        parsed.verify()
-        options = llvm.create_pipeline_tuning_options(speed_level=2)
-        # Vectors are explicit, and loops are unrolled where that pays.
-        options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-        builder = llvm.create_pass_builder(machine, options)
-        builder.getModulePassManager().run(parsed, builder)
-        return machine.emit_object(parsed)
-
-
-def _with_estimates(text: str) -> str:
-    """Divisions that may be approximate go by an estimate: llvmlite has no word for it."""
-    return re.sub(r"(?m)^(define .*\))$", r'\1 "reciprocal-estimates"="vec-divf:1"', text)
+        return assemble(wanted.text())
 
 
 @cache
@@ -98,55 +95,69 @@ def _sources() -> bytes:
     return b"".join(path.read_bytes() for path in files)
 
 
-def key(architecture: Architecture, update: Update, depth: int) -> str:
-    """Of a kernel: what it computes, the program that wrote it, the machine that it is for."""
-    digest = hashlib.sha256(_sources())
-    rule = update.function
-    options = ""
-    if isinstance(rule, partial):
-        rule, options = rule.func, repr(sorted(rule.keywords.items()))
-    name = getattr(rule, "__qualname__", "")
-    about = (architecture, depth, name, options, update.slots, update.constant, update.varying)
-    digest.update(repr((about, llvmlite.__version__, _processor())).encode())
-    return digest.hexdigest()[:32]
-
-
 def folder() -> Path:
     """Where kernels are kept: below the user's cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "small-nets" / "kernels"
 
 
-def _object(architecture: Architecture, update: Update, depth: int, name: str) -> bytes:
-    path = folder() / f"{name}.o"
-    if path.is_file():
-        whole = path.read_bytes()
-        digest, content = whole[:DIGEST], whole[DIGEST:]
-        if digest == hashlib.sha256(content).digest():  # LLVM aborts on half a file
-            return content
-    found = compile_object(architecture, update, depth)
-    temporary = path.with_name(f"{name}.{os.getpid()}.{threading.get_ident()}.tmp")
+def _path(wanted: Wanted) -> Path:
+    return folder() / f"{wanted.key}.o"
+
+
+def _stored(wanted: Wanted) -> bytes | None:
+    """A kernel that was compiled before, and is whole: LLVM aborts on half a file."""
+    try:
+        content = _path(wanted).read_bytes()
+    except OSError:
+        return None
+    digest, content = content[:DIGEST], content[DIGEST:]
+    return content if digest == hashlib.sha256(content).digest() else None
+
+
+def _store(wanted: Wanted, content: bytes) -> None:
+    path = _path(wanted)
+    temporary = path.with_name(f"{wanted.key}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(hashlib.sha256(found).digest() + found)
+        temporary.write_bytes(hashlib.sha256(content).digest() + content)
         temporary.replace(path)
     except OSError:  # a disk that takes no more: compiled again next time
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    return found
 
 
 _LOADED: dict[str, Kernels] = {}
 
 
-def load(architecture: Architecture, update: Update, depth: int) -> Kernels:
+def load(wanted: Wanted) -> Kernels:
     """The kernels: from this process, from the disk, or compiled."""
-    name = key(architecture, update, depth)
     with LOCK:
-        if name not in _LOADED:
-            content = _object(architecture, update, depth, name)
-            _LOADED[name] = _link(content)
-        return _LOADED[name]
+        if wanted.key not in _LOADED:
+            content = _stored(wanted)
+            if content is None:
+                content = compile_object(wanted)
+                _store(wanted, content)
+            _LOADED[wanted.key] = _link(content)
+        return _LOADED[wanted.key]
+
+
+def compile_all(several: Iterable[Wanted], workers: int) -> None:
+    """Compile what is not there yet, so many at the same time."""
+    missing = {w.key: w for w in several if w.key not in _LOADED and _stored(w) is None}
+    if len(missing) < 2 or workers < 2:
+        return  # where it is asked for
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(_compile_apart, missing.values()))
+
+
+def _compile_apart(wanted: Wanted) -> None:
+    """In a process of its own. What fails there fails again, with its message, where it is used."""
+    done = subprocess.run(
+        [sys.executable, "-P", str(ASSEMBLE)], input=wanted.text().encode(), capture_output=True
+    )
+    if done.returncode == 0:
+        _store(wanted, done.stdout)
 
 
 def _link(content: bytes) -> Kernels:
@@ -161,7 +172,7 @@ def _link(content: bytes) -> Kernels:
 def link(content: bytes) -> Any:
     """The memory that an object file's functions lie in, as long as this is kept."""
     with LOCK:
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine())
         engine.add_object_file(llvm.ObjectFileRef.from_data(content))
         engine.finalize_object()
         return engine

@@ -11,7 +11,7 @@ from torch import Tensor
 from src.engines.cannot import CannotFuse
 from src.engines.cohort import Cohort, pad
 from src.engines.fused.architecture import ROWS, Architecture, read
-from src.engines.fused.compiler import Kernels, load
+from src.engines.fused.compiler import Kernels, Wanted, load
 from src.engines.fused.emitter import LANES
 from src.engines.fused.kernel import Update
 from src.engines.fused.losses import NAMES
@@ -58,10 +58,14 @@ class Program:
     def lanes(self) -> int:
         return LANES[self.architecture.size]
 
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.architecture, self.update, self.depth)
+
     @cached_property
     def kernels(self) -> Kernels:
         """Compiled, or read from the disk."""
-        return load(self.architecture, self.update, self.depth)
+        return load(self.wanted)
 
     def units(self, members: int) -> int:
         """Of work: models, or groups of as many as there are lanes."""
