@@ -85,17 +85,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("src.sweep.about", "src.sweep.files", "src.sweep.tables", "src.sweep.tidy"),
         "src.tensors",
     ),
+    "src.targets": ("src.data", "src.errors", "src.losses", "src.models", "src.optim"),
     "src.build": (
-        *(
-            "src.losses",
-            "src.cadence",
-            "src.checkpoint",
-            "src.compatible",
-            "src.complete",
-            "src.data",
-            "src.errors",
-        ),
-        *("src.models", "src.optim", "src.run"),
+        *("src.cadence", "src.checkpoint", "src.compatible", "src.complete", "src.data"),
+        *("src.errors", "src.run", "src.targets"),
     ),
     "src.fit": (
         *("src.complete", "src.console", "src.curvature", "src.draw", "src.draw_classes"),

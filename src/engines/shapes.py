@@ -15,6 +15,9 @@ Layout = Literal["last", "first"]
 CACHE = 1 << 20  # bytes of one core's second cache, which a part's layers should not pass
 MOST = 1024  # lanes beyond which a step's fixed cost is spread thin enough
 BLAS = 4096  # multiplications of a matrix product from which a call of BLAS pays
+LARGE = (
+    1_000_000_000  # likewise, from which it may outrun the fused kernels: `tests.benchmarks.wide`
+)
 BLAS_COMPILED = 1024  # weights of a layer, likewise
 
 
@@ -32,6 +35,11 @@ def choose_layout(net: nn.Module, rows: int, compiled: bool = False) -> Layout:
     if compiled:
         return "first" if max(sizes, default=0) > BLAS_COMPILED else "last"
     return "first" if rows * max(sizes, default=0) > BLAS else "last"
+
+
+def largest_product(cohort: Cohort) -> int:
+    """Multiplications of the largest matrix product of a step."""
+    return cohort.batch * max((i * o for i, o in linears(cohort.net)), default=0)
 
 
 def bytes_per_member(cohort: Cohort) -> int:

@@ -24,10 +24,16 @@ class Fused:
     @classmethod
     def of(cls, member: Cohort, program: Program) -> "Fused":
         least = 1 if program.architecture.rows_in_lanes else program.lanes
-        rows = program.places(member.train.count, member.batch).rows
-        each = member.steps * rows[0].numel() * program.architecture.numbers / SPEED
+        each = _seconds(member, program)
         usual = int(min(max(SECONDS / max(each, 1e-9), least), MOST)) // least * least
         return cls(program, (least, usual))
+
+    @property
+    def is_slow_to_probe(self) -> bool:
+        return not self.program.is_compiled
+
+    def guess(self, member: Cohort, part: int) -> float:
+        return part * _seconds(member, self.program)
 
     def train(self, cohort: Cohort, part: int, tick: Callable[[int], None] = nothing) -> Trained:
         del part  # a kernel takes any number of members
@@ -36,3 +42,9 @@ class Fused:
     def probe(self, member: Cohort, part: int, workers: int) -> float:
         units = self.program.units(part)
         return units * probe(lambda cohort: train(cohort, self.program), member, 100, workers)
+
+
+def _seconds(member: Cohort, program: Program) -> float:
+    """At the most, of one member's training, by shapes alone."""
+    rows = program.places(member.train.count, member.batch).rows[0].numel()
+    return member.steps * rows * program.architecture.numbers / SPEED

@@ -10,7 +10,7 @@ from typing import Protocol
 from src.engines import stacked
 from src.engines.cohort import Cohort, Trained, nothing
 from src.engines.program import Program
-from src.engines.shapes import lanes_for, part_sizes
+from src.engines.shapes import eager_seconds, lanes_for, part_sizes
 
 Tick = Callable[[int], None]
 
@@ -24,8 +24,17 @@ class Lowered(Protocol):
     @property
     def sizes(self) -> tuple[int, int]: ...
 
+    @property
+    def is_slow_to_probe(self) -> bool:
+        """Whether it would have to be compiled for that."""
+        ...
+
     def train(self, cohort: Cohort, part: int, tick: Tick = nothing) -> Trained:
         """Train a part of at most so many members."""
+        ...
+
+    def guess(self, member: Cohort, part: int) -> float:
+        """Seconds of a full part from its first step to its last, by shapes alone."""
         ...
 
     def probe(self, member: Cohort, part: int, workers: int) -> float:
@@ -47,6 +56,14 @@ class Stacked:
     @property
     def name(self) -> str:
         return "stacked, compiled" if self.program.compiled else "stacked"
+
+    @property
+    def is_slow_to_probe(self) -> bool:
+        return self.program.compiled
+
+    def guess(self, member: Cohort, part: int) -> float:
+        del part  # a full one
+        return eager_seconds(member)
 
     def train(self, cohort: Cohort, part: int, tick: Tick = nothing) -> Trained:
         # One size where the program is made for it: a further one would be traced while others

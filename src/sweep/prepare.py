@@ -3,7 +3,6 @@
 import math
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,19 +12,17 @@ from typing import Any
 import torch
 
 from src.build import build
-from src.engines.cannot import CannotFuse, CannotStack
+from src.engines.cannot import CannotStack
 from src.engines.cohort import Cohort
-from src.engines.program import lower
-from src.engines.shapes import bytes_per_member, eager_seconds, lanes_for
+from src.engines.shapes import bytes_per_member, lanes_for
 from src.errors import InputError
 from src.notes import notes
+from src.sweep.choose import choose, compile_all, without_compiling
 from src.sweep.expand import Job
-from src.sweep.lowered import Lowered, Stacked
+from src.sweep.lowered import Lowered
 from src.sweep.members import start
 from src.sweep.plan import NO_TARGET, Group, Plan
 from src.values import UNITS, memory_bytes
-
-PAYS = 60.0  # eager seconds of a part from which 10 to 30 s of compiling pay
 
 
 @dataclass(frozen=True)
@@ -100,24 +97,32 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@dataclass
+class _Begun:
+    """A group whose first member is built. note: what to say of its engine, and of its runs."""
+
+    group: Group
+    member: Cohort
+    lowered: Lowered
+    notes: list[str]
+
+
 def prepare(plan: Plan, means: Means, dry: bool = False) -> list[Ready]:
     """Build and lower each group. Groups that cannot go together are moved in the plan:
 
     to `alone` with the reason, or to `failed` with the message. Raises InputError where the
     memory holds not even the least part. dry: nothing is compiled.
     """
-    ready = []
-    for group in list(plan.groups):
-        with one_thread():
-            found = _prepare(group, plan, means, dry)
-        if found is None:
-            plan.groups.remove(group)
-        else:
-            ready.append(found)
-    return ready
+    with one_thread():
+        found = [(group, _begin(group, plan, means)) for group in plan.groups]
+        begun = [one for _, one in found if one is not None]
+        plan.groups = [group for group, one in found if one is not None]
+        if not dry:
+            compile_all([one.lowered for one in begun], means.workers)
+        return [_ready(one, means, dry) for one in begun]
 
 
-def _prepare(group: Group, plan: Plan, means: Means, dry: bool) -> Ready | None:
+def _begin(group: Group, plan: Plan, means: Means) -> _Begun | None:
     while group.jobs:
         job = group.jobs[0]
         try:
@@ -131,68 +136,39 @@ def _prepare(group: Group, plan: Plan, means: Means, dry: bool) -> Ready | None:
         member = start([job.settings()], means.device).cohort
         assert member is not None, "what build accepts can be started"
         try:
-            lowered, note = _lower(member, job.settings()["engine"], len(group.jobs), means, dry)
+            lowered, note = choose(member, job.settings()["engine"], means.compile)
         except CannotStack as error:
             return _alone(group, plan, f"torch.func cannot map it: {error}")
-        note = "; ".join([text for text in (note, *notes(run)) if text])
-        part = _part(member, len(group.jobs), lowered, means)
-        if lowered.name == "stacked, compiled" and dry:
-            seconds = eager_seconds(member)  # an hour's sweep is not compiled to be looked at
-        else:
-            seconds = lowered.probe(member, part, means.workers) * member.steps
-        parts = math.ceil(len(group.jobs) / part)
-        points = member.epochs // member.log_every + 2
-        numbers = sum(p[0].numel() for p in member.parameters.values())
-        row = 800 + 12 * points * len(member.splits) + 4 * numbers
-        return Ready(group, lowered, part, member.steps, seconds * parts, row, note)
+        return _Begun(group, member, lowered, [note, *notes(run)])
     return None
 
 
-def _lower(
-    member: Cohort, engine: str | None, jobs: int, means: Means, dry: bool
-) -> tuple[Lowered, str]:
-    """The program for an engine, and what to say of it. Raises CannotStack."""
-    why = ""
-    if engine != "stacked":
-        try:
-            return _fused(member), ""
-        except CannotFuse as error:
-            why = f"not fused: {error}"
-    compiled, note = _compiles(member, means)
-    lowered = Stacked.of(member, lower(member, compiled))
-    if compiled and not dry:
+def _ready(begun: _Begun, means: Means, dry: bool) -> Ready:
+    member, group = begun.member, begun.group
+    part = _part(member, len(group.jobs), begun.lowered, means)
+    if dry and begun.lowered.is_slow_to_probe:
+        seconds = begun.lowered.guess(member, part)  # an hour's sweep is not compiled to be seen
+    else:
         # Before anything trains: compiling can fail, and what it traces is not for threads.
         try:
-            lowered.probe(member, _part(member, jobs, lowered, means), means.workers)
+            seconds = begun.lowered.probe(member, part, means.workers) * member.steps
         except Exception as error:  # torch raises a different class for each thing it cannot do
-            note = f"eager: torch.compile failed, {type(error).__name__}"
-            lowered = Stacked.of(member, lower(member))
-    return lowered, "; ".join([text for text in (why, note) if text])
-
-
-def _fused(member: Cohort) -> Lowered:
-    """Raises CannotFuse."""
-    try:
-        from src.engines.fused.program import lower as lower_fused
-        from src.sweep.fused import Fused
-    except ImportError as error:
-        raise CannotFuse(f"no compiler, {error}") from error
-    return Fused.of(member, lower_fused(member))
+            if begun.lowered.name != "stacked, compiled":
+                raise
+            begun.lowered, note = without_compiling(member, error)
+            begun.notes[0] = note
+            part = _part(member, len(group.jobs), begun.lowered, means)
+            seconds = begun.lowered.probe(member, part, means.workers) * member.steps
+    parts = math.ceil(len(group.jobs) / part)
+    points = member.epochs // member.log_every + 2
+    numbers = sum(p[0].numel() for p in member.parameters.values())
+    row = 800 + 12 * points * len(member.splits) + 4 * numbers
+    note = "; ".join(text for text in begun.notes if text)
+    return Ready(group, begun.lowered, part, member.steps, seconds * parts, row, note)
 
 
 def _alone(group: Group, plan: Plan, reason: str) -> None:
     plan.alone += [(job, reason) for job in group.jobs]
-
-
-def _compiles(member: Cohort, means: Means) -> tuple[bool, str]:
-    """Whether a group is compiled, and what to say of it."""
-    about = eager_seconds(member)
-    wanted = means.compile is True or (means.compile is None and about > PAYS)
-    if wanted and member.steps and shutil.which("g++") is None:
-        return False, "eager: no C++ compiler (g++) here"
-    if means.compile is None and wanted:
-        return bool(member.steps), f"compiled: a part would take about {about:.0f} s eager"
-    return wanted and bool(member.steps), ""
 
 
 def _part(member: Cohort, jobs: int, lowered: Lowered, means: Means) -> int:

@@ -142,9 +142,14 @@ def load(wanted: Wanted) -> Kernels:
         return _LOADED[wanted.key]
 
 
+def is_there(wanted: Wanted) -> bool:
+    """Whether it was compiled before, here or by another process."""
+    return wanted.key in _LOADED or _stored(wanted) is not None
+
+
 def compile_all(several: Iterable[Wanted], workers: int) -> None:
     """Compile what is not there yet, so many at the same time."""
-    missing = {w.key: w for w in several if w.key not in _LOADED and _stored(w) is None}
+    missing = {w.key: w for w in several if not is_there(w)}
     if len(missing) < 2 or workers < 2:
         return  # where it is asked for
     with ThreadPoolExecutor(workers) as pool:

@@ -22,6 +22,12 @@ SQUARES = {
         0.0013882515031184504],
     8: [1 / math.factorial(k) for k in range(2, 14)],
 }  # fmt: skip
+# (2^f - 1) / f for |f| <= ½: the least greatest error, 4.5e-9 of 2^f - 1; in float64 its series.
+POWERS = {
+    4: [0.6931471879, 0.2402264979, 0.0555035743, 0.0096182375, 0.0013390736, 0.00015403514],
+    8: [LOG2**k / math.factorial(k) for k in range(1, 15)],
+}
+ONE_FROM = {4: 10.0, 8: 20.0}  # where tanh is 1
 LOG_TERMS = {4: 5, 8: 12}
 LOG2_HIGH = {4: 0.693359375, 8: 0.693147180369123816490}
 LOG2_LOW = {4: -2.12194440054690583e-4, 8: 1.90821492927058770002e-10}
@@ -83,17 +89,19 @@ def exp(x: Lanes) -> Lanes:
     return (_series(r) + 1.0) * first * second
 
 
-def expm1(x: Lanes) -> Lanes:
-    """eˣ - 1 for x in [-40, 40]: 2ⁿ (eʳ - 1) + (2ⁿ - 1), exact near 0."""
-    r, shifted = _reduced(x)
-    scale = _power_of_two(shifted)
-    return scale.fma(_series(r), scale - 1.0)
-
-
 def tanh(x: Lanes) -> Lanes:
-    """-t / (2 + t) with t = e^(-2|x|) - 1, and the sign of x."""
-    t = expm1(abs(x).least(20.0) * -2.0)
-    return (-t).over(t + 2.0).with_sign_of(x)
+    """u / (2 - u) with u = 1 - e^-2x, exact near 0: e^-2x = 2^y = 2ⁿ (1 + p), so u = 1 - 2ⁿ - 2ⁿ p.
+
+    In powers of 2, not of e: what is lost of y = -2x / log 2 where it is large, 2^y is too small
+    to show. For x < 0 the same holds, as u is then large.
+    """
+    size = x.emitter.size
+    y = x.least(ONE_FROM[size]).most(-ONE_FROM[size]) * (-2 / LOG2)
+    shifted = y + 1.5 * 2.0 ** MANTISSA[size]
+    f = y - (shifted - 1.5 * 2.0 ** MANTISSA[size])
+    scale = _power_of_two(shifted)
+    u = (-scale).fma(f * horner(f, POWERS[size]), 1.0 - scale)
+    return u.over(2.0 - u)
 
 
 def sigmoid(x: Lanes) -> Lanes:

@@ -5,19 +5,31 @@ from typing import Any
 
 from src.engines.fused.activations import ACTIVATIONS, softmax, softmax_back
 from src.engines.fused.architecture import Architecture, Layer
-from src.engines.fused.emitter import LANES, Array, Emitter, Index
+from src.engines.fused.emitter import BITS, LANES, Array, Emitter, Index
 from src.engines.fused.lanes import Lanes
 
 TILE = 4  # outputs, or inputs, of a wider layer that are summed at the same time
 
 
+STACK = 2 << 20  # bytes of a thread's stack that a block's values may take
+# What a vector of rows costs a small net in blocks of so many, as measured on `sine`: few leave
+# each waiting for the one before it, more do not fit into the registers.
+COSTS = {1: 1.3, 2: 1.1, 3: 1.0}
+
+
 def depth_for(a: Architecture, batch: int) -> int:
-    """Vectors of a block: rows that are computed at the same time share the parameters' loads."""
+    """Vectors of a block: rows that are computed at the same time share the parameters' loads.
+
+    0 where not even one fits on the stack.
+    """
+    widths = 3 * (a.inputs + a.outputs + sum(layer.outputs for layer in a.layers))
+    most = STACK // (BITS // 8 * widths)
     if not a.rows_in_lanes:
-        return 1 if a.is_small else min(batch, 4)
+        return min(1 if a.is_small else 4, batch, most)
+    count = -(-batch // LANES[a.size])
     if a.is_small:
-        return 2
-    return min(-(-batch // LANES[a.size]), 7)
+        return min(COSTS, key=lambda depth: -(-count // depth) * depth * COSTS[depth])
+    return min(count, 7, most)
 
 
 class Network:

@@ -11,7 +11,7 @@ from torch import Tensor
 from src.engines.cannot import CannotFuse
 from src.engines.cohort import Cohort, pad
 from src.engines.fused.architecture import ROWS, Architecture, read
-from src.engines.fused.compiler import Kernels, Wanted, load
+from src.engines.fused.compiler import Kernels, Wanted, is_there, load
 from src.engines.fused.emitter import LANES
 from src.engines.fused.kernel import Update
 from src.engines.fused.losses import NAMES
@@ -61,6 +61,11 @@ class Program:
     @property
     def wanted(self) -> Wanted:
         return Wanted(self.architecture, self.update, self.depth)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the kernels need only be read."""
+        return is_there(self.wanted)
 
     @cached_property
     def kernels(self) -> Kernels:
@@ -158,9 +163,10 @@ def lower(cohort: Cohort) -> Program:
         layers, loss, SIZES[dtype], rows_in_lanes=cohort.batch >= ROWS,
         clips=cohort.clip is not None, accuracy=bool(cohort.measures),
     )  # fmt: skip
-    return Program(
-        architecture, lower_rule(cohort), depth_for(architecture, cohort.batch), Flat(cohort.net)
-    )
+    depth = depth_for(architecture, cohort.batch)
+    if depth == 0:
+        raise CannotFuse("its layers are too wide for the stack of a thread")
+    return Program(architecture, lower_rule(cohort), depth, Flat(cohort.net))
 
 
 def lower_rule(cohort: Cohort) -> Update:

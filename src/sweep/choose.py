@@ -1,0 +1,72 @@
+"""Which engine trains a cohort, and why not a faster one.
+
+By shapes alone, and not by a measurement: a sweep that is continued, or extended, is computed as
+it was begun, to the bit.
+"""
+
+import shutil
+from collections.abc import Sequence
+
+from src.engines.cannot import CannotFuse
+from src.engines.cohort import Cohort
+from src.engines.program import lower
+from src.engines.shapes import LARGE, eager_seconds, largest_product
+from src.sweep.lowered import Lowered, Stacked
+
+PAYS = 60.0  # eager seconds of a part from which 10 to 30 s of compiling pay
+
+
+def choose(member: Cohort, engine: str | None, compiles: bool | None) -> tuple[Lowered, str]:
+    """The program, and what to say of it.
+
+    engine: as the config asks for it. compiles: whether `stacked` is to; None where it pays.
+    Raises CannotStack.
+    """
+    why = ""
+    if engine != "stacked":
+        try:
+            return _fused(member, engine == "fused"), ""
+        except CannotFuse as error:
+            why = f"not fused: {error}"
+    compiled, note = _compiled(member, compiles)
+    lowered = Stacked.of(member, lower(member, compiled))
+    return lowered, "; ".join(text for text in (why, note) if text)
+
+
+def compile_all(several: Sequence[Lowered], workers: int) -> None:
+    """Compile the kernels among them, so many at the same time."""
+    if any(one.name == "fused" for one in several):
+        from src.engines.fused.compiler import compile_all as compile_kernels
+        from src.sweep.fused import Fused
+
+        compile_kernels([one.program.wanted for one in several if isinstance(one, Fused)], workers)
+
+
+def without_compiling(member: Cohort, error: Exception) -> tuple[Lowered, str]:
+    """What is left where torch could not compile. Raises CannotStack."""
+    note = f"eager: torch.compile failed, {type(error).__name__}"
+    return Stacked.of(member, lower(member)), note
+
+
+def _fused(member: Cohort, is_asked_for: bool) -> Lowered:
+    """Raises CannotFuse."""
+    try:
+        from src.engines.fused.program import lower as lower_fused
+        from src.sweep.fused import Fused
+    except ImportError as error:
+        raise CannotFuse(f"no compiler, {error}") from error
+    found = Fused.of(member, lower_fused(member))
+    if largest_product(member) > LARGE and not is_asked_for:
+        raise CannotFuse("BLAS is faster for layers as wide as these")
+    return found
+
+
+def _compiled(member: Cohort, compiles: bool | None) -> tuple[bool, str]:
+    """Whether `stacked` compiles, and what to say of it."""
+    about = eager_seconds(member)
+    wanted = compiles is True or (compiles is None and about > PAYS)
+    if wanted and member.steps and shutil.which("g++") is None:
+        return False, "eager: no C++ compiler (g++) here"
+    if compiles is None and wanted:
+        return bool(member.steps), f"compiled: a part would take about {about:.0f} s eager"
+    return wanted and bool(member.steps), ""
