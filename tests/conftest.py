@@ -18,6 +18,7 @@ from rich.console import Console
 
 from src.build import build
 from src.compose import compose_settings
+from src.engine import engine_of
 from src.fit import fit
 from src.result import Ending, Result
 from src.run import Run
@@ -55,7 +56,8 @@ def finish(tmp_path: Path) -> Callable[..., Finished]:
         logger = [] if any(o.startswith("logger") for o in overrides) else ["logger=none"]
         run = build(compose_settings(*overrides, *logger)[0])
         text = io.StringIO()
-        result = fit(run, directory, Console(file=text, width=160, markup=False))
+        console = Console(file=text, width=160, markup=False)
+        result = fit(run, directory, console, train=engine_of(run))
         return Finished(run, result, directory, text.getvalue())
 
     return finish

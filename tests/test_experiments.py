@@ -251,6 +251,17 @@ def test_it_comes_out(name: str, finish: Callable[..., Finished]) -> None:
     CHECKS[name](found, done)
 
 
+FUSED = ("and_gate", "and_gate_tensors", "circles", "line_by_hand", "moons", "one_sample", "sine",
+         "xor")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_it_comes_out_of_a_kernel(name: str, finish: Callable[..., Finished]) -> None:
+    done = finish(f"+experiment={name}", "engine=fused")
+    assert done.result.status == "completed"
+    CHECKS[name](json.loads((done.directory / "result.json").read_text()), done)
+
+
 def test_each_file_names_itself_in_about_ten_lines() -> None:
     for name, description in conf_files.experiments().items():
         path = conf_files.CONF / "experiment" / f"{name}.yaml"

@@ -15,9 +15,7 @@ Layout = Literal["last", "first"]
 CACHE = 1 << 20  # bytes of one core's second cache, which a part's layers should not pass
 MOST = 1024  # lanes beyond which a step's fixed cost is spread thin enough
 BLAS = 4096  # multiplications of a matrix product from which a call of BLAS pays
-LARGE = (
-    1_000_000_000  # likewise, from which it may outrun the fused kernels: `tests.benchmarks.wide`
-)
+LARGE = 1_000_000_000  # likewise, up to which fused kernels are faster: tests.benchmarks.wide
 BLAS_COMPILED = 1024  # weights of a layer, likewise
 
 

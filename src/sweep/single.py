@@ -1,11 +1,13 @@
 """One run through an engine: a cohort of one."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from src.engines.cannot import CannotFuse, CannotStack
-from src.engines.cohort import Interrupted
+from src.engines.cohort import Cohort, Interrupted, Trained
 from src.engines.program import lower
 from src.engines.stacked import train
 from src.errors import InputError
@@ -22,34 +24,42 @@ def refuse_engine(run: Run) -> None:
     reason = alone_reason(run.config)
     if reason is None and run.data.train.target is None:
         reason = NO_TARGET
+    if reason is None:
+        try:
+            _trains(run.config["engine"], _started(run))
+        except (CannotStack, CannotFuse, ImportError) as error:
+            reason = str(error)
     if reason is not None:
-        raise _cannot(run, reason)
+        raise InputError(f"engine={run.config['engine']} cannot train this run: {reason}.\n"
+                         "Fix: engine=lightning")  # fmt: skip
 
 
-def _cannot(run: Run, reason: str) -> InputError:
-    return InputError(f"engine={run.config['engine']} cannot train this run: {reason}.\n"
-                      "Fix: engine=lightning")  # fmt: skip
+def _started(run: Run) -> Cohort:
+    cohort = start([run.config]).cohort
+    assert cohort is not None, "what was built can be started"
+    return cohort
+
+
+def _trains(engine: str, cohort: Cohort) -> Callable[[Callable[[int], None]], Trained]:
+    """What trains the cohort when it is called. Raises CannotStack, CannotFuse, ImportError."""
+    if engine == "fused":
+        from src.engines.fused.program import lower as lower_fused  # LLVM may be missing
+        from src.engines.fused.train import train as train_fused
+
+        return partial(train_fused, cohort, lower_fused(cohort))
+    return partial(train, cohort, lower(cohort))
 
 
 def train_by_engine(run: Run, logger: TensorBoard | None, _: Path, console: Console) -> Ending:
     """Train a run with its engine; no checkpoint is left. After Ctrl-C nothing is."""
-    cohort = start([run.config]).cohort
-    assert cohort is not None, "what was built can be started"
+    trains = _trains(run.config["engine"], _started(run))
     with interruption(lambda text: console.print(text)) as stop:
 
         def tick(_: int) -> None:
             if stop():
                 raise Interrupted
 
-        try:
-            if run.config["engine"] == "fused":
-                from src.engines.fused.train import train as fused  # the compiler may be missing
-
-                trained = fused(cohort, tick=tick)
-            else:
-                trained = train(cohort, lower(cohort), tick)
-        except (CannotStack, CannotFuse, ImportError) as error:
-            raise _cannot(run, str(error)) from error
+        trained = trains(tick)
     run.net.load_state_dict({n: p[0] for n, p in trained.parameters.items()})
     kept = int(trained.kept[0])
     return Ending(

@@ -1,7 +1,7 @@
-"""From which width does BLAS outrun the fused kernels? `python -m tests.benchmarks.wide`
+"""Up to which width are the fused kernels faster than BLAS? `python -m tests.benchmarks.wide`
 
 µs per step and model of both engines, in turn, for ever wider nets. `shapes.LARGE`, by which a
-sweep chooses, is where they cross.
+sweep chooses, is about where they would cross.
 """
 
 from rich.console import Console

@@ -18,7 +18,9 @@ from src.engines.fused.program import Program, lower
 from src.engines.record import Record, metric_names
 
 Tick = Callable[[int], None]
-CHUNK = 256  # steps whose coefficients are computed at once
+# Numbers of a table of coefficients, and steps that it spans at most: computed in one go, since
+# asking torch for each takes longer than a small step.
+TABLE, SPAN = 1 << 22, 4096
 WORK = 2_000_000_000  # multiplications in a call, about: some tenths of a second
 
 
@@ -130,7 +132,8 @@ class _Training:
         each = rows * self.program.architecture.numbers * self.cohort.size
         steps = max(WORK // each, 1)
         if self.program.update.varying:
-            steps = min(steps, CHUNK)
+            numbers = self.units * len(self.program.update.varying) * self.program.lanes
+            steps = min(steps, max(TABLE // numbers, 1), SPAN)
         return max(steps // self.places.batches, 1)
 
     def _epoch(self, order: Tensor | None) -> tuple[Tensor, Tensor]:
