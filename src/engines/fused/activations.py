@@ -14,10 +14,14 @@ SLOPE = 0.01  # torch's leaky_relu
 
 @dataclass(frozen=True)
 class Activation:
-    """value: z -> a. back: (gradient of a, z, a) -> gradient of z."""
+    """value: z -> a. back: (gradient of a, z, a) -> gradient of z.
+
+    asks_z: whether `back` looks at z; else z need not be kept.
+    """
 
     value: Callable[[Lanes], Lanes]
     back: Callable[[Lanes, Lanes, Lanes], Lanes]
+    asks_z: bool = False
 
 
 def _naive_sigmoid(z: Lanes) -> Lanes:
@@ -28,7 +32,9 @@ ACTIVATIONS = {
     "identity": Activation(lambda z: z, lambda g, z, a: g),
     "sigmoid": Activation(functions.sigmoid, lambda g, z, a: g * (1.0 - a) * a),
     # As autograd has it: infinite times 0 where the exponential overflows.
-    "naive_sigmoid": Activation(_naive_sigmoid, lambda g, z, a: g * (a * a) * functions.exp(-z)),
+    "naive_sigmoid": Activation(
+        _naive_sigmoid, lambda g, z, a: g * (a * a) * functions.exp(-z), asks_z=True
+    ),
     "tanh": Activation(functions.tanh, lambda g, z, a: g * (-a).fma(a, 1.0)),
     "relu": Activation(lambda z: z.most(0.0), lambda g, z, a: (a <= 0.0).where(0.0, g)),
     "hardtanh": Activation(

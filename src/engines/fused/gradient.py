@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from src.engines.fused.architecture import Architecture, Layer
+from src.engines.fused.architecture import Architecture
 from src.engines.fused.emitter import Emitter, Index
 from src.engines.fused.lanes import Lanes, sum_of, totals
 from src.engines.fused.network import Network
@@ -29,55 +29,43 @@ class Gradient:
             for k in self.e.loop(vectors(self.e, self.a)):
                 self.e.store(self.e.lift(0.0), self.memory, self.e.times(k, self.e.lanes))
 
-    def add(self, net: Network, k: int, layer: Layer) -> None:
-        if self.is_local:
-            for o in range(layer.outputs):
-                g = net.at(net.back[k + 1], o)
-                for i in range(layer.inputs):
-                    self._grow(net.weight(k, o, i), g, net.at(net.values[k], i))
-                if layer.bias:
-                    self._grow(net.bias(k, o), g, None)
-        elif self.a.rows_in_lanes:
-            self._wide_rows(net, k, layer)
-        else:
-            self._wide_models(net, k, layer)
-
-    def _grow(self, place: int, g: list[Lanes], x: list[Lanes] | None) -> None:
-        self.local[place] = _onto(self.local[place], g, x)
-
-    def _wide_rows(self, net: Network, k: int, layer: Layer) -> None:
-        e = self.e
-        for o in e.loop(layer.outputs):
-            g = net.at(net.back[k + 1], o)
-            for first, count in _cut(e, layer.inputs):
-                sums = []
-                for t in range(count):
-                    x = net.at(net.values[k], e.add(first, t))
-                    sums.append(_onto(g[0] * x[0], g[1:], x[1:]))
-                place = net.weight(k, o, first)
-                e.store(e.load(self.memory, place) + totals(sums), self.memory, place)
-        if layer.bias:
-            for first, count in _cut(e, layer.outputs):
-                sums = []
-                for t in range(count):
-                    g = net.at(net.back[k + 1], e.add(first, t))
-                    sums.append(sum_of(g))
-                place = net.bias(k, first)
-                e.store(e.load(self.memory, place) + totals(sums), self.memory, place)
-
-    def _wide_models(self, net: Network, k: int, layer: Layer) -> None:
-        e = self.e
-
-        def grow(number: Index, g: list[Lanes], x: list[Lanes] | None) -> None:
-            place = e.times(number, e.lanes)
-            e.store(_onto(e.load(self.memory, place), g, x), self.memory, place)
-
-        for o in e.loop(layer.outputs):
-            g = net.at(net.back[k + 1], o)
-            for i in e.loop(layer.inputs):
-                grow(net.weight(k, o, i), g, net.at(net.values[k], i))
+    def add(self, net: Network, k: int, o: Index, g: list[Lanes]) -> None:
+        """What a block adds for one output of a layer. g: the gradient of its sum."""
+        layer = self.a.layers[k]
+        if self.is_local or not self.a.rows_in_lanes:
+            for i in net.loop(layer.inputs):
+                self._grow(net.weight(k, o, i), g, net.at(net.values[k], i))
             if layer.bias:
-                grow(net.bias(k, o), g, None)
+                self._grow(net.bias(k, o), g, None)
+            return
+        e = self.e
+        for first, count in _cut(e, layer.inputs):
+            sums = []
+            for t in range(count):
+                x = net.at(net.values[k], e.add(first, t))
+                sums.append(_onto(g[0] * x[0], g[1:], x[1:]))
+            self._spread(net.weight(k, o, first), sums)
+
+    def add_biases(self, net: Network) -> None:
+        """What a block adds for biases, where many of them share a vector."""
+        if self.is_local or not self.a.rows_in_lanes:
+            return
+        for k, layer in enumerate(self.a.layers):
+            for first, count in _cut(self.e, layer.outputs if layer.bias else 0):
+                places = (self.e.add(first, t) for t in range(count))
+                sums = [sum_of(net.at(net.back[k + 1], place)) for place in places]
+                self._spread(net.bias(k, first), sums)
+
+    def _grow(self, place: Index, g: list[Lanes], x: list[Lanes] | None) -> None:
+        if self.is_local:
+            self.local[place] = _onto(self.local[place], g, x)
+        else:
+            at = self.e.times(place, self.e.lanes)
+            self.e.store(_onto(self.e.load(self.memory, at), g, x), self.memory, at)
+
+    def _spread(self, place: Index, sums: list[Lanes]) -> None:
+        """Add to neighbours in memory, each summed over its lanes."""
+        self.e.store(self.e.load(self.memory, place) + totals(sums), self.memory, place)
 
     def finish(self) -> None:
         """To memory, where it was local."""

@@ -117,6 +117,7 @@ class _Step:
                 weight = e.load(self.given["weights"], e.add(e.times(place, self.row), r * e.lanes))
                 whole[0] = self.begin_back(net.prediction(r), target, weight, whole[0], r)
             net.backward(p, self.gradient.add)
+            self.gradient.add_biases(net)
         self.gradient.finish()
         return whole[0].total() if self.a.rows_in_lanes else whole[0]
 

@@ -8,13 +8,14 @@ from src.engines.fused.architecture import Architecture, Layer
 from src.engines.fused.emitter import BITS, LANES, Array, Emitter, Index
 from src.engines.fused.lanes import Lanes
 
-TILE = 4  # outputs, or inputs, of a wider layer that are summed at the same time
+# Outputs, or inputs, of a layer that are summed at the same time, in a large net and a small one.
+TILE, TILE_SMALL = 4, 1
+FEW = 3  # inputs or outputs up to which no loop is made of them
 
 
 STACK = 2 << 20  # bytes of a thread's stack that a block's values may take
-# What a vector of rows costs a small net in blocks of so many, as measured on `sine`: few leave
-# each waiting for the one before it, more do not fit into the registers.
-COSTS = {1: 1.3, 2: 1.1, 3: 1.0}
+CACHE = 32 << 10  # bytes of a core's first cache that they should not pass
+MOST, MOST_SMALL = 7, 10  # vectors of a block, of a large net and a small one
 
 
 def depth_for(a: Architecture, batch: int) -> int:
@@ -27,9 +28,11 @@ def depth_for(a: Architecture, batch: int) -> int:
     if not a.rows_in_lanes:
         return min(1 if a.is_small else 4, batch, most)
     count = -(-batch // LANES[a.size])
-    if a.is_small:
-        return min(COSTS, key=lambda depth: -(-count // depth) * depth * COSTS[depth])
-    return min(count, 7, most)
+    if not a.is_small:
+        return min(count, MOST, most)
+    held = max(CACHE // (BITS // 8 * 2 * sum(layer.outputs for layer in a.layers)), 2)
+    # A block has a price of its own, of two fifths of a vector on `sine`, and the last one is full.
+    return min(range(1, min(held, MOST_SMALL) + 1), key=lambda d: -(-count // d) * (d + 0.4))
 
 
 class Network:
@@ -37,7 +40,9 @@ class Network:
 
     def __init__(self, e: Emitter, a: Architecture, depth: int) -> None:
         self.e, self.a, self.depth = e, a, depth
-        self.unrolled = a.is_small
+        # Straight-line code of more would not stay where a core keeps what it decoded.
+        self.unrolled = a.is_small and not a.rows_in_lanes
+        self.tile = TILE if not a.is_small else TILE_SMALL
         widths = [a.inputs, *(layer.outputs for layer in a.layers)]
         self.values = [e.array(width * depth) for width in widths]
         self.before = [e.array(layer.outputs * depth) for layer in a.layers]
@@ -58,13 +63,18 @@ class Network:
         layer = self.a.layers[k]
         return self.e.add(self.a.offsets[k] + layer.inputs * layer.outputs, o)
 
+    def loop(self, count: int) -> Iterator[Index]:
+        """Over a layer's inputs or outputs; few of them one after the other."""
+        return self.e.loop(count, self.unrolled or count <= FEW)
+
     def tiles(self, count: int) -> Iterator[tuple[Index, int]]:
         """First place and size of each group of neighbours."""
-        whole = count // TILE
+        size = self.tile
+        whole = count // size
         for group in self.e.loop(whole, self.unrolled):
-            yield self.e.times(group, TILE), TILE
-        if count % TILE:
-            yield whole * TILE, count % TILE
+            yield self.e.times(group, size), size
+        if count % size:
+            yield whole * size, count % size
 
     def at(self, array: Array, unit: Index) -> list[Lanes]:
         return [array[self.e.add(self.e.times(unit, self.depth), r)] for r in range(self.depth)]
@@ -87,10 +97,13 @@ class Network:
 
     def forward(self, p: Any) -> None:
         for k, layer in enumerate(self.a.layers):
-            self._linear(p, k, layer)
-            self._activate(k, layer)
+            self._layer(p, k, layer)
+            if layer.activation == "softmax":
+                for r in range(self.depth):
+                    z = self.row(self.before[k], layer.outputs, r)
+                    self.put_row(self.values[k + 1], softmax(z), r)
 
-    def _linear(self, p: Any, k: int, layer: Layer) -> None:
+    def _layer(self, p: Any, k: int, layer: Layer) -> None:
         e, d = self.e, self.depth
         for first, count in self.tiles(layer.outputs):
             sums = e.array(count * d)
@@ -99,25 +112,24 @@ class Network:
                 bias = self.parameter(p, self.bias(k, o)) if layer.bias else e.lift(0.0)
                 for r in range(d):
                     sums[t * d + r] = bias
-            for i in e.loop(layer.inputs, self.unrolled):
+            for i in self.loop(layer.inputs):
                 x = self.at(self.values[k], i)
                 for t in range(count):
                     w = self.parameter(p, self.weight(k, e.add(first, t), i))
                     for r in range(d):
                         sums[t * d + r] = x[r].fma(w, sums[t * d + r])
             for t in range(count):
-                self.put(self.before[k], e.add(first, t), [sums[t * d + r] for r in range(d)])
+                self._activate(k, layer, e.add(first, t), [sums[t * d + r] for r in range(d)])
 
-    def _activate(self, k: int, layer: Layer) -> None:
+    def _activate(self, k: int, layer: Layer, o: Index, z: list[Lanes]) -> None:
+        """Keep an output's value, and its sum where the way back asks for it."""
         if layer.activation == "softmax":
-            for r in range(self.depth):
-                self.put_row(
-                    self.values[k + 1], softmax(self.row(self.before[k], layer.outputs, r)), r
-                )
+            self.put(self.before[k], o, z)
             return
-        value = ACTIVATIONS[layer.activation].value
-        for o in self.e.loop(layer.outputs, self.unrolled):
-            self.put(self.values[k + 1], o, [value(z) for z in self.at(self.before[k], o)])
+        activation = ACTIVATIONS[layer.activation]
+        if activation.asks_z:
+            self.put(self.before[k], o, z)
+        self.put(self.values[k + 1], o, [activation.value(one) for one in z])
 
     def row(self, array: Array, width: int, r: int) -> list[Lanes]:
         return [array[k * self.depth + r] for k in range(width)]
@@ -129,34 +141,34 @@ class Network:
     def prediction(self, r: int) -> list[Lanes]:
         return self.row(self.values[-1], self.a.outputs, r)
 
-    def backward(self, p: Any, add: Callable[["Network", int, Layer], None]) -> None:
+    def backward(self, p: Any, add: Callable[["Network", int, Index, list[Lanes]], None]) -> None:
         """From the gradient of the outputs, that of each layer's sums, in `back`.
 
-        add: told each layer, last one first, whose `back` and whose inputs are there.
+        add: told each output of each layer, last layer first, with the gradient of its sum.
         """
         for k in reversed(range(len(self.a.layers))):
             layer = self.a.layers[k]
-            self._through(k, layer)
-            add(self, k, layer)
+            if layer.activation == "softmax":
+                for r in range(self.depth):
+                    arrays = (self.back[k + 1], self.values[k + 1])
+                    rows = (self.row(array, layer.outputs, r) for array in arrays)
+                    self.put_row(self.back[k + 1], softmax_back(*rows), r)
+            for o in self.loop(layer.outputs):
+                g = self._through(k, layer, o)
+                if k or not self.a.is_small:  # else nobody asks for it again
+                    self.put(self.back[k + 1], o, g)
+                add(self, k, o, g)
             if k:
                 self._to_inputs(p, k, layer)
 
-    def _through(self, k: int, layer: Layer) -> None:
-        """The gradient of a layer's activation becomes that of what went into it."""
+    def _through(self, k: int, layer: Layer, o: Index) -> list[Lanes]:
+        """The gradient of an output becomes that of what went into its activation."""
+        g = self.at(self.back[k + 1], o)
         if layer.activation == "softmax":
-            for r in range(self.depth):
-                rows = (
-                    self.row(array[k + 1], layer.outputs, r) for array in (self.back, self.values)
-                )
-                self.put_row(self.back[k + 1], softmax_back(*rows), r)
-            return
-        if layer.activation == "identity":
-            return
-        back = ACTIVATIONS[layer.activation].back
-        for o in self.e.loop(layer.outputs, self.unrolled):
-            arrays = (self.back[k + 1], self.before[k], self.values[k + 1])
-            parts = zip(*(self.at(array, o) for array in arrays), strict=True)
-            self.put(self.back[k + 1], o, [back(g, z, a) for g, z, a in parts])
+            return g
+        activation, a = ACTIVATIONS[layer.activation], self.at(self.values[k + 1], o)
+        z = self.at(self.before[k], o) if activation.asks_z else a
+        return [activation.back(*of) for of in zip(g, z, a, strict=True)]
 
     def _to_inputs(self, p: Any, k: int, layer: Layer) -> None:
         e, d = self.e, self.depth
@@ -164,7 +176,7 @@ class Network:
             sums = e.array(count * d)
             for t in range(count * d):
                 sums[t] = e.lift(0.0)
-            for o in e.loop(layer.outputs, self.unrolled):
+            for o in self.loop(layer.outputs):
                 g = self.at(self.back[k + 1], o)
                 for t in range(count):
                     w = self.parameter(p, self.weight(k, o, e.add(first, t)))
