@@ -18,8 +18,8 @@ from src.engines.fused.program import Program, lower
 from src.engines.record import Record, metric_names
 
 Tick = Callable[[int], None]
-# Numbers of a table of coefficients, and steps that it spans at most: computed in one go, since
-# asking torch for each takes longer than a small step.
+# Numbers of a table of coefficients, or of shuffled rows, and steps that it spans at most: made in
+# one go, since asking torch for each step's takes longer than a small step.
 TABLE, SPAN = 1 << 22, 4096
 WORK = 2_000_000_000  # multiplications in a call, about: some tenths of a second
 
@@ -108,13 +108,13 @@ class _Training:
         cohort, each = self.cohort, self.places.batches
         self._log(0)
         epoch = 0
-        x, y = self._epoch(None)
+        rows = self._rows(self.places.rows)
         while epoch < cohort.epochs:
             to_point = cohort.log_every - epoch % cohort.log_every
             epochs = min(to_point, cohort.epochs - epoch, self._epochs_a_call())
             if cohort.batching.order is not None:
-                x, y = self._epoch(cohort.batching.order(epoch))
-            self._advance(x, y, epoch * each, epochs * each)
+                rows = self._shuffled(epoch, epochs)
+            self._advance(rows, epoch * each, epochs * each)
             epoch += epochs
             if epoch % cohort.log_every == 0:
                 self._log(epoch * each)
@@ -126,31 +126,40 @@ class _Training:
         return self._finished()
 
     def _epochs_a_call(self) -> int:
-        if self.cohort.batching.order is not None:
-            return 1
+        architecture, size = self.program.architecture, self.cohort.size
         rows = self.places.rows[0].numel()
-        each = rows * self.program.architecture.numbers * self.cohort.size
-        steps = max(WORK // each, 1)
+        steps = max(WORK // (rows * architecture.numbers * size), 1)
+        if self.cohort.batching.order is not None:
+            steps = min(
+                steps, TABLE // (rows * (architecture.inputs + architecture.outputs) * size)
+            )
         if self.program.update.varying:
             numbers = self.units * len(self.program.update.varying) * self.program.lanes
             steps = min(steps, max(TABLE // numbers, 1), SPAN)
         return max(steps // self.places.batches, 1)
 
-    def _epoch(self, order: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Input and target of an epoch, in the order of its rows."""
-        places = self.places.rows
-        if order is not None:
-            places = order[:, places.flatten()].view(len(order), *places.shape)
-        train = self.cohort.train
-        return self.program.rows(train.input, places), self.program.rows(train.target, places)
+    def _rows(self, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Input, target and weight of the rows at some places: of an epoch, or of several."""
+        train, epochs = self.cohort.train, places.shape[-4] // self.places.batches
+        x, y = (self.program.rows(values, places) for values in (train.input, train.target))
+        return x, y, self.weights.repeat(epochs, 1, 1, 1)
 
-    def _advance(self, x: Tensor, y: Tensor, first: int, steps: int) -> None:
+    def _shuffled(self, first: int, epochs: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The rows of several epochs, each in its order."""
+        order, places = self.cohort.batching.order, self.places.rows
+        assert order is not None
+        orders = torch.stack([order(epoch) for epoch in range(first, first + epochs)], 1)
+        found = orders[:, :, places.flatten()]  # (members, epochs, places of an epoch)
+        return self._rows(found.view(len(orders), -1, *places.shape[1:]))
+
+    def _advance(self, rows: tuple[Tensor, Tensor, Tensor], first: int, steps: int) -> None:
         self.done.zero_()
         varying = self._varying(first, steps)
+        x, y, weights = rows
+        start = 0 if self.cohort.batching.order is not None else first % len(weights)
         self.program.kernels.steps(
-            self.p, self.state, x, y, self.weights, self.constant, varying, self.running,
-            self.done, self.scratch, self.units, steps, self.places.blocks, self.places.batches,
-            first % self.places.batches,
+            self.p, self.state, x, y, weights, self.constant, varying, self.running, self.done,
+            self.scratch, self.units, steps, self.places.blocks, len(weights), start,
         )  # fmt: skip
         self.count += self.program.members(self.done, self.cohort.size).long()
 
