@@ -26,7 +26,7 @@ from src.engines.stacked import train
 from src.engines.trace import trace_step
 from src.models.mlp import mlp
 from src.sweep.members import start
-from src.sweep.verify import BOUNDS, check, distance
+from src.sweep.verify import BOUNDS, alone, check, distance
 from tests.conftest import plain_run
 
 TRAINED = [
@@ -173,6 +173,25 @@ class TestEqualNumbers:
             else:
                 assert (experiment, config["seed"]) in CHAOTIC
                 assert found.holds
+
+    def test_noise_of_rounding(self) -> None:
+        (config,) = compose("+experiment=sine", "trainer.max_epochs=20")
+        plain, noisy, again = (alone(config, noise=seed)[1] for seed in (None, 1, 1))
+        assert 0 < distance(noisy, plain) < 1e-5
+        assert distance(again, noisy) == 0
+
+    @pytest.mark.slow
+    def test_one_of_two_ends(self) -> None:
+        """RMSprop swings about the minimum, and rounding decides where it is last."""
+        (config,) = compose(
+            "+experiment=proportional", "optimizer=rmsprop", "trainer.max_epochs=3000", seeds=(2,)
+        )
+        _, plain = alone(config)
+        other = {name: 2 * round(p.mean().item()) - p for name, p in plain.items()}
+        found = check(config, "completed", other, ("completed", plain))
+        assert BOUNDS[32] < found.difference < found.bound
+        wrong = {name: p + 1 for name, p in plain.items()}
+        assert not check(config, "completed", wrong, ("completed", plain)).holds
 
     @pytest.mark.parametrize("experiment", ["temperature_mlp", "and_gate_tensors", "sine", "xor"])
     def test_in_float32(self, experiment: str) -> None:
