@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -78,7 +78,7 @@ class Result:
 
         Numbers that are not finite become null, since JSON has no name for them.
         """
-        text = json.dumps(_finite(asdict(self)), indent=1, allow_nan=False)
+        text = json.dumps(_finite(vars(self)), indent=1, allow_nan=False)
         temporary = directory / "result.json.tmp"
         temporary.write_text(text)
         temporary.replace(directory / "result.json")

@@ -27,7 +27,10 @@ class TensorBoard:
     def experiment(self) -> SummaryWriter:
         """torch's writer of the file."""
         if self._experiment is None:
-            self._experiment = SummaryWriter(str(self.directory), filename_suffix=self.suffix)
+            # A thread writes; with a short queue a run that is over would wait at each point.
+            self._experiment = SummaryWriter(
+                str(self.directory), max_queue=1000, filename_suffix=self.suffix
+            )
         return self._experiment
 
     def close(self) -> None:
