@@ -19,10 +19,11 @@ from src.engines.fused.compiler import Wanted
 from src.engines.fused.emitter import INT, POINTER, Emitter
 from src.engines.fused.lanes import Lanes
 from src.engines.fused.program import lower
+from src.engines.fused.train import train
 from src.models.activations import ACTIVATIONS as MODULES
 from src.models.neurons import NaiveSigmoid
 from src.sweep.members import start
-from tests.conftest import Swept
+from tests.conftest import Swept, plain_run
 
 REFERENCES: dict[str, Callable[[Any], Any]] = {
     "exp": np.exp,
@@ -176,6 +177,42 @@ def test_a_kernel_is_known_by_what_it_computes() -> None:
 def test_a_reason_for_what_has_no_kernel(overrides: tuple[str, ...], words: str) -> None:
     with pytest.raises(CannotFuse, match=words):
         lower(cohort("+experiment=temperature_mlp", *overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "seed"),
+    [
+        # A NaN behind a sigmoid, whose division LLVM believes to give none.
+        (("+experiment=xor", "model.width=[8,8,8]", "model.activation=relu",
+          "optimizer.lr=1e20"), 3),
+        # A sum of squares that overflows a step before its mean would.
+        (("+experiment=temperature_linear", "optimizer.lr=3"), 1),
+        (("+experiment=sine", "data.source.points=50", "model.activation=relu",
+          "model.output_activation=identity", "optimizer=sgd", "optimizer.lr=5"), 2),
+    ],
+)  # fmt: skip
+def test_it_diverges_where_a_single_run_does(overrides: tuple[str, ...], seed: int) -> None:
+    config = compose_settings(*overrides, f"seed={seed}", "trainer.max_epochs=100", "logger=none")
+    ending, _ = plain_run(config[0])
+    member = start([config[0]]).cohort
+    assert member is not None
+    trained = train(member)
+    assert ending.status == "diverged"
+    assert bool(trained.diverged[0])
+    assert int(trained.steps[0]) == ending.curves["step"][-1]
+
+
+def test_powers_are_the_same_in_company() -> None:
+    base = compose_settings(
+        "+experiment=temperature_mlp", "optimizer=adam", "precision=64", "logger=none",
+        "trainer.max_epochs=3000", "log_every=3000",
+    )[0]  # fmt: skip
+    configs = [base | {"seed": seed} for seed in range(5)]
+    several, alone = start(configs).cohort, start(configs[:1]).cohort
+    assert several is not None
+    assert alone is not None
+    company, single = train(several).parameters, train(alone).parameters
+    assert all(torch.equal(company[name][0], single[name][0]) for name in single)
 
 
 def test_without_the_compiler_library(

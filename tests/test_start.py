@@ -102,7 +102,8 @@ def test_other_draws(init: str) -> None:
 def test_kin_differ_by_seeds_alone() -> None:
     one, other = configs_of("+experiment=sine")[:2]
     assert kin_of(one) == kin_of(other)
-    for change in ({"model": dict(one["model"])}, {"precision": 64}):
+    assert kin_of(one | {"model": dict(one["model"])}) == kin_of(other)
+    for change in ({"model": one["model"] | {"width": 6}}, {"precision": 64}):
         assert kin_of(one | change) != kin_of(other)
     assert kin_of(one | {"data": one["data"] | {"batch_size": 7}}) != kin_of(other)
 
@@ -126,6 +127,7 @@ BEFORE = torch.ones(2)
         (_cuts, "parts of a tensor"),
         (lambda: torch.randn(2) + BEFORE, "there before"),
         (lambda: BEFORE, "there before"),
+        (lambda: torch.cat([torch.randn(2), torch.randn(2)]), "tensors in a list"),
     ],
 )
 def test_what_is_no_list_of_draws(make: Callable[[], Tensor], words: str) -> None:

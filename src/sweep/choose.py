@@ -42,10 +42,10 @@ def compile_all(several: Sequence[Lowered], workers: int) -> None:
         compile_kernels([one.program.wanted for one in several if isinstance(one, Fused)], workers)
 
 
-def without_compiling(member: Cohort, error: Exception) -> tuple[Lowered, str]:
-    """What is left where torch could not compile. Raises CannotStack."""
-    note = f"eager: torch.compile failed, {type(error).__name__}"
-    return Stacked.of(member, lower(member)), note
+def without_compiling(member: Cohort, failed: Lowered, error: Exception) -> tuple[Lowered, str]:
+    """What is left where LLVM, or torch, could not compile. Raises CannotStack."""
+    what = "not fused: LLVM" if failed.name == "fused" else "eager: torch.compile"
+    return Stacked.of(member, lower(member)), f"{what} failed, {type(error).__name__}"
 
 
 def _fused(member: Cohort, is_asked_for: bool) -> Lowered:

@@ -33,12 +33,13 @@ class Member:
 def kin_of(config: Config) -> tuple[Any, ...]:
     """The same for configs that build the same but for their seeds.
 
-    Containers by identity, which jobs of one sweep share: those that are equal and not the same
-    merely count as different. For configs that live at the same time.
+    Other containers by identity, which jobs of one sweep share: those that are equal and not the
+    same merely count as different. For configs that live at the same time.
     """
     data = (v for k, v in config["data"].items() if k != "split_seed")
-    parts = [config["model"], config["loss"], config["metrics"], config["precision"], *data]
-    return tuple(id(v) if isinstance(v, dict | list) else v for v in parts)
+    parts = [config["loss"], config["metrics"], config["precision"], *data]
+    # A swept model is copied for each job, and short.
+    return repr(config["model"]), *(id(v) if isinstance(v, dict | list) else v for v in parts)
 
 
 def start_one(config: Config) -> Member:
@@ -141,5 +142,6 @@ def _same(one: Member, other: Member) -> bool:
     if one.train.target is not None and other.train.target is not None:
         pairs.append((one.train.target, other.train.target))
     if one.val is not None and other.val is not None:
+        pairs.append((one.val.rows, other.val.rows))
         pairs.append((one.val.input, other.val.input))
     return all(torch.equal(a, b) for a, b in pairs)

@@ -153,10 +153,9 @@ def _ready(begun: _Begun, means: Means, dry: bool) -> Ready:
         try:
             seconds = begun.lowered.probe(member, part, means.workers) * member.steps
         except Exception as error:  # torch raises a different class for each thing it cannot do
-            if begun.lowered.name != "stacked, compiled":
+            if begun.lowered.name == "stacked":
                 raise
-            begun.lowered, note = without_compiling(member, error)
-            begun.notes[0] = note
+            begun.lowered, begun.notes[0] = without_compiling(member, begun.lowered, error)
             part = _part(member, len(group.jobs), begun.lowered, means)
             seconds = begun.lowered.probe(member, part, means.workers) * member.steps
     parts = math.ceil(len(group.jobs) / part)

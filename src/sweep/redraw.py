@@ -44,6 +44,9 @@ class _Tape(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """A mode's `__torch_dispatch__`."""
+        nested = [v for a in args if isinstance(a, list | tuple) for v in a]
+        if any(isinstance(v, Tensor) for v in (*nested, *(kwargs or {}).values())):
+            raise CannotRedraw(f"{func} takes tensors in a list")  # whose place would be lost
         given = tuple(_Slot(self.slot(a)) if isinstance(a, Tensor) else a for a in args)
         found = func(*args, **(kwargs or {}))
         if not isinstance(found, Tensor):

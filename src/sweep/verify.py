@@ -175,8 +175,8 @@ def verify(store: Store, jobs: Sequence[Job], count: int, console: Console) -> i
     weights = dict(store.parameters([row["run_id"] for row in chosen]))
     console.print(f"\nVerification: {runs(len(chosen))}, drawn at random, trained again, alone "
                   "and through Lightning", style="bold", soft_wrap=True)  # fmt: skip
-    console.print("differences of the parameters, |p - p'| / |p'|; own sensitivity: what one ulp "
-                  "at the start makes of the single run", soft_wrap=True)  # fmt: skip
+    console.print("differences of the parameters, |p - p'| / |p'|; own sensitivity: what rounding "
+                  "makes of the single run", soft_wrap=True)  # fmt: skip
     found = {
         row["job"]: check(known[row["run_id"]].settings(), row["status"], weights[row["run_id"]])
         for row in chosen

@@ -18,11 +18,10 @@ class Gradient:
 
     def __init__(self, e: Emitter, a: Architecture, memory: Any) -> None:
         self.e, self.a, self.memory = e, a, memory
-        self.is_local = a.is_small
-        self.local = e.array(a.numbers if self.is_local else 0)
+        self.local = e.array(a.numbers if a.is_small else 0)
 
     def clear(self) -> None:
-        if self.is_local:
+        if self.a.is_small:
             for k in range(self.a.numbers):
                 self.local[k] = self.e.lift(0.0)
         else:
@@ -32,7 +31,7 @@ class Gradient:
     def add(self, net: Network, k: int, o: Index, g: list[Lanes]) -> None:
         """What a block adds for one output of a layer. g: the gradient of its sum."""
         layer = self.a.layers[k]
-        if self.is_local or not self.a.rows_in_lanes:
+        if self.a.is_small or not self.a.rows_in_lanes:
             for i in net.loop(layer.inputs):
                 self._grow(net.weight(k, o, i), g, net.at(net.values[k], i))
             if layer.bias:
@@ -48,7 +47,7 @@ class Gradient:
 
     def add_biases(self, net: Network) -> None:
         """What a block adds for biases, where many of them share a vector."""
-        if self.is_local or not self.a.rows_in_lanes:
+        if self.a.is_small or not self.a.rows_in_lanes:
             return
         for k, layer in enumerate(self.a.layers):
             for first, count in _cut(self.e, layer.outputs if layer.bias else 0):
@@ -57,7 +56,7 @@ class Gradient:
                 self._spread(net.bias(k, first), sums)
 
     def _grow(self, place: Index, g: list[Lanes], x: list[Lanes] | None) -> None:
-        if self.is_local:
+        if self.a.is_small:
             self.local[place] = _onto(self.local[place], g, x)
         else:
             at = self.e.times(place, self.e.lanes)
@@ -69,7 +68,7 @@ class Gradient:
 
     def finish(self) -> None:
         """To memory, where it was local."""
-        if not self.is_local:
+        if not self.a.is_small:
             return
         e, n = self.e, self.a.numbers
         if not self.a.rows_in_lanes:

@@ -22,7 +22,7 @@ from src.engines.fused.network import Network
 
 EPS = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
 STEP_POINTERS = ("p", "state", "x", "y", "weights", "constant", "varying", "running", "done", "g")
-STEP_NUMBERS = ("units", "steps", "blocks", "batches", "first")
+STEP_NUMBERS = ("units", "steps", "blocks", "batches")
 MEASURE_POINTERS = ("p", "x", "y", "weights", "out")
 MEASURE_NUMBERS = ("units", "blocks")
 
@@ -49,8 +49,8 @@ def emit_steps(module: ir.Module, a: Architecture, update: Update, depth: int) -
     (units, batches, blocks, width, depth, lanes). weights: (batches, blocks, depth, lanes), of
     each row in the loss. constant: (units, coefficients, lanes). varying: (units, steps,
     coefficients, lanes). running: (units, lanes), 1 or 0; done: likewise, steps that were done.
-    g: room for a unit's gradient. blocks: of a step; batches: of an epoch; first: the batch that
-    the first step takes. Who is not finite any more keeps the parameters that gave the loss.
+    g: room for a unit's gradient. blocks: of a step; batches: what the steps go through, again and
+    again. Who is not finite any more keeps the parameters that gave the loss.
     """
     arguments = [POINTER] * len(STEP_POINTERS) + [INT] * len(STEP_NUMBERS)
     e = Emitter(module, "steps", arguments, a.size)
@@ -90,7 +90,7 @@ class _Step:
         alive = e.array(2)
         alive[0], alive[1] = e.load(running, 0), e.load(done, 0)
         for step in e.loop(given["steps"]):
-            batch = e.builder.srem(e.add(step, given["first"]), given["batches"])
+            batch = e.builder.srem(step, given["batches"])
             value = self.differentiate(p, x, y, e.times(batch, given["blocks"]))
             is_alive = value.is_finite() & (alive[0] > 0.5)
             alive[0] = is_alive.where(1.0, 0.0)
@@ -130,7 +130,8 @@ class _Step:
         scaled = weight * self.loss.scale if self.loss.scale != 1 else weight
         self.net.put_row(self.net.back[-1], [g * scaled for g in found], r)
         if self.loss.finite is None:
-            return self.loss.value(prediction, truth).fma(weight, whole)
+            # Not weighted: it is to be infinite when torch's sum is, and padding never.
+            return whole + (weight > 0.0).where(self.loss.value(prediction, truth), 0.0)
         return whole + self.loss.finite(prediction).where(0.0, float("inf"))
 
     def advance(self, p: Any, state: Any, numbers: dict[str, Lanes], alive: Any) -> None:
@@ -189,11 +190,13 @@ def emit_measure(module: ir.Module, a: Architecture, depth: int) -> None:
                 place = e.add(e.times(block, row), r * e.lanes)
                 prediction, truth = net.prediction(r), net.row(target, a.outputs, r)
                 part = loss.value(prediction, truth)
-                sums[0] = part.fma(e.load(weights, place), sums[0])
+                sums[0] = sums[0] + (e.load(weights, place) > 0.0).where(part, 0.0)
                 if a.accuracy:
                     weight = e.load(weights, e.add(place, rows))
                     sums[1] = sums[1] + is_right(prediction, truth).where(weight, 0.0)
+        # The sum first, as torch forms a mean: it may overflow. The first row is no padding.
+        sums[0] = (sums[0].total() if a.rows_in_lanes else sums[0]) * e.broadcast(weights, 0)
         for j in range(2):
-            value = sums[j].total() if a.rows_in_lanes else sums[j]
+            value = sums[j].total() if a.rows_in_lanes and j else sums[j]
             e.store(value, out, e.add(e.times(unit, 2 * e.lanes), j * e.lanes))
     e.finish()

@@ -106,7 +106,10 @@ class Lanes:
         return self._compare("==", other)
 
     def over(self, other: Lanes) -> Lanes:
-        """self / other, for an `other` of about 1: within 2 ulp, where that is faster."""
+        """self / other, for an `other` of about 1: within 2 ulp, where that is faster.
+
+        A NaN comes out as one, but LLVM goes by that it cannot: test what went in.
+        """
         e = self.emitter
         found = e.builder.fdiv(self.value, other.value, flags=APPROXIMATELY)  # type: ignore
         return Lanes(e, found)
@@ -119,9 +122,6 @@ class Lanes:
 
     def sqrt(self) -> Lanes:
         return self.emitter.intrinsic("sqrt", self)
-
-    def with_sign_of(self, other: Lanes) -> Lanes:
-        return self.emitter.intrinsic("copysign", self, other)
 
     def most(self, other: Lanes | float) -> Lanes:
         """The larger of both; NaN where this is."""

@@ -14,6 +14,7 @@ FEW = 3  # inputs or outputs up to which no loop is made of them
 
 
 STACK = 2 << 20  # bytes of a thread's stack that a block's values may take
+OUTPUTS = 64  # of a block's vectors, at most: the loss is straight-line code, and has to compile
 CACHE = 32 << 10  # bytes of a core's first cache that they should not pass
 MOST, MOST_SMALL = 7, 10  # vectors of a block, of a large net and a small one
 
@@ -26,8 +27,8 @@ def depth_for(a: Architecture, batch: int) -> int:
     widths = 3 * (a.inputs + a.outputs + sum(layer.outputs for layer in a.layers))
     most = STACK // (BITS // 8 * widths)
     if not a.rows_in_lanes:
-        return min(1 if a.is_small else 4, batch, most)
-    count = -(-batch // LANES[a.size])
+        return min(1 if a.is_small else 4, batch, most, max(OUTPUTS // a.outputs, 1))
+    count = min(-(-batch // LANES[a.size]), max(OUTPUTS // a.outputs, 1))
     if not a.is_small:
         return min(count, MOST, most)
     held = max(CACHE // (BITS // 8 * 2 * sum(layer.outputs for layer in a.layers)), 2)
@@ -129,7 +130,11 @@ class Network:
         activation = ACTIVATIONS[layer.activation]
         if activation.asks_z:
             self.put(self.before[k], o, z)
-        self.put(self.values[k + 1], o, [activation.value(one) for one in z])
+        a = [activation.value(one) for one in z]
+        if k == len(self.a.layers) - 1:
+            # LLVM takes what `over` gives for a number, and would find every loss of it finite.
+            a = [one.equals(one).where(value, one) for one, value in zip(z, a, strict=True)]
+        self.put(self.values[k + 1], o, a)
 
     def row(self, array: Array, width: int, r: int) -> list[Lanes]:
         return [array[k * self.depth + r] for k in range(width)]

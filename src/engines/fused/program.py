@@ -15,7 +15,7 @@ from src.engines.fused.compiler import Kernels, Wanted, is_there, load
 from src.engines.fused.emitter import LANES
 from src.engines.fused.kernel import Update
 from src.engines.fused.losses import NAMES
-from src.engines.fused.network import depth_for
+from src.engines.fused.network import OUTPUTS, depth_for
 from src.engines.trace import Flat
 
 SIZES = {torch.float32: 4, torch.float64: 8}
@@ -76,11 +76,6 @@ class Program:
         """Of work: models, or groups of as many as there are lanes."""
         return members if self.architecture.rows_in_lanes else -(-members // self.lanes)
 
-    def vectors(self) -> int:
-        """That hold a unit's parameters."""
-        n = self.architecture.numbers
-        return -(-n // self.lanes) if self.architecture.rows_in_lanes else n
-
     def spread(self, values: Tensor) -> Tensor:
         """(members, *shape) to (units, *shape, lanes): a model has a lane, or all of a unit."""
         if self.architecture.rows_in_lanes:
@@ -95,7 +90,7 @@ class Program:
     def arrange(self, matrix: Tensor) -> Tensor:
         """(members, numbers) to (units, vectors, lanes)."""
         if self.architecture.rows_in_lanes:
-            missing = self.vectors() * self.lanes - matrix.shape[1]
+            missing = -matrix.shape[1] % self.lanes
             return torch.nn.functional.pad(matrix, (0, missing)).view(len(matrix), -1, self.lanes)
         return self.spread(matrix)
 
@@ -159,6 +154,8 @@ def lower(cohort: Cohort) -> Program:
         "sigmoid", "naive_sigmoid", "softmax",
     ):  # fmt: skip
         raise CannotFuse("binary cross-entropy of what may be no probability")
+    if layers[-1].outputs > OUTPUTS:
+        raise CannotFuse(f"it has more than {OUTPUTS} outputs")
     architecture = Architecture(
         layers, loss, SIZES[dtype], rows_in_lanes=cohort.batch >= ROWS,
         clips=cohort.clip is not None, accuracy=bool(cohort.measures),

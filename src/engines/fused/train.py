@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from src.engines.cohort import Cohort, Rows, Trained, nothing
+from src.engines.cohort import Cohort, Rows, Trained, nothing, pad
 from src.engines.fused.losses import LOSSES
 from src.engines.fused.program import Program, lower
 from src.engines.record import Record, metric_names
@@ -20,7 +20,9 @@ from src.engines.record import Record, metric_names
 Tick = Callable[[int], None]
 # Numbers of a table of coefficients, or of shuffled rows, and steps that it spans at most: made in
 # one go, since asking torch for each step's takes longer than a small step.
-TABLE, SPAN = 1 << 22, 4096
+TABLE, LAID_OUT, SPAN = 1 << 20, 1 << 18, 4096
+COUNTED = 1 << 24  # steps that a float32 still counts
+TOGETHER = 16  # numbers that torch's vectorised loops take at once, in float64
 WORK = 2_000_000_000  # multiplications in a call, about: some tenths of a second
 
 
@@ -80,13 +82,19 @@ class _Training:
 
     def _numbers(self, steps: Tensor, factors: Tensor | None = None) -> dict[str, Any]:
         """The rule's coefficients: those that vary are (steps, members)."""
+        size = self.cohort.size
+        # As many as torch's vectors hold, or a power is another one at the end of a row of members.
+        full = {n: pad(values, -(-size // TOGETHER) * TOGETHER)
+                for n, values in self.cohort.settings.items()}  # fmt: skip
         settings: dict[str, Any] = {
             name: tuple(values.unbind(1)) if values.dim() == 2 else values
-            for name, values in self.cohort.settings.items()
+            for name, values in full.items()
         }
         if factors is not None:
             settings["lr"] = settings["lr"] * factors
-        return self.cohort.rule.coefficients(steps, **settings)
+        found = self.cohort.rule.coefficients(steps, **settings)
+        return {n: v[..., :size] if isinstance(v, Tensor) and v.dim() else v
+                for n, v in found.items()}  # fmt: skip
 
     def _varying(self, first: int, count: int) -> Tensor:
         """(units, steps, coefficients, lanes) of the steps from `first` on."""
@@ -108,13 +116,13 @@ class _Training:
         cohort, each = self.cohort, self.places.batches
         self._log(0)
         epoch = 0
-        rows = self._rows(self.places.rows)
+        rows = self._rows(self.places.rows) if cohort.batching.order is None else ()
         while epoch < cohort.epochs:
             to_point = cohort.log_every - epoch % cohort.log_every
             epochs = min(to_point, cohort.epochs - epoch, self._epochs_a_call())
             if cohort.batching.order is not None:
                 rows = self._shuffled(epoch, epochs)
-            self._advance(rows, epoch * each, epochs * each)
+            self._advance(*rows, first=epoch * each, steps=epochs * each)
             epoch += epochs
             if epoch % cohort.log_every == 0:
                 self._log(epoch * each)
@@ -128,10 +136,10 @@ class _Training:
     def _epochs_a_call(self) -> int:
         architecture, size = self.program.architecture, self.cohort.size
         rows = self.places.rows[0].numel()
-        steps = max(WORK // (rows * architecture.numbers * size), 1)
+        steps = min(max(WORK // (rows * architecture.numbers * size), 1), COUNTED)
         if self.cohort.batching.order is not None:
             steps = min(
-                steps, TABLE // (rows * (architecture.inputs + architecture.outputs) * size)
+                steps, LAID_OUT // (rows * (architecture.inputs + architecture.outputs) * size)
             )
         if self.program.update.varying:
             numbers = self.units * len(self.program.update.varying) * self.program.lanes
@@ -152,14 +160,12 @@ class _Training:
         found = orders[:, :, places.flatten()]  # (members, epochs, places of an epoch)
         return self._rows(found.view(len(orders), -1, *places.shape[1:]))
 
-    def _advance(self, rows: tuple[Tensor, Tensor, Tensor], first: int, steps: int) -> None:
+    def _advance(self, x: Tensor, y: Tensor, weights: Tensor, *, first: int, steps: int) -> None:
         self.done.zero_()
         varying = self._varying(first, steps)
-        x, y, weights = rows
-        start = 0 if self.cohort.batching.order is not None else first % len(weights)
         self.program.kernels.steps(
             self.p, self.state, x, y, weights, self.constant, varying, self.running, self.done,
-            self.scratch, self.units, steps, self.places.blocks, len(weights), start,
+            self.scratch, self.units, steps, self.places.blocks, len(weights),
         )  # fmt: skip
         self.count += self.program.members(self.done, self.cohort.size).long()
 
