@@ -9,7 +9,6 @@ def engine_of(run: Run) -> Train | None:
     if run.config["engine"] in (None, "lightning"):
         return None
     # Only where it is asked for: the engines take longer to import than a small run to train.
-    from src.sweep.single import refuse_engine, train_by_engine
+    from src.sweep.single import trainer
 
-    refuse_engine(run)
-    return train_by_engine
+    return trainer(run)

@@ -16,6 +16,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from src import conf_files
 from src.build import build
 from src.compose import compose_settings
 from src.engine import engine_of
@@ -26,6 +27,11 @@ from src.sweep.call import call
 from src.sweep.store import Store
 from src.training import train_by_lightning
 
+# Experiments that train.
+TRAINED = [
+    name for name in conf_files.experiments()
+    if conf_files.experiment(name).get("trainer", {}).get("max_epochs", 1) > 0
+]  # fmt: skip
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)
 

@@ -27,12 +27,8 @@ from src.engines.trace import trace_step
 from src.models.mlp import mlp
 from src.sweep.members import start
 from src.sweep.verify import BOUNDS, alone, check, distance
-from tests.conftest import plain_run
+from tests.conftest import TRAINED, plain_run
 
-TRAINED = [
-    name for name in conf_files.experiments()
-    if conf_files.experiment(name).get("trainer", {}).get("max_epochs", 1) > 0
-]  # fmt: skip
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw")
 # Rates at which a rule does not make chaos of the example, in which nothing can be compared.
 RATES = {"sgd": 1.0, "momentum": 0.1, "adagrad": 1.0, "rmsprop": 1.0, "adam": 1.0, "adamw": 1.0}

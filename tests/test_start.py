@@ -9,18 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from src import conf_files
 from src.compose import compose_settings
 from src.data.many import prepare_many
 from src.data.prepared import Prepared, Split
 from src.data.sources import Table
 from src.sweep.kin import Member, kin_of, start_kin, start_one
 from src.sweep.redraw import CannotRedraw, Redraw
+from tests.conftest import TRAINED
 
-TRAINED = [
-    name for name in conf_files.experiments()
-    if conf_files.experiment(name).get("trainer", {}).get("max_epochs", 1) > 0
-]  # fmt: skip
 METHODS = ("none", "constant:0.1", "lp_norm:2", "standardize", "min_max")
 
 

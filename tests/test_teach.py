@@ -5,6 +5,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from src.fit import fit
 from src.landscape import losses_at, plane, sharpness, surface
 from src.lessons import Lesson, draw_lessons
 from src.pictures.figure import caption, new_figure
-from src.sweep.single import train_by_engine
+from src.sweep.single import trainer
 from src.teach import teach
 from src.trajectory import MOST, Recorder, Trajectory, load_trajectory, spread
 from tests.conftest import Finished, Swept
@@ -366,7 +367,8 @@ def run_directory(tmp_path: Path) -> Callable[..., Path]:
         config = compose_settings(*overrides)[0]
         (directory / ".hydra" / "config.yaml").write_text(json.dumps(config))
         run = build(config)
-        fit(run, directory, quiet(), train=train_by_engine if engine else None)
+        asked = replace(run, config=run.config | {"engine": "stacked"})
+        fit(run, directory, quiet(), train=trainer(asked) if engine else None)
         return directory
 
     return run_directory

@@ -130,8 +130,7 @@ def lower(cohort: Cohort, compiled: bool = False, layout: Layout | None = None) 
 
     Raises CannotStack, with the reason.
     """
-    rows = cohort.batching.size or cohort.train.count
-    first = choose_layout(cohort.net, rows, compiled) if layout is None else layout
+    first = choose_layout(cohort.net, cohort.batch, compiled) if layout is None else layout
     reasons = []
     options: list[Layout] = [first] if first == "first" else [first, "first"]
     for option in options:
@@ -158,7 +157,7 @@ def _try(program: Program, cohort: Cohort) -> None:
         program.measure(vector, x, y)
         if name == "train":
             program.measure(vector, x, y, last=True)
-            size = cohort.batching.size or rows.count
+            size = cohort.batch
             batch = Rows(rows.input[:1, :size], rows.target[:1, :size])
             x, y = (program.arrange(t, lanes) for t in (batch.input, batch.target))
             if cohort.epochs:

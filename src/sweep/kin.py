@@ -33,12 +33,12 @@ class Member:
 def kin_of(config: Config) -> tuple[Any, ...]:
     """The same for configs that build the same but for their seeds.
 
-    Other containers by identity, which jobs of one sweep share: those that are equal and not the
-    same merely count as different. For configs that live at the same time.
+    The model by its text, since a swept one is copied for each job, and short; other containers
+    by identity, which jobs of one sweep share: those that are equal and not the same merely count
+    as different. For configs that live at the same time.
     """
     data = (v for k, v in config["data"].items() if k != "split_seed")
     parts = [config["loss"], config["metrics"], config["precision"], *data]
-    # A swept model is copied for each job, and short.
     return repr(config["model"]), *(id(v) if isinstance(v, dict | list) else v for v in parts)
 
 
@@ -69,7 +69,8 @@ def start_kin(configs: Sequence[Config]) -> list[Member] | None:
             return None
         redraw = Redraw(lambda: build_net_for(first, data))
         last = start_one(configs[-1])
-        members = (_drawn if is_drawn(first) else _of_one_table)(configs, data, redraw)
+        drawn = is_drawn(first)
+        members = _drawn(configs, redraw) if drawn else _of_one_table(configs, data, redraw)
     except (InputError, CannotRedraw):
         return None  # one by one, each with its own message
     return members if _same(members[-1], last) else None
@@ -92,7 +93,7 @@ def _all_pass(config: Config, data: Prepared) -> bool:
     return True
 
 
-def _drawn(configs: Sequence[Config], _: Prepared, redraw: Redraw) -> list[Member]:
+def _drawn(configs: Sequence[Config], redraw: Redraw) -> list[Member]:
     datas: list[Prepared] = []
 
     def begin(i: int) -> None:

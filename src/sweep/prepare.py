@@ -99,11 +99,12 @@ def one_thread() -> Iterator[None]:
 
 @dataclass
 class _Begun:
-    """A group whose first member is built. note: what to say of its engine, and of its runs."""
+    """A group whose first member is built. note: on its engine; notes: on its runs."""
 
     group: Group
     member: Cohort
     lowered: Lowered
+    note: str
     notes: list[str]
 
 
@@ -139,7 +140,7 @@ def _begin(group: Group, plan: Plan, means: Means) -> _Begun | None:
             lowered, note = choose(member, job.settings()["engine"], means.compile)
         except CannotStack as error:
             return _alone(group, plan, f"torch.func cannot map it: {error}")
-        return _Begun(group, member, lowered, [note, *notes(run)])
+        return _Begun(group, member, lowered, note, notes(run))
     return None
 
 
@@ -155,14 +156,14 @@ def _ready(begun: _Begun, means: Means, dry: bool) -> Ready:
         except Exception as error:  # torch raises a different class for each thing it cannot do
             if begun.lowered.name == "stacked":
                 raise
-            begun.lowered, begun.notes[0] = without_compiling(member, begun.lowered, error)
+            begun.lowered, begun.note = without_compiling(member, begun.lowered, error)
             part = _part(member, len(group.jobs), begun.lowered, means)
             seconds = begun.lowered.probe(member, part, means.workers) * member.steps
     parts = math.ceil(len(group.jobs) / part)
     points = member.epochs // member.log_every + 2
     numbers = sum(p[0].numel() for p in member.parameters.values())
     row = 800 + 12 * points * len(member.splits) + 4 * numbers
-    note = "; ".join(text for text in begun.notes if text)
+    note = "; ".join(text for text in (begun.note, *begun.notes) if text)
     return Ready(group, begun.lowered, part, member.steps, seconds * parts, row, note)
 
 

@@ -74,14 +74,14 @@ _Tape.__torch_dispatch__ = _Tape.record  # type: ignore[method-assign]
 class Redraw:
     """A network's builder as the list of what it draws from torch's global stream.
 
-    build: draws and returns the network, whatever the stream. `net` is what it made.
+    build: draws and returns the network, whatever the stream.
     Raises CannotRedraw where the list would not be the whole truth.
     """
 
     def __init__(self, build: Callable[[], nn.Module]) -> None:
         tape = _Tape()
         with tape:
-            self.net = build()
+            net = build()
         self.empty: dict[int, Tensor] = {}
         self.steps = []
         for func, given, kwargs, place in tape.steps:
@@ -92,8 +92,7 @@ class Redraw:
         self.count = len(tape.kept)
         try:
             self.places = {
-                name: tape.slots[p.untyped_storage()._cdata]
-                for name, p in self.net.named_parameters()
+                name: tape.slots[p.untyped_storage()._cdata] for name, p in net.named_parameters()
             }
         except KeyError:
             raise CannotRedraw("a parameter was there before") from None

@@ -11,37 +11,37 @@ from src.engines.cohort import Cohort, Interrupted, Trained
 from src.engines.program import lower
 from src.engines.stacked import train
 from src.errors import InputError
+from src.fit import Train
 from src.interrupt import interruption
 from src.result import Ending
 from src.run import Run
+from src.sweep.lowered import Tick
 from src.sweep.members import start
 from src.sweep.plan import NO_TARGET, alone_reason
 from src.tensorboard import TensorBoard
 
 
-def refuse_engine(run: Run) -> None:
-    """Raises InputError where the engine that was asked for cannot train the run."""
+def trainer(run: Run) -> Train:
+    """What trains a run with the engine that it asks for; no checkpoint is left.
+
+    Raises InputError where that engine cannot.
+    """
     reason = alone_reason(run.config)
     if reason is None and run.data.train.target is None:
         reason = NO_TARGET
     if reason is None:
+        cohort = start([run.config]).cohort
+        assert cohort is not None, "what was built can be started"
         try:
-            _trains(run.config["engine"], _started(run))
+            return partial(_train, _lowered(run.config["engine"], cohort))
         except (CannotStack, CannotFuse, ImportError) as error:
             reason = str(error)
-    if reason is not None:
-        raise InputError(f"engine={run.config['engine']} cannot train this run: {reason}.\n"
-                         "Fix: engine=lightning")  # fmt: skip
+    raise InputError(f"engine={run.config['engine']} cannot train this run: {reason}.\n"
+                     "Fix: engine=lightning")  # fmt: skip
 
 
-def _started(run: Run) -> Cohort:
-    cohort = start([run.config]).cohort
-    assert cohort is not None, "what was built can be started"
-    return cohort
-
-
-def _trains(engine: str, cohort: Cohort) -> Callable[[Callable[[int], None]], Trained]:
-    """What trains the cohort when it is called. Raises CannotStack, CannotFuse, ImportError."""
+def _lowered(engine: str, cohort: Cohort) -> Callable[[Tick], Trained]:
+    """The cohort's training. Raises CannotStack, CannotFuse, ImportError."""
     if engine == "fused":
         from src.engines.fused.program import lower as lower_fused  # LLVM may be missing
         from src.engines.fused.train import train as train_fused
@@ -50,9 +50,11 @@ def _trains(engine: str, cohort: Cohort) -> Callable[[Callable[[int], None]], Tr
     return partial(train, cohort, lower(cohort))
 
 
-def train_by_engine(run: Run, logger: TensorBoard | None, _: Path, console: Console) -> Ending:
-    """Train a run with its engine; no checkpoint is left. After Ctrl-C nothing is."""
-    trains = _trains(run.config["engine"], _started(run))
+def _train(
+    trains: Callable[[Tick], Trained], run: Run, logger: TensorBoard | None, _: Path,
+    console: Console,
+) -> Ending:  # fmt: skip
+    """After Ctrl-C nothing is left."""
     with interruption(lambda text: console.print(text)) as stop:
 
         def tick(_: int) -> None:

@@ -195,8 +195,8 @@ def emit_measure(module: ir.Module, a: Architecture, depth: int) -> None:
                     weight = e.load(weights, e.add(place, rows))
                     sums[1] = sums[1] + is_right(prediction, truth).where(weight, 0.0)
         # The sum first, as torch forms a mean: it may overflow. The first row is no padding.
-        sums[0] = (sums[0].total() if a.rows_in_lanes else sums[0]) * e.broadcast(weights, 0)
-        for j in range(2):
-            value = sums[j].total() if a.rows_in_lanes and j else sums[j]
+        found = [sums[j].total() if a.rows_in_lanes else sums[j] for j in range(2)]
+        found[0] = found[0] * e.broadcast(weights, 0)
+        for j, value in enumerate(found):
             e.store(value, out, e.add(e.times(unit, 2 * e.lanes), j * e.lanes))
     e.finish()

@@ -1,6 +1,7 @@
 """A network on one block of rows: forward, and what flows back."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from src.engines.fused.activations import ACTIVATIONS, softmax, softmax_back
@@ -11,8 +12,6 @@ from src.engines.fused.lanes import Lanes
 # Outputs, or inputs, of a layer that are summed at the same time, in a large net and a small one.
 TILE, TILE_SMALL = 4, 1
 FEW = 3  # inputs or outputs up to which no loop is made of them
-
-
 STACK = 2 << 20  # bytes of a thread's stack that a block's values may take
 OUTPUTS = 64  # of a block's vectors, at most: the loss is straight-line code, and has to compile
 CACHE = 32 << 10  # bytes of a core's first cache that they should not pass
@@ -105,22 +104,36 @@ class Network:
                     self.put_row(self.values[k + 1], softmax(z), r)
 
     def _layer(self, p: Any, k: int, layer: Layer) -> None:
-        e, d = self.e, self.depth
+        e = self.e
         for first, count in self.tiles(layer.outputs):
-            sums = e.array(count * d)
-            for t in range(count):
-                o = e.add(first, t)
-                bias = self.parameter(p, self.bias(k, o)) if layer.bias else e.lift(0.0)
+            outputs = [e.add(first, t) for t in range(count)]
+            start = [
+                self.parameter(p, self.bias(k, o)) if layer.bias else e.lift(0.0) for o in outputs
+            ]
+            places = [partial(self.weight, k, o) for o in outputs]
+            sums = self._products(p, start, self.values[k], layer.inputs, places)
+            for o, z in zip(outputs, sums, strict=True):
+                self._activate(k, layer, o, z)
+
+    def _products(
+        self, p: Any, start: list[Lanes], of: Array, count: int, places: list[Callable[..., Index]]
+    ) -> list[list[Lanes]]:
+        """Row by row, start + Σ weight · unit over the units of an array; several side by side.
+
+        places: of each, where the weight of a unit stands.
+        """
+        d = self.depth
+        sums = self.e.array(len(start) * d)
+        for t, value in enumerate(start):
+            for r in range(d):
+                sums[t * d + r] = value
+        for unit in self.loop(count):
+            x = self.at(of, unit)
+            for t, place in enumerate(places):
+                w = self.parameter(p, place(unit))
                 for r in range(d):
-                    sums[t * d + r] = bias
-            for i in self.loop(layer.inputs):
-                x = self.at(self.values[k], i)
-                for t in range(count):
-                    w = self.parameter(p, self.weight(k, e.add(first, t), i))
-                    for r in range(d):
-                        sums[t * d + r] = x[r].fma(w, sums[t * d + r])
-            for t in range(count):
-                self._activate(k, layer, e.add(first, t), [sums[t * d + r] for r in range(d)])
+                    sums[t * d + r] = x[r].fma(w, sums[t * d + r])
+        return [self.at(sums, t) for t in range(len(start))]
 
     def _activate(self, k: int, layer: Layer, o: Index, z: list[Lanes]) -> None:
         """Keep an output's value, and its sum where the way back asks for it."""
@@ -176,16 +189,12 @@ class Network:
         return [activation.back(*of) for of in zip(g, z, a, strict=True)]
 
     def _to_inputs(self, p: Any, k: int, layer: Layer) -> None:
-        e, d = self.e, self.depth
+        """The gradient of a layer's inputs, from that of its sums."""
+        e = self.e
         for first, count in self.tiles(layer.inputs):
-            sums = e.array(count * d)
-            for t in range(count * d):
-                sums[t] = e.lift(0.0)
-            for o in self.loop(layer.outputs):
-                g = self.at(self.back[k + 1], o)
-                for t in range(count):
-                    w = self.parameter(p, self.weight(k, o, e.add(first, t)))
-                    for r in range(d):
-                        sums[t * d + r] = g[r].fma(w, sums[t * d + r])
-            for t in range(count):
-                self.put(self.back[k], e.add(first, t), [sums[t * d + r] for r in range(d)])
+            inputs = [e.add(first, t) for t in range(count)]
+            places = [partial(self.weight, k, i=i) for i in inputs]
+            start = [e.lift(0.0)] * count
+            sums = self._products(p, start, self.back[k + 1], layer.outputs, places)
+            for i, g in zip(inputs, sums, strict=True):
+                self.put(self.back[k], i, g)

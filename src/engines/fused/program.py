@@ -1,6 +1,6 @@
 """A cohort, lowered to a kernel: its architecture, its rule, and where its numbers lie."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -166,12 +166,14 @@ def lower(cohort: Cohort) -> Program:
     return Program(architecture, lower_rule(cohort), depth, Flat(cohort.net))
 
 
+def columns(settings: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A rule's settings as it takes them: of pairs, like `betas`, the one and the other."""
+    return {n: tuple(v.unbind(1)) if v.dim() == 2 else v for n, v in settings.items()}
+
+
 def lower_rule(cohort: Cohort) -> Update:
     """The rule's state and coefficients, found by one update of one number."""
-    settings: dict[str, Any] = {
-        name: tuple(values[:1].unbind(1)) if values.dim() == 2 else values[:1]
-        for name, values in cohort.settings.items()
-    }
+    settings = columns({name: values[:1] for name, values in cohort.settings.items()})
     steps = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
     if cohort.schedule is not None:
         settings["lr"] = settings["lr"].expand(2, 1)

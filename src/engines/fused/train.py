@@ -14,7 +14,7 @@ from torch.func import functional_call
 
 from src.engines.cohort import Cohort, Rows, Trained, nothing, pad
 from src.engines.fused.losses import LOSSES
-from src.engines.fused.program import Program, lower
+from src.engines.fused.program import Program, columns, lower
 from src.engines.record import Record, metric_names
 
 Tick = Callable[[int], None]
@@ -37,7 +37,7 @@ def train(cohort: Cohort, program: Program | None = None, tick: Tick = nothing) 
 
 
 class _Training:
-    """The state of a cohort under way, as the kernel has it: see `kernel.emit_step`."""
+    """The state of a cohort under way, as the kernel has it: see `kernel.emit_steps`."""
 
     def __init__(self, cohort: Cohort, program: Program) -> None:
         self.cohort, self.program = cohort, program
@@ -84,12 +84,8 @@ class _Training:
         """The rule's coefficients: those that vary are (steps, members)."""
         size = self.cohort.size
         # As many as torch's vectors hold, or a power is another one at the end of a row of members.
-        full = {n: pad(values, -(-size // TOGETHER) * TOGETHER)
-                for n, values in self.cohort.settings.items()}  # fmt: skip
-        settings: dict[str, Any] = {
-            name: tuple(values.unbind(1)) if values.dim() == 2 else values
-            for name, values in full.items()
-        }
+        full = -(-size // TOGETHER) * TOGETHER
+        settings = columns({n: pad(v, full) for n, v in self.cohort.settings.items()})
         if factors is not None:
             settings["lr"] = settings["lr"] * factors
         found = self.cohort.rule.coefficients(steps, **settings)
