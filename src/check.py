@@ -15,7 +15,7 @@ from src.errors import InputError, unknown
 from src.values import check_value, show
 
 PROBABILITIES = ("sigmoid", "softmax", "naive_sigmoid", "step")
-GROUPS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "logger")
+GROUPS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "logger", "executor")
 
 
 class Refused(BaseException):

@@ -11,7 +11,7 @@ from src import conf_files, resolvers
 from src.check import check, without_hydra
 from src.errors import InputError
 from src.explain import explained
-from src.overrides import key_of
+from src.overrides import SWEEP_ONLY, key_of
 
 
 def compose_settings(*overrides: str) -> tuple[dict[str, Any], Mapping[str, str | None]]:
@@ -49,7 +49,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 def refuse_sweep_settings(overrides: Sequence[str]) -> None:
     """Raises InputError for a setting of a sweep in a single run."""
     for override in overrides:
-        if key_of(override).split(".")[0] == "sweep":
+        if key_of(override).split(".")[0] in SWEEP_ONLY:
             raise InputError(
                 f"{override} is for a sweep, and this is a single run.\n"
                 "Fix: -m in front of the overrides"

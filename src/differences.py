@@ -7,8 +7,9 @@ from typing import Any
 from src import conf_files
 from src.check import GROUPS
 from src.conf_files import CONF
+from src.overrides import SWEEP_ONLY
 
-SILENT = ("name", "description", "sweep")
+SILENT = ("name", "description", *SWEEP_ONLY)
 
 
 def differences(
@@ -24,7 +25,7 @@ def differences(
     root = conf_files.root(folders)
     found |= {k: settings[k] for k in root if settings[k] != root[k] and k not in SILENT}
     usual = conf_files.default_choices(None, folders)
-    for group in GROUPS:
+    for group in [group for group in GROUPS if group not in SILENT]:
         choice = str(choices[group])
         if choice != usual.get(group):
             found[group] = choice

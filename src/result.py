@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from src.overrides import SWEEP_ONLY
+
 if TYPE_CHECKING:
     from src.trajectory import Trajectory  # this file is read without torch
 
@@ -21,7 +23,7 @@ MAX_PREDICTIONS = 1000
 MAX_VALUES = 1000
 # What cannot change a number: where things go, how they are shown, how far the run is continued.
 NO_NUMBER = (
-    *("name", "description", "print_every", "ckpt", "logger", "engine", "sweep", "pictures"),
+    *("name", "description", "print_every", "ckpt", "logger", "engine", "pictures", *SWEEP_ONLY),
     *("data.input_name", "data.target_name", "data.unit", "data.classes", "data.range"),
     "data.path",  # of a table the content counts: data.digest
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor
 
 
@@ -17,6 +17,11 @@ def write_tensors(
         save_file(dict(tensors), path, metadata=None if about is None else dict(about))
     except SafetensorError as error:  # its way to say that the system refused
         raise OSError(errno.EIO, str(error), str(path)) from error
+
+
+def tensors_to_bytes(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
+    """The content of the file that `write_tensors` would write."""
+    return save(dict(tensors), metadata=dict(about))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -45,6 +45,14 @@ def _is_early_stop(value: object) -> bool:
     )
 
 
+def _text(what: str, null: str, example: str) -> Rule:
+    return Rule(
+        lambda v: v is None or (isinstance(v, str) and v != ""),
+        f"{what}, or null ({null})",
+        example,
+    )
+
+
 FACTOR = number(0, 1, example="0.9")
 SMALL = number(0, example="1e-8")
 
@@ -95,6 +103,24 @@ RULES: dict[str, Rule] = {
     "sweep.fail_fast": flag(example="true"),
     "sweep.max_runs": whole(1, example="2000000"),
     "sweep.directories": whole(0, example="200"),
+    "executor.kind": one_of(("local", "ray", "slurm"), example="local"),
+    "executor.workers": whole(1, example="4", null="one for each core"),
+    "executor.address": _text(
+        "host:port of the cluster's head, auto", "RAY_ADDRESS", "10.0.0.1:6379"
+    ),
+    "executor.cpus": whole(1, example="1"),
+    "executor.gpus": whole(0, example="1"),
+    "executor.part_seconds": number(0, above=True, example="20"),
+    "executor.stay_local": number(0, example="60"),
+    "executor.partition": _text("a partition", "the cluster's default", "short"),
+    "executor.account": _text("an account", "the user's own", "physics"),
+    "executor.qos": _text("a quality of service", "the cluster's default", "normal"),
+    "executor.time": whole(1, example="60"),
+    "executor.memory": Rule(
+        lambda v: memory_bytes(v) is not None, "a number and a unit (MiB, GiB)", "4GiB"
+    ),
+    "executor.jobs": whole(1, example="100"),
+    "executor.silent": number(0, above=True, example="60"),
     "trainer.accelerator": one_of(("cpu", "gpu"), example="cpu"),
     "trainer.threads": whole(1, os.cpu_count(), example="1"),
     "trainer.max_epochs": whole(0, example="1000"),

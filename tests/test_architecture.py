@@ -29,12 +29,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.data_rules": ("src.rule", "src.data.method"),
     "src.values": ("src.data_rules", "src.errors", "src.rule"),
     "src.complete": ("src.data", "src.errors", "src.values"),
+    "src.sweep.task": (
+        *("src.sweep.expand", "src.sweep.packed", "src.sweep.plan", "src.sweep.prepare"),
+    ),
     "src.check": ("src.complete", "src.conf_files", "src.errors", "src.values"),
     "src.explain": ("src.check", "src.conf_files", "src.errors", "src.values"),
     "src.module": ("src.losses",),
     "src.run": ("src.data.prepared", "src.losses"),
     "src.curvature": ("src.data.prepared", "src.losses"),
-    "src.result": ("src.trajectory",),
+    "src.result": ("src.overrides", "src.trajectory"),
     "src.tensors": (),
     "src.trajectory": ("src.errors", "src.tensors"),
     "src.layers": (),
@@ -82,8 +85,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.answers": ("src.cadence", "src.losses", "src.run", "src.terminal"),
     "src.sweep.store": (
         "src.errors",
-        *("src.sweep.about", "src.sweep.files", "src.sweep.tables", "src.sweep.tidy"),
-        "src.tensors",
+        *("src.sweep.about", "src.sweep.files", "src.sweep.packed", "src.sweep.tables"),
+        *("src.sweep.tidy", "src.tensors"),
     ),
     "src.targets": ("src.data", "src.errors", "src.losses", "src.models", "src.optim"),
     "src.build": (

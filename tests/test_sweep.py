@@ -21,9 +21,9 @@ from src import predict
 from src.build import build
 from src.compose import compose_settings
 from src.errors import InputError
-from src.sweep import execute, verify
+from src.sweep import together, verify
+from src.sweep.bars import Bars
 from src.sweep.bootstrap import bootstrap_means
-from src.sweep.execute import Bars
 from src.sweep.lock import locked
 from src.sweep.plan import make_plan
 from src.sweep.ranking import compare, rank
@@ -216,14 +216,14 @@ class TestAgain:
     def test_ctrl_c_keeps_finished_parts(
         self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        real = execute.cohort_part
+        real = together.cohort_part
 
         def pressed(*arguments: Any) -> Any:
             signal.raise_signal(signal.SIGINT)
-            monkeypatch.setattr(execute, "cohort_part", real)
+            monkeypatch.setattr(together, "cohort_part", real)
             return real(*arguments)
 
-        monkeypatch.setattr(execute, "cohort_part", pressed)
+        monkeypatch.setattr(together, "cohort_part", pressed)
         grid = (*MLP, "optimizer=sgd,adam,rmsprop,adagrad,momentum,adamw", "seed=range(5)")
         done = sweep(*grid)
         assert done.code == 130
@@ -380,7 +380,7 @@ class TestFailures:
         def full(*_: Any, **__: Any) -> None:
             raise OSError(28, "No space left on device", "weights/x.tmp")
 
-        monkeypatch.setattr("src.tensors.save_file", full)
+        monkeypatch.setattr("src.sweep.packed.tensors_to_bytes", full)
         with pytest.raises(InputError, match="No space left on device\nWhat was stored before is"):
             sweep(*MLP, "seed=0,1,2")
         monkeypatch.undo()

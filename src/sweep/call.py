@@ -16,7 +16,7 @@ from src import conf_files, resolvers
 from src.check import Refused
 from src.errors import InputError
 from src.explain import explained
-from src.sweep.execute import Notify
+from src.sweep.bars import Notify
 from src.sweep.grid import batches
 from src.sweep.launch import launch
 

@@ -16,7 +16,7 @@ def contents(store: Store, jobs: Sequence[Job]) -> dict[str, str]:
     """
     stored: dict[str, str] = store.about.get("tables", {})
     # A job has a data section of its own where a table has completed it.
-    sections = [job.data for job in jobs if job.error is None and job.data is not None]
+    sections = [job.own["data"] for job in jobs if job.error is None and "data" in job.own]
     now = {data["path"]: data["digest"] for data in sections if is_table(data)}
     changed = [path for path, found in now.items() if stored.get(path, found) != found]
     if changed:

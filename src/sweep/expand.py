@@ -9,7 +9,7 @@ its own, composed by Hydra.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -29,7 +29,7 @@ from src.check import (
 from src.complete import complete
 from src.errors import InputError
 from src.explain import explain
-from src.overrides import key_of
+from src.overrides import SWEEP_ONLY, key_of
 from src.result import digest, run_id
 from src.sweep.family import Family, get, is_simple, overlap, target_at
 from src.values import check_value
@@ -43,7 +43,7 @@ class Job:
 
     family: what its settings are made from; values: those of the family's keys, in order.
     error: why its config cannot be, else None; run_id: the hash of its settings, else "".
-    data: the data section, where it had to be completed.
+    own: sections in place of the family's: the data, where they had to be completed.
     """
 
     number: int
@@ -52,18 +52,17 @@ class Job:
     values: tuple[Any, ...]
     run_id: str = ""
     error: str | None = None
-    data: dict[str, Any] | None = None
+    own: dict[str, Any] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
         """The resolved config, as plain containers that may be shared with other jobs."""
         assert self.family is not None, "a job with an error has no settings"
-        found = self.family.settings(self.values)
-        return found if self.data is None else found | {"data": self.data}
+        return self.family.settings(self.values) | self.own
 
     @property
     def own_overrides(self) -> list[str]:
         """Without those of the sweep around it."""
-        return [o for o in self.overrides if not key_of(o).startswith("sweep.")]
+        return [o for o in self.overrides if key_of(o).split(".")[0] not in SWEEP_ONLY]
 
     @property
     def identity(self) -> str:
@@ -232,7 +231,7 @@ def _complete(job: Job, settings: dict[str, Any]) -> None:
     except InputError as error:
         job.error = str(error)
         return
-    job.data = None if found is settings else found["data"]
+    job.own = {} if found is settings else {"data": found["data"]}
     job.run_id = run_id(found)
 
 

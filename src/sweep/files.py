@@ -8,6 +8,7 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -18,7 +19,8 @@ KINDS = {"runs": "parquet", "curves": "parquet", "configs": "parquet", "weights"
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a temporary file, then give it its name. Raises OSError."""
-    temporary = path.with_name(f"{path.name}.tmp")
+    # Its own: the same part may be written twice at a time, by a node that was taken for lost.
+    temporary = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
     try:
         write(temporary)
         temporary.replace(path)

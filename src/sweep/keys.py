@@ -6,14 +6,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from src.errors import InputError
-from src.overrides import key_of
+from src.overrides import SWEEP_ONLY, key_of
 from src.sweep.expand import Job
 from src.sweep.outcomes import given_values
 from src.sweep.store import Store
 from src.sweep.tables import value_of
 from src.values import check_value
 
-OF_THE_SWEEP = ("sweep", "engine", "pictures")
+OF_THE_SWEEP = (*SWEEP_ONLY, "engine", "pictures")
 
 
 def refuse_varying(lists: Sequence[Sequence[str]]) -> None:
@@ -36,6 +36,13 @@ def sweep_settings(master: DictConfig) -> dict[str, Any]:
     assert isinstance(found, dict)
     for key, value in found.items():
         check_value(f"sweep.{key}", value)
+    return {str(key): value for key, value in found.items()}
+
+
+def executor_settings(master: DictConfig) -> dict[str, Any]:
+    """The settings below `executor`."""
+    found = OmegaConf.to_container(master.executor, resolve=True)
+    assert isinstance(found, dict)
     return {str(key): value for key, value in found.items()}
 
 

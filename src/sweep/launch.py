@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from src.check import folders_of, no_experiment
-from src.sweep.execute import Notify
+from src.sweep.bars import Notify
 from src.sweep.session import Session, refusing
 from src.terminal import new_console
 

@@ -26,7 +26,8 @@ from src.overrides import key_of
 from src.result import digest
 from src.sweep.expand import Job
 from src.sweep.members import Started
-from src.sweep.store import Part, Store
+from src.sweep.packed import Part
+from src.sweep.sink import Sink
 from src.sweep.tables import curves_table
 
 Row = dict[str, Any]
@@ -37,31 +38,31 @@ def quiet() -> Console:
     return Console(file=io.StringIO(), force_jupyter=False)  # else Jupyter would show it
 
 
-def part_name(jobs: Sequence[Job], store: Store) -> str:
+def part_name(jobs: Sequence[Job], sink: Sink) -> str:
     """Unique, and readable: the first job's number, how many, a hash of which."""
-    first = min(store.number(job.identity) for job in jobs)
+    first = min(sink.number(job.identity) for job in jobs)
     return f"{first:07d}_{len(jobs)}_{digest(sorted(job.identity for job in jobs))[:8]}"
 
 
-def _row(job: Job, store: Store, **more: Any) -> Row:
+def _row(job: Job, sink: Sink, **more: Any) -> Row:
     run_id = job.identity
     overrides = shlex.join(job.own_overrides)  # to be typed again as they stand
-    return {"run_id": run_id, "job": store.number(run_id), "overrides": overrides} | more
+    return {"run_id": run_id, "job": sink.number(run_id), "overrides": overrides} | more
 
 
 def _ended(
-    job: Job, store: Store, diverged: bool, steps: int, epochs: int, kept: int | None, **more: Any
+    job: Job, sink: Sink, diverged: bool, steps: int, epochs: int, kept: int | None, **more: Any
 ) -> Row:
     """The row of a run that was trained."""
     return _row(
-        job, store, status="diverged" if diverged else "completed", steps=steps, epochs=epochs,
+        job, sink, status="diverged" if diverged else "completed", steps=steps, epochs=epochs,
         diverged_step=steps if diverged else None, kept_step=kept, **more,
     )  # fmt: skip
 
 
-def failed_part(jobs: Sequence[Job], store: Store) -> Part:
+def failed_part(jobs: Sequence[Job], sink: Sink) -> Part:
     """Rows of runs that could not be: their message, and the swept values as given."""
-    rows = [_row(job, store, status="failed", message=job.error) for job in jobs]
+    rows = [_row(job, sink, status="failed", message=job.error) for job in jobs]
     return Part(rows, {job.identity: ({}, given_values(job)) for job in jobs})
 
 
@@ -78,7 +79,7 @@ def given_values(job: Job) -> dict[str, Any]:
 
 
 def cohort_part(
-    jobs: Sequence[Job], started: Started, trained: Trained, store: Store, engine: str
+    jobs: Sequence[Job], started: Started, trained: Trained, sink: Sink, engine: str
 ) -> Part:
     """The part of jobs that were trained together, in the order of the members."""
     best, best_metrics = _best(trained)
@@ -89,7 +90,7 @@ def cohort_part(
         metrics |= {f"best/{name}": float(values[i]) for name, values in best_metrics.items()}
         kept = int(trained.kept[i])
         row = _ended(
-            job, store, bool(trained.diverged[i]), int(trained.steps[i]), int(trained.epochs[i]),
+            job, sink, bool(trained.diverged[i]), int(trained.steps[i]), int(trained.epochs[i]),
             None if kept < 0 else kept, **metrics, best_step=int(best[i]), engine=engine,
             seconds=seconds,
         )  # fmt: skip
@@ -154,7 +155,7 @@ def _normalisers(input: Sequence[Normaliser], target: Sequence[Normaliser]) -> d
     return found
 
 
-def alone_part(job: Job, reason: str, store: Store) -> Part:
+def alone_part(job: Job, reason: str, sink: Sink) -> Part:
     """Train a run alone, through Lightning. Raises Interrupted, InputError."""
     from src.training import train_by_lightning  # Lightning, for which other runs need not wait
 
@@ -169,7 +170,7 @@ def alone_part(job: Job, reason: str, store: Store) -> Part:
     trained = _as_trained(result.curves)
     best, best_metrics = _best(trained) if trained.curves else (None, {})
     row = _ended(
-        job, store, result.status == "diverged", result.steps, result.epochs, ending.kept,
+        job, sink, result.status == "diverged", result.steps, result.epochs, ending.kept,
         **result.metrics, **{f"best/{n}": float(v[0]) for n, v in best_metrics.items()},
         best_step=None if best is None else int(best[0]), engine="lightning", reason=reason,
         seconds=time.perf_counter() - began,

@@ -21,7 +21,7 @@ from src.sweep.choose import choose, compile_all, without_compiling
 from src.sweep.expand import Job
 from src.sweep.lowered import Lowered
 from src.sweep.members import start
-from src.sweep.plan import NO_TARGET, Group, Plan
+from src.sweep.plan import NO_TARGET, Group, Plan, cohort_key
 from src.values import UNITS, memory_bytes
 
 
@@ -60,15 +60,21 @@ class Ready:
         return [jobs[i : i + self.part] for i in range(0, len(jobs), self.part)]
 
 
-def find_means(sweep: Mapping[str, Any], free: int | None = None) -> Means:
-    """From the settings below `sweep`. Raises InputError for a device that is not there."""
+def find_means(
+    sweep: Mapping[str, Any], workers: int | None = None, free: int | None = None
+) -> Means:
+    """From the settings below `sweep`; workers: as many as there are cores, unless given.
+
+    Raises InputError for a device that is not there.
+    """
     if sweep["device"] == "cuda" and not torch.cuda.is_available():
         raise InputError(
             "sweep.device=cuda, but torch finds no CUDA GPU here.\nFix: sweep.device=cpu"
         )
     given = memory_bytes(sweep["memory"])
     memory = given if given is not None else (free or _free_memory()) // 4
-    workers = len(os.sched_getaffinity(0)) if sweep["device"] == "cpu" else 1
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if sweep["device"] == "cpu" else 1
     return Means(memory, workers, sweep["device"], sweep["compile"])
 
 
@@ -106,24 +112,31 @@ class _Begun:
     lowered: Lowered
     note: str
     notes: list[str]
+    is_measured: bool = False
 
 
-def prepare(plan: Plan, means: Means, dry: bool = False) -> list[Ready]:
+def prepare(
+    plan: Plan, means: Means, dry: bool = False, known: dict[str, Lowered] | None = None
+) -> list[Ready]:
     """Build and lower each group. Groups that cannot go together are moved in the plan:
 
     to `alone` with the reason, or to `failed` with the message. Raises InputError where the
-    memory holds not even the least part. dry: nothing is compiled.
+    memory holds not even the least part. dry: nothing is compiled. known: programs by
+    `cohort_key`, which are used as they are and not measured; new ones are added.
     """
     with one_thread():
-        found = [(group, _begin(group, plan, means)) for group in plan.groups]
+        found = [(group, _begin(group, plan, means, known or {})) for group in plan.groups]
         begun = [one for _, one in found if one is not None]
         plan.groups = [group for group, one in found if one is not None]
         if not dry:
             compile_all([one.lowered for one in begun], means.workers)
-        return [_ready(one, means, dry) for one in begun]
+        ready = [_ready(one, means, dry) for one in begun]
+        if known is not None:
+            known |= {cohort_key(r.group.jobs[0].settings()): r.lowered for r in ready}
+        return ready
 
 
-def _begin(group: Group, plan: Plan, means: Means) -> _Begun | None:
+def _begin(group: Group, plan: Plan, means: Means, known: Mapping[str, Lowered]) -> _Begun | None:
     while group.jobs:
         job = group.jobs[0]
         try:
@@ -136,6 +149,9 @@ def _begin(group: Group, plan: Plan, means: Means) -> _Begun | None:
             return _alone(group, plan, NO_TARGET)
         member = start([job.settings()], means.device).cohort
         assert member is not None, "what build accepts can be started"
+        program = known.get(cohort_key(job.settings()))
+        if program is not None:
+            return _Begun(group, member, program, "", [], is_measured=True)
         try:
             lowered, note = choose(member, job.settings()["engine"], means.compile)
         except CannotStack as error:
@@ -147,7 +163,9 @@ def _begin(group: Group, plan: Plan, means: Means) -> _Begun | None:
 def _ready(begun: _Begun, means: Means, dry: bool) -> Ready:
     member, group = begun.member, begun.group
     part = _part(member, len(group.jobs), begun.lowered, means)
-    if dry and begun.lowered.is_slow_to_probe:
+    if begun.is_measured:
+        seconds = 0.0
+    elif dry and begun.lowered.is_slow_to_probe:
         seconds = begun.lowered.guess(member, part)  # an hour's sweep is not compiled to be seen
     else:
         # Before anything trains: compiling can fail, and what it traces is not for threads.

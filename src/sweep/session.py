@@ -17,17 +17,22 @@ from src.check import Refused
 from src.engines.cohort import Interrupted
 from src.errors import InputError
 from src.result import git_state, versions
+from src.sweep.bars import Bars, Notify, timed
 from src.sweep.conclude import conclude, returns
 from src.sweep.contents import contents
-from src.sweep.execute import Bars, Notify, Stop, execute, timed
+from src.sweep.execute import execute
+from src.sweep.executors.choose import find_cluster
+from src.sweep.executors.left import settle
 from src.sweep.expand import Expander, Job
 from src.sweep.files import write_whole
-from src.sweep.keys import refuse_varying, sweep_settings, swept_keys
+from src.sweep.keys import executor_settings, refuse_varying, sweep_settings, swept_keys
 from src.sweep.lock import locked
 from src.sweep.plan import Plan, make_plan
 from src.sweep.prepare import Ready, find_means, prepare
 from src.sweep.show import first_error, show_plan
 from src.sweep.store import Store
+from src.sweep.task import expected_seconds
+from src.sweep.together import Stop
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,10 @@ class Session:
         self.settings: dict[str, Any] = sweep_settings(master)
         self.expander = Expander(master, context.config_loader)
         self.store = Store(Path(str(master.hydra.sweep.dir)))
-        self.means = find_means(self.settings)
+        where = executor_settings(master)
+        self.means = find_means(self.settings, where.get("workers"))
+        self.cluster = find_cluster(where, self.settings)
+        self.opened: str | None = None
 
     @property
     def directory(self) -> Path:
@@ -70,6 +78,7 @@ class Session:
         Raises InputError.
         """
         refuse_varying(lists)
+        settle(self.directory)
         jobs = self.expander.expand(lists, first)
         if whole:
             _refuse_if_all_fail(jobs)
@@ -89,6 +98,17 @@ class Session:
             self.console, planned.plan, planned.ready, self.means, self.directory,
             self.settings["directories"],
         )  # fmt: skip
+        if self.cluster is not None and not self._goes_out(planned):
+            self.console.print(
+                f"executor.stay_local={self.cluster.stay_local:g}: this sweep takes less on one "
+                "core, so it is trained here\n", soft_wrap=True,
+            )  # fmt: skip
+
+    def _goes_out(self, planned: Planned) -> bool:
+        """Whether a batch is trained by the cluster."""
+        if self.cluster is None or planned.plan.todo == 0:
+            return False
+        return expected_seconds(planned.plan, planned.ready) >= self.cluster.stay_local
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -104,6 +124,9 @@ class Session:
                     style="bold red", soft_wrap=True,
                 )  # fmt: skip
                 raise SystemExit(130) from None
+            finally:
+                if self.cluster is not None:
+                    self.cluster.close()
 
     def refuse_changed(self, planned: Planned) -> None:
         """Raises InputError where another process has written since the plan was made."""
@@ -117,15 +140,20 @@ class Session:
     def train(self, planned: Planned) -> int:
         """Train and store a batch; the directory is held. The exit code so far.
 
-        Raises Interrupted after Ctrl-C, OSError where the disk is full.
+        Raises InputError where the cluster cannot, Interrupted after Ctrl-C, OSError where the
+        disk is full.
         """
+        cluster = self.cluster if self._goes_out(planned) else None
+        if cluster is not None and self.opened is None:
+            self.opened = cluster.open(self.directory)  # refused before anything is written
+            self.console.print(f"on {self.opened}\n", soft_wrap=True)
         self._begin(planned)
         bars = Bars(self.console, self.notify)
         try:
             with timed(self.store, planned.plan.todo, self.console):
                 execute(
                     planned.plan, planned.ready, self.store, self.means, bars,
-                    self.settings["fail_fast"],
+                    self.settings["fail_fast"], cluster,
                 )  # fmt: skip
         except Stop:
             self.console.print("sweep.fail_fast=true: stopped at the first run that failed")

@@ -9,7 +9,6 @@ weights/PART.safetensors  final weights and normalisers, stacked
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +17,11 @@ from torch import Tensor
 
 from src.errors import InputError
 from src.sweep.about import new_about, read_about, write_about
-from src.sweep.files import clean, corrupt_file, move_aside, part_file, part_names, write_whole
-from src.sweep.tables import Config, column_type, conform, order, runs_table, value_of, with_swept
+from src.sweep.files import clean, corrupt_file, move_aside, part_file, part_names
+from src.sweep.packed import Part, pack
+from src.sweep.tables import Config, column_type, value_of
 from src.sweep.tidy import align, drop, drop_duplicates
-from src.tensors import read_tensors, write_tensors
-
-
-@dataclass(frozen=True)
-class Part:
-    """What is written at once. rows: of the runs table, without the swept settings.
-
-    configs: run_id -> (resolved config, choices). weights: name -> (members, *shape).
-    """
-
-    rows: list[dict[str, Any]]
-    configs: Mapping[str, tuple[Config, Config]]
-    curves: pl.DataFrame | None = None
-    weights: Mapping[str, Tensor] | None = None
+from src.tensors import read_tensors
 
 
 class Store:
@@ -45,6 +32,7 @@ class Store:
         self._corrupt: dict[str, Path] = {}  # part -> the file that cannot be read
         self._failed: dict[str, str] = {}  # run -> the part that holds its failure
         self._columns: list[str] | None = None  # of every part
+        self.adopted: set[str] = set()  # runs that this process has stored
         self.about = new_about()
         if self.exists:
             self.about = read_about(directory)
@@ -221,28 +209,25 @@ class Store:
 
         Raises OSError where the disk is full; what is stored stays whole.
         """
-        ids = [row["run_id"] for row in part.rows]
-        curves, weights = part.curves, dict(part.weights or {})
-        if curves is not None:
-            write_whole(self._file("curves", name), lambda p: curves.write_parquet(p))
-        if weights:
-            about = {"run_ids": json.dumps(ids)}
-            write_whole(self._file("weights", name), lambda p: write_tensors(p, weights, about))
-        configs = pl.DataFrame(
-            [
-                {"run_id": i, "config": json.dumps(config), "choices": json.dumps(dict(choices))}
-                for i, (config, choices) in part.configs.items()
-            ]
-        )
-        write_whole(self._file("configs", name), lambda p: configs.write_parquet(p))
-        columns = self._columns or []
-        table = with_swept(runs_table(part.rows), self.swept, part.configs)
-        table = conform(table, order({*table.columns, *columns}, self.swept))
-        write_whole(self._file("runs", name), lambda p: table.write_parquet(p))
+        packed = pack(part, self.swept, self.columns)
+        packed.write(self.directory, name)
+        self.adopt(name, packed.ids, packed.columns)
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of every runs table; none before the first."""
+        return self._columns or []
+
+    def adopt(self, name: str, ids: Collection[str], columns: Collection[str]) -> None:
+        """Take in a part whose files were written: its runs, and the columns of its table."""
         # Only of those that failed before: reading every part at each one takes ever longer.
         older = {self._failed[i] for i in ids if i in self._failed} - {name}
         drop(self.directory, ids, older)
-        if columns and set(table.columns) - set(columns):
+        self.adopted |= set(ids)
+        known = self.columns
+        if known and set(columns) - set(known):
             self._columns = align(self.directory, self.swept)
+        elif set(known) - set(columns):
+            align(self.directory, self.swept, [name], known)
         else:
-            self._columns = table.columns
+            self._columns = list(columns)

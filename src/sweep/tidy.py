@@ -1,7 +1,7 @@
 """Keeps the runs tables of a store alike: one schema, and one row for each run."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,18 @@ def drop_duplicates(directory: Path) -> dict[str, str]:
     return {run_id: part for run_id, (good, part) in best.items() if not good}
 
 
-def align(directory: Path, swept: Mapping[str, Any]) -> list[str] | None:
+def align(
+    directory: Path, swept: Mapping[str, Any], parts: Sequence[str] | None = None,
+    known: Sequence[str] = (),
+) -> list[str] | None:  # fmt: skip
     """Give all parts one schema: after a new swept key or metric, or a process that died.
 
-    Returns their columns, None where there is no part.
+    parts: only these, which are to have the `known` columns. Returns the columns, None where
+    there is no part.
     """
-    tables = {p: pl.read_parquet(part_file(directory, "runs", p)) for p in part_names(directory)}
-    columns = order({c for t in tables.values() for c in t.columns}, swept)
+    names = part_names(directory) if parts is None else parts
+    tables = {p: pl.read_parquet(part_file(directory, "runs", p)) for p in names}
+    columns = order({*known, *(c for t in tables.values() for c in t.columns)}, swept)
     for part, table in tables.items():
         if table.columns == columns and all(table.schema[k] == swept[k] for k in swept):
             continue

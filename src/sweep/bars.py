@@ -1,0 +1,79 @@
+"""What is shown while a sweep trains: bars, and the pace at the end."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from src.sweep.show import runs
+from src.sweep.store import Store
+
+Notify = Callable[[float, str], None]
+
+
+@dataclass
+class Bars:
+    """One bar for each cohort: runs and epochs, and the time that is left.
+
+    notify: for a place that is no terminal: told the share of all bars that is done, and of what.
+    """
+
+    console: Console
+    notify: Notify | None = None
+    progress: Progress = field(init=False)
+    done: dict[TaskID, dict[object, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeRemainingColumn(),
+            console=self.console,
+            auto_refresh=False,
+            disable=not self.console.is_terminal,
+        )
+
+    def add(self, title: str, total: float) -> TaskID:
+        task = self.progress.add_task(title, total=total)
+        self.done[task] = {}
+        return task
+
+    def ticker(self, task: TaskID, part: object, members: int) -> Callable[[int], None]:
+        """Notes the epochs of a part; called in its thread."""
+        done = self.done[task]
+
+        def tick(epoch: int) -> None:
+            done[part] = epoch * members
+
+        return tick
+
+    def refresh(self) -> None:
+        for task, parts in self.done.items():
+            self.progress.update(task, completed=sum(parts.values()))
+        self.progress.refresh()
+        if self.notify is not None:
+            total = sum(task.total or 0 for task in self.progress.tasks)
+            done = sum(task.completed for task in self.progress.tasks)
+            titles = [task.description for task in self.progress.tasks if not task.finished]
+            self.notify(done / max(total, 1), ", ".join(titles[-2:]))
+
+
+@contextmanager
+def timed(store: Store, count: int, console: Console) -> Iterator[None]:
+    """Around the training of so many runs: notes how long it took, and says so at its end."""
+    began, before = time.perf_counter(), store.trained()
+    try:
+        yield
+    finally:
+        seconds = time.perf_counter() - began
+        trained = store.trained() - before
+        if trained:
+            store.note_training(trained, seconds)
+    if count:
+        rate = count / seconds
+        pace = f"{rate:.0f} runs a second" if rate >= 2 else f"{1 / rate:.1f} s a run"
+        console.print(f"trained {runs(count)} in {seconds:.1f} s, {pace}")

@@ -1,0 +1,112 @@
+"""Processes of this machine, for runs that go alone: each trains one at a time."""
+
+import multiprocessing
+import signal
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from src.sweep.executors.protocol import Ended
+from src.sweep.plan import Plan
+from src.sweep.prepare import Means
+from src.sweep.sink import Form, Parcels
+from src.sweep.store import Store
+from src.sweep.task import Done, Lost, Task, alone_seconds
+from src.sweep.worker import perform
+
+STARTING = 10.0  # seconds that a process needs to import Lightning, on a slow machine
+SPAWN = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+
+
+def are_worth_it(plan: Plan, workers: int) -> bool:
+    """Whether what goes alone takes longer than processes take to begin."""
+    seconds = alone_seconds([job for job, _ in plan.alone])
+    return min(workers, len(plan.alone)) > 1 and seconds > STARTING
+
+
+class Processes:
+    """An executor of as many processes as there are workers; a context that ends them."""
+
+    part_seconds = 0.0  # a run each
+
+    def __init__(self, means: Means) -> None:
+        self.means = means
+        self.idle: list[_Process] = []
+        self.busy: dict[Connection, _Process] = {}
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def slots(self) -> int:
+        return self.means.workers
+
+    def submit(self, tasks: Sequence[Task], form: Form) -> list[Hashable]:
+        handles: list[Hashable] = []
+        for task in tasks:
+            process = self.idle.pop() if self.idle else _Process(self.means)
+            process.connection.send((task, form))
+            self.busy[process.connection] = process
+            handles.append(process.connection)
+        return handles
+
+    def ended(self, seconds: float, store: Store) -> list[Ended]:
+        del store  # parts come back
+        found: list[Ended] = []
+        for connection in wait(list(self.busy), seconds):
+            assert isinstance(connection, Connection)
+            process = self.busy.pop(connection)
+            try:
+                answer = connection.recv()
+            except (EOFError, OSError):  # it died, and its end of the pipe with it
+                found.append((connection, Lost(process.death(), by_itself=True)))
+                continue
+            if isinstance(answer, OSError):
+                raise answer
+            self.idle.append(process)
+            found.append((connection, answer))
+        return found
+
+    def cancel(self) -> None:
+        for process in [*self.idle, *self.busy.values()]:
+            process.kill()
+        self.idle, self.busy = [], {}
+
+
+class _Process:
+    def __init__(self, means: Means) -> None:
+        self.connection, theirs = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=_serve, args=(theirs, means), daemon=True)
+        self.process.start()
+        theirs.close()  # else its end would not be seen here
+
+    def death(self) -> str:
+        self.process.join()
+        code = self.process.exitcode
+        how = f"exit code {code}" if code is None or code >= 0 else signal.Signals(-code).name
+        return f"a process ended with {how}"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _serve(connection: Connection, means: Means) -> None:
+    """Train whatever comes, until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            task, form = connection.recv()
+            connection.send(_answer(task, form, means))
+
+
+def _answer(task: Task, form: Form, means: Means) -> Any:
+    parcels = Parcels(form)
+    try:
+        return Done(perform(task, parcels, means), parcels.parts)
+    except OSError as error:
+        return error

@@ -1,0 +1,90 @@
+"""SLURM's own commands: ask for jobs, cancel them, try a node."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from src.errors import InputError
+from src.result import versions
+
+ROOT = Path(__file__).parents[3]
+COMMANDS = ("sbatch", "squeue", "scancel", "srun")
+ALIVE = {
+    *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "RESIZING", "STOPPED"),
+    *("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SIGNALING", "STAGE_OUT"),
+}
+MACHINE = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "CANCELLED", "REVOKED", ""}  # no fault of the job
+WAIT = 15  # seconds for a free node to be tried
+
+
+def states(name: str) -> dict[str, str] | None:
+    """Job -> state of the jobs of a name, those that ended some minutes ago included.
+
+    None where SLURM does not answer, which is not the same as that there are none.
+    """
+    command = ["squeue", "--noheader", "--array", "--states=all", f"--name={name}",
+               "--format=%i|%T"]  # fmt: skip
+    done = _run(command)
+    if done is None or done.returncode != 0:
+        return None
+    return dict(line.split("|", 1) for line in done.stdout.split() if "|" in line)
+
+
+def cancel(jobs: Sequence[str]) -> None:
+    """Cancel jobs; those that have ended already are none of its concern."""
+    if jobs:
+        _run(["scancel", *jobs])
+
+
+def cancel_named(name: str) -> None:
+    """Cancel all jobs of a name."""
+    _run(["scancel", f"--name={name}"])
+
+
+def try_node(token: Path, options: Mapping[str, Any]) -> str | None:
+    """Whether a node sees this file and has these versions; what to say if none is free.
+
+    options: of srun. Raises InputError.
+    """
+    flags = [f"--{key}={value}" for key, value in options.items() if value is not None]
+    code = "import runpy; runpy.run_module('src.sweep.executors.slurm_job', run_name='__main__')"
+    command = ["srun", f"--immediate={WAIT}", "--nodes=1", "--ntasks=1", "--time=5", "--quiet",
+               *flags, f"--chdir={ROOT}", sys.executable, "-c", code, str(token)]  # fmt: skip
+    done = _run(command, 180)
+    if done is None:
+        return "no node answered in time to be tried"
+    said = done.stderr.strip()
+    if done.returncode != 0 and ("busy" in said or "Unable to create step" in said):
+        return "no node was free to be tried"
+    lines = done.stdout.strip().splitlines()
+    if done.returncode != 0 or not lines:
+        last = said.splitlines()[-1] if said else f"exit code {done.returncode}"
+        raise InputError(
+            f"executor=slurm: a job that only looks around failed: {last}\nFix: the settings below "
+            "executor (partition, account, memory, …), or this project and its environment in a "
+            "folder that the nodes share"
+        )
+    found = json.loads(lines[-1])
+    if not found["shared"]:
+        raise InputError(
+            f"sweep.dir={token.parent.parent} is not shared with SLURM's nodes: a file that was "
+            "written here is not seen there.\nFix: sweep.dir in a folder that they share"
+        )
+    differ = {k: v for k, v in found["versions"].items() if versions().get(k) != v}
+    if differ:
+        text = ", ".join(f"{k} {v} (here {versions()[k]})" for k, v in differ.items())
+        raise InputError(f"a SLURM node has other versions: {text}.\n"
+                         "Fix: the same environment in a folder that they share")  # fmt: skip
+    return None
+
+
+def _run(command: Sequence[str], seconds: float = 30) -> subprocess.CompletedProcess[str] | None:
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False, cwd=ROOT
+        )
+    except subprocess.TimeoutExpired:
+        return None

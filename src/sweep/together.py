@@ -1,0 +1,111 @@
+"""Train cohorts in threads of this process, a part each."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from src.engines.cohort import Interrupted, Trained
+from src.sweep.bars import Bars
+from src.sweep.expand import Job
+from src.sweep.members import Started, start
+from src.sweep.outcomes import cohort_part, failed_part, part_name
+from src.sweep.plan import Plan
+from src.sweep.prepare import Means, Ready, one_thread
+from src.sweep.sink import Sink
+
+Item = tuple[Ready, list[Job], Callable[[int], None]]
+Running = dict[Future[Trained], tuple[Ready, list[Job], Started]]
+
+
+class Stop(Exception):
+    """sweep.fail_fast: a run failed."""
+
+
+def train_together(
+    ready: Sequence[Ready], sink: Sink, means: Means, bars: Bars,
+    stop: Callable[[], bool], plan: Plan, fail_fast: bool,
+) -> None:  # fmt: skip
+    """Train every group, and keep each part as it is done.
+
+    torch and the kernels release the interpreter while they compute. Runs that fail are moved to
+    plan.failed. Raises Interrupted where `stop` says so, Stop, OSError.
+    """
+    quit_now = threading.Event()
+    running: Running = {}
+    with one_thread(), ThreadPoolExecutor(means.workers) as pool:
+        todo, more = _parts(ready, bars), True
+        try:
+            while more or running:
+                # One more than there are workers, so that none waits for its members.
+                while more and len(running) <= means.workers and not stop():
+                    item = next(todo, None)
+                    more = item is not None
+                    if item is not None:
+                        _submit(pool, item, running, sink, means, plan, quit_now)
+                done, _ = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
+                bars.refresh()
+                for future in done:
+                    _keep(future, running.pop(future), sink, plan)
+                if stop():
+                    raise Interrupted
+                if fail_fast and plan.failed:
+                    raise Stop
+        except BaseException:
+            quit_now.set()  # the pool waits for its threads
+            raise
+
+
+def _keep(
+    future: Future[Trained], item: tuple[Ready, list[Job], Started], sink: Sink, plan: Plan
+) -> None:
+    """Keep a part that is done; one that torch could not train is a failure of its runs."""
+    group, jobs, started = item
+    try:
+        trained = future.result()
+    except Interrupted:
+        raise
+    except Exception as error:  # torch raises a different class for each thing it cannot do
+        text = f"{type(error).__name__}: {(str(error) or '?').splitlines()[0]}"
+        for job in jobs:
+            job.error = text
+        plan.failed += jobs
+        part = failed_part(jobs, sink)
+    else:
+        part = cohort_part(jobs, started, trained, sink, group.lowered.name)
+    sink.append(part_name(jobs, sink), part)
+
+
+def _parts(ready: Sequence[Ready], bars: Bars) -> Iterator[Item]:
+    for group in ready:
+        jobs = group.group.jobs
+        title = f"{group.group.title} ({len(jobs):,} runs)"
+        epochs = max(jobs[0].settings()["trainer"]["max_epochs"], 1)
+        task = bars.add(title, len(jobs) * epochs)
+        for number, part in enumerate(group.parts()):
+            yield group, part, bars.ticker(task, number, len(part))
+
+
+def _submit(
+    pool: ThreadPoolExecutor, item: Item,
+    running: Running, sink: Sink, means: Means, plan: Plan, quit_now: threading.Event,
+) -> None:  # fmt: skip
+    """Build a part's members, here and not in a thread: they draw from torch's one stream."""
+    group, jobs, count = item
+    started = start([job.settings() for job in jobs], means.device)
+    if started.failed:
+        failed = [jobs[place] for place in started.failed]
+        for place, message in started.failed.items():
+            jobs[place].error = message
+        plan.failed += failed
+        sink.append(part_name(failed, sink), failed_part(failed, sink))
+    if started.cohort is None:
+        return
+    cohort = started.cohort
+
+    def tick(epoch: int) -> None:
+        count(epoch)
+        if quit_now.is_set():
+            raise Interrupted
+
+    future = pool.submit(group.lowered.train, cohort, group.part, tick)
+    running[future] = group, [jobs[place] for place in started.places], started
