@@ -45,6 +45,16 @@ def _is_early_stop(value: object) -> bool:
     )
 
 
+def _is_halving(value: object) -> bool:
+    return value is None or (
+        isinstance(value, dict)
+        and set(value) <= {"factor", "first"}
+        and is_number(value.get("factor", 3))
+        and value.get("factor", 3) > 1
+        and is_positive(value.get("first", 100))
+    )
+
+
 FACTOR = number(0, 1, example="0.9")
 SMALL = number(0, example="1e-8")
 
@@ -95,6 +105,12 @@ RULES: dict[str, Rule] = {
     "sweep.fail_fast": flag(example="true"),
     "sweep.max_runs": whole(1, example="2000000"),
     "sweep.directories": whole(0, example="200"),
+    "sweep.halving": Rule(
+        _is_halving,
+        "null, or {factor: of so many settings one goes on (a number above 1; default 3), first: "
+        "epochs before some stop (1 or more; default 100)}",
+        "'{factor: 3, first: 100}'",
+    ),
     "trainer.accelerator": one_of(("cpu", "gpu"), example="cpu"),
     "trainer.threads": whole(1, os.cpu_count(), example="1"),
     "trainer.max_epochs": whole(0, example="1000"),

@@ -74,6 +74,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.sweep.about": ("src.errors", "src.sweep.files"),
     "src.sweep.bootstrap": (),
     "src.sweep.ranking": ("src.sweep.bootstrap",),
+    "src.sweep.rungs": ("src.errors", "src.values"),
     "src.sweep.files": (),
     "src.sweep.tables": ("src.engines.cohort", "src.errors", "src.values"),
     "src.terminal": (),

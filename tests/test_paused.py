@@ -178,13 +178,13 @@ def test_survivors_of_two_cohorts(
     """Those who go on are picked out of two parts, in any order, stored, and paused again."""
     runs, (until, later) = bench(way, rule), sorted((until, later))
     parts = [runs.pause(some, until) for some in (order[:cut], order[cut:])]
+    back = [stored(part, tmp_path_factory.mktemp("paused")) for part in parts]
+    assert [list(part.members) for part in back] == [list(part.members) for part in parts]
     go_on = random.Random(seed).sample(range(MEMBERS), kept)
-    picked = concatenate(parts).select(go_on)
+    picked = concatenate(back).select(go_on)
     assert (picked.size, picked.epoch) == (kept, until)
-    back = stored(picked, tmp_path_factory.mktemp("paused"))
-    assert list(back.members) == list(picked.members)
     runners = [order[place] for place in go_on]
-    again = runs.pause(runners, later, back)
+    again = runs.pause(runners, later, picked)
     same_members(runs.train(runners, again), whole(way, rule), runners)
 
 
@@ -241,6 +241,15 @@ def test_the_epochs_that_are_told() -> None:
         runs, one = bench(way, "adam"), [4]
         runs.lowered.train(runs.cohort(one), MEMBERS, told.append, runs.pause(one, 7), 12)
     assert told == [8, 9, 10, 11, 12, 10, 12]
+
+
+@pytest.mark.parametrize("way", ["stacked, members last", "fused, models in lanes"])
+def test_nobody_is_left(way: str) -> None:
+    """Who all diverged before the pause are trained no further, and logged no more."""
+    runs, lost = bench(way, "adam"), [1, 6]
+    wanted = runs.train(lost)
+    assert wanted.points == [0, 15]  # the point where it was noticed: epoch 5, of 3 steps each
+    same(runs.train(lost, runs.pause(lost, 8)), wanted)
 
 
 def test_what_belongs_to_no_one_cohort() -> None:
