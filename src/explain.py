@@ -132,6 +132,11 @@ def _check_choices(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
                              f"Fix: +{group}={override.value()}")  # fmt: skip
 
 
+def _no_section(path: str, key: str) -> InputError:
+    example = f"\nFor example: {key}={RULES[key].example}" if key in RULES else ""
+    return InputError(f"{path}: {key} is one setting.{example}")
+
+
 def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
     chosen = {
         o.key_or_group: str(o.value())
@@ -153,10 +158,11 @@ def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
         if isinstance(section, dict):
             if rest[0] not in section:
                 raise unknown_in(first, ".".join(rest), section)
+            if rest[1:]:
+                raise _no_section(override.key_or_group, f"{first}.{rest[0]}")
             continue
         if first not in GROUPS:
-            example = f"\nFor example: {first}={RULES[first].example}" if first in RULES else ""
-            raise InputError(f"{override.key_or_group}: {first} is one setting.{example}")
+            raise _no_section(override.key_or_group, first)
         choice = str(current.get(first))
         wanted = conf_files.section(first, choice, folders)
         path = first

@@ -17,6 +17,7 @@ from src.rule import (
     one_of,
     whole,
 )  # fmt: skip
+from src.sweep_rules import SWEEP_RULES
 
 # The names that the code knows; a test holds them against the tables of the code itself.
 ACTIVATIONS = (
@@ -26,13 +27,6 @@ ACTIVATIONS = (
 INITS = ("default", "xavier", "kaiming", "normal", "zeros")
 METRICS = ("mse", "bce", "cross_entropy", "accuracy")
 ENGINES = ("lightning", "stacked", "fused")
-UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-
-
-def memory_bytes(text: object) -> int | None:
-    """Bytes of a text such as 2GiB; None where it is no such text."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB)", str(text))
-    return None if found is None else int(float(found[1]) * UNITS[found[2]])
 
 
 def _is_early_stop(value: object) -> bool:
@@ -42,14 +36,6 @@ def _is_early_stop(value: object) -> bool:
         and set(value) <= {"patience", "min_delta"}
         and is_number(value.get("min_delta", 0.0))
         and value.get("min_delta", 0.0) >= 0
-    )
-
-
-def _text(what: str, null: str, example: str) -> Rule:
-    return Rule(
-        lambda v: v is None or (isinstance(v, str) and v != ""),
-        f"{what}, or null ({null})",
-        example,
     )
 
 
@@ -86,41 +72,7 @@ RULES: dict[str, Rule] = {
         "outputs/sine/RUN/checkpoint.ckpt",
     ),
     "engine": one_of(ENGINES, example="fused", null="lightning for one run, what suits in a sweep"),
-    "sweep.dir": Rule(lambda v: isinstance(v, str) and v != "", "a directory", "outputs/my_sweep"),
-    "sweep.dry_run": flag(example="true"),
-    "sweep.verify": whole(0, example="3"),
-    "sweep.memory": Rule(
-        lambda v: v is None or memory_bytes(v) is not None,
-        "a number and a unit (B, KiB, MiB, GiB), or null (a quarter of what is free)",
-        "2GiB",
-    ),
-    "sweep.device": one_of(("cpu", "cuda"), example="cpu"),
-    "sweep.compile": Rule(
-        lambda v: v is None or isinstance(v, bool),
-        "true, false, or null (where the estimate says that it pays)",
-        "true",
-    ),
-    "sweep.fail_fast": flag(example="true"),
-    "sweep.max_runs": whole(1, example="2000000"),
-    "sweep.directories": whole(0, example="200"),
-    "executor.kind": one_of(("local", "ray", "slurm"), example="local"),
-    "executor.workers": whole(1, example="4", null="one for each core"),
-    "executor.address": _text(
-        "host:port of the cluster's head, auto", "RAY_ADDRESS", "10.0.0.1:6379"
-    ),
-    "executor.cpus": whole(1, example="1"),
-    "executor.gpus": whole(0, example="1"),
-    "executor.part_seconds": number(0, above=True, example="20"),
-    "executor.stay_local": number(0, example="60"),
-    "executor.partition": _text("a partition", "the cluster's default", "short"),
-    "executor.account": _text("an account", "the user's own", "physics"),
-    "executor.qos": _text("a quality of service", "the cluster's default", "normal"),
-    "executor.time": whole(1, example="60"),
-    "executor.memory": Rule(
-        lambda v: memory_bytes(v) is not None, "a number and a unit (MiB, GiB)", "4GiB"
-    ),
-    "executor.jobs": whole(1, example="100"),
-    "executor.silent": number(0, above=True, example="60"),
+    **SWEEP_RULES,
     "trainer.accelerator": one_of(("cpu", "gpu"), example="cpu"),
     "trainer.threads": whole(1, os.cpu_count(), example="1"),
     "trainer.max_epochs": whole(0, example="1000"),

@@ -27,7 +27,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.rule": (),
     "src.conf_files": (),
     "src.data_rules": ("src.rule", "src.data.method"),
-    "src.values": ("src.data_rules", "src.errors", "src.rule"),
+    "src.sweep_rules": ("src.rule",),
+    "src.values": ("src.data_rules", "src.errors", "src.rule", "src.sweep_rules"),
     "src.complete": ("src.data", "src.errors", "src.values"),
     "src.sweep.task": (
         *("src.sweep.expand", "src.sweep.packed", "src.sweep.plan", "src.sweep.prepare"),
@@ -77,6 +78,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.sweep.about": ("src.errors", "src.sweep.files"),
     "src.sweep.bootstrap": (),
     "src.sweep.ranking": ("src.sweep.bootstrap",),
+    "src.sweep.rungs": ("src.errors", "src.values"),
     "src.sweep.files": (),
     "src.sweep.tables": ("src.engines.cohort", "src.errors", "src.values"),
     "src.terminal": (),

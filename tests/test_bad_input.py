@@ -81,6 +81,23 @@ TABLE: dict[tuple[str, ...], tuple[str, ...]] = {
     (SINE, "log_every=0"): ("log_every=0",),
     (SINE, "early_stop=5"): ("patience",),
     (SINE, "early_stop={patience: 0}"): ("1 or more",),
+    **{
+        (SINE, f"sweep.halving={v}"): (f"sweep.halving={v} is not", "a number above 1", "factor: 3")
+        for v in (
+            "3",
+            "true",
+            "[3]",
+            "{factor: 1}",
+            "{factor: 0.5}",
+            "{factor: null}",
+            "{eta: 3}",
+            "{first: 0}",
+            "{first: 1.5}",
+            "{first: true}",
+            "{factor: 3, firts: 100}",
+        )
+    },
+    (SINE, "sweep.halving.first=5"): ("sweep.halving is one setting", "'{factor: 3, first: 100}'"),
     (SINE, "metrics=[r2]"): ("mse, bce",),
     (SINE, "loss=cross_entropy"): ("class probabilities", "(2400, 1)"),
     (SINE, "loss=bce"): ("tanh", "not bounded", "model.output_activation=sigmoid"),

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from src.engines.paused import Paused
+
 Function = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -118,7 +120,8 @@ class Trained:
     were kept, -1 for the last one.
     points: the logged steps, curves: name -> (points, members), of which a member's are those
     up to `steps`. last: name -> (members,), the losses at `steps`.
-    metrics: name -> (members,), the final ones. seconds: of the whole cohort.
+    metrics: name -> (members,), the final ones. seconds: of the whole cohort, those before a
+    pause included. paused: what training goes on from, if it was to stop before its end.
     """
 
     parameters: dict[str, Tensor]
@@ -131,6 +134,7 @@ class Trained:
     last: dict[str, Tensor]
     metrics: dict[str, Tensor]
     seconds: float
+    paused: Paused | None = None
 
     def curve(self, member: int) -> dict[str, list[float]]:
         """A member's logged points, as a single run would have them: "step" and each metric."""

@@ -7,18 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from src.engines.cohort import Cohort, Trained
+from src.engines.cohort import Cohort, Trained, pad
+from src.engines.paused import CURVE, Paused
+
+LAST = "last."  # of a metric: (members,)
 
 
 class Record:
     """What an engine notes at each logged point, whatever it computes with.
 
-    names: of the metrics. lanes: members, and padding behind them.
+    names: of the metrics. lanes: members, and padding behind them. since: where to go on from.
+    is_over: whether nobody ran on after a logged point.
     """
 
-    def __init__(self, cohort: Cohort, names: Sequence[str], lanes: int) -> None:
+    def __init__(
+        self, cohort: Cohort, names: Sequence[str], lanes: int, since: Paused | None = None
+    ) -> None:
         self.cohort, self.names = cohort, list(names)
-        self.began = time.perf_counter()
+        self.began, self.before = time.perf_counter(), 0.0
+        self.is_over = False
+        self.paused: Paused | None = None
         device = cohort.train.input.device
         self.diverged = torch.zeros(lanes, dtype=torch.bool, device=device)
         self.points: list[int] = []
@@ -28,7 +36,55 @@ class Record:
         self._ran = ~self.diverged  # after the point before
         whole = torch.full((lanes,), math.inf, dtype=torch.float64, device=device)
         self._best, self._mark = whole, whole.clone()
-        self._since = torch.zeros_like(self.kept)
+        self._waited = torch.zeros_like(self.kept)  # points since the mark
+        if since is not None:
+            self._go_on(since, lanes)
+
+    def _go_on(self, since: Paused, lanes: int) -> None:
+        if since.size != self.cohort.size:
+            raise ValueError(f"{since.size} members do not go on as {self.cohort.size}")
+        device = self.diverged.device
+        found = {n: pad(v.to(device), lanes) for n, v in since.members.items()}
+        self.diverged, self._ran, self.kept = found["diverged"], found["ran"], found["kept_step"]
+        self._best, self._mark, self._waited = found["best"], found["mark"], found["waited"]
+        self.last = [found[LAST + name] for name in self.names]
+        curves = (found[CURVE + name].unbind(1) for name in self.names)
+        self.points, self.curves = list(since.points), [list(p) for p in zip(*curves, strict=True)]
+        self.before = float(since.members["seconds"].sum())
+        self._see_whether_over()
+
+    def _see_whether_over(self) -> None:
+        # The first point ends nothing: the first step makes the rule's state, for all.
+        self.is_over = len(self.points) > 1 and not bool(self._ran.any())
+
+    def pause(self, epoch: int, members: Mapping[str, Tensor]) -> None:
+        """Note what training goes on from after so many epochs; adds no logged point.
+
+        members: what the engine takes to go on, (members, …).
+        """
+        size = self.cohort.size
+        curves = self._curves()
+        noted = {
+            "diverged": self.diverged, "ran": self._ran, "kept_step": self.kept,
+            "best": self._best, "mark": self._mark, "waited": self._waited,
+            "seconds": torch.full((size,), self._seconds() / size, dtype=torch.float64),
+            **{LAST + name: values for name, values in zip(self.names, self.last, strict=True)},
+            **{CURVE + name: curves[:, i].T for i, name in enumerate(self.names)},
+        }  # fmt: skip
+        found = {name: values[:size] for name, values in (*members.items(), *noted.items())}
+        whole = {
+            name: values.cpu().clone(memory_format=torch.contiguous_format)
+            for name, values in found.items()
+        }
+        self.paused = Paused(epoch, list(self.points), whole)
+
+    def _curves(self) -> Tensor:
+        """(points, metrics, members)."""
+        curves = torch.stack([torch.stack(found) for found in self.curves])
+        return curves[..., : self.cohort.size].cpu()
+
+    def _seconds(self) -> float:
+        return self.before + time.perf_counter() - self.began
 
     def add(
         self, step: int, values: Sequence[Tensor], running: Tensor, finite: Tensor
@@ -53,6 +109,7 @@ class Record:
         if self.cohort.stopping is not None:
             running, better = self._stop(step, running)
         self._ran = running
+        self._see_whether_over()
         return running, better
 
     def _stop(self, step: int, running: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,8 +122,8 @@ class Record:
         self.kept = torch.where(better, step, self.kept)
         progress = loss < self._mark - stopping.min_delta
         self._mark = torch.where(running & progress, loss, self._mark)
-        self._since = torch.where(progress, 0, self._since + 1)
-        return running & (self._since < stopping.patience), better
+        self._waited = torch.where(progress, 0, self._waited + 1)
+        return running & (self._waited < stopping.patience), better
 
     @property
     def restored(self) -> Tensor:
@@ -89,7 +146,7 @@ class Record:
         final |= {name: value.double() for name, value in finals.items()}
         per_epoch = max(cohort.steps // max(cohort.epochs, 1), 1)
         steps = count[:size].cpu()
-        curves = torch.stack([torch.stack(found) for found in self.curves])[..., :size].cpu()
+        curves = self._curves()
         return Trained(
             parameters=parameters,
             diverged=self.diverged[:size].cpu(),
@@ -100,7 +157,8 @@ class Record:
             curves={name: curves[:, i] for i, name in enumerate(self.names)},
             last={n: v[:size].cpu() for n, v in zip(self.names, self.last, strict=True)},
             metrics={name: values[:size].cpu() for name, values in final.items()},
-            seconds=time.perf_counter() - self.began,
+            seconds=self._seconds(),
+            paused=self.paused,
         )
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from src.engines.cohort import Cohort, Trained, nothing
+from src.engines.paused import STATE, Paused, last_epoch
 from src.engines.program import Program, lower
 from src.engines.record import Record, metric_names
 from src.engines.shapes import lanes_for, part_sizes
@@ -21,13 +22,16 @@ CHUNK = 64  # steps whose coefficients are computed at once
 
 
 def train(
-    cohort: Cohort, program: Program | None = None, tick: Tick = nothing, lanes: int | None = None
-) -> Trained:
-    """Train every member to its end.
+    cohort: Cohort, program: Program | None = None, tick: Tick = nothing,
+    lanes: int | None = None, since: Paused | None = None, until: int | None = None,
+) -> Trained:  # fmt: skip
+    """Train every member to its end, or to a pause.
 
     program: as `lower` made it for a cohort of the same shapes. tick: called after each epoch
     with its number; what it raises ends the training. lanes: members and padding; None for
-    what `part_sizes` makes of them. Raises CannotStack, ValueError for more than fit.
+    what `part_sizes` makes of them. since: go on from there, to the bit as if there had been no
+    pause; the cohort's parameters are not read. until: pause after this epoch, and end as if it
+    were the last. Raises CannotStack, ValueError for more members than fit, or an epoch beyond.
     """
     program = lower(cohort) if program is None else program
     sizes = part_sizes(cohort, program.compiled)
@@ -35,27 +39,44 @@ def train(
     if lanes < cohort.size:
         raise ValueError(f"{cohort.size} members do not fit into a part of {lanes}")
     with torch.no_grad():
-        return _Training(cohort, program, lanes).run(tick)
+        last = last_epoch(cohort.epochs, since, until)
+        return _Training(cohort, program, lanes, since).run(tick, last, until is not None)
 
 
 class _Training:
     """The state of a cohort under way; tensors of members are as the program arranges them."""
 
-    def __init__(self, cohort: Cohort, program: Program, lanes: int) -> None:
+    def __init__(self, cohort: Cohort, program: Program, lanes: int, since: Paused | None) -> None:
         self.cohort, self.program, self.lanes = cohort, program, lanes
         device = cohort.train.input.device
-        self.vector = self._arranged(program.flat.join(cohort.parameters))
         self.splits = {
             name: (self._arranged(rows.input), self._arranged(rows.target))
             for name, rows in cohort.splits.items()
         }
         self.settings = {name: self._setting(values) for name, values in cohort.settings.items()}
         self.clip = None if cohort.clip is None else self._arranged(cohort.clip)
+        self.numbers: dict[str, Any] = {}
+        self.record = Record(cohort, metric_names(cohort), lanes, since)
+        self.epoch = self.steps = 0
         self.state: dict[str, Any] = {}
-        self.running = torch.ones(lanes, dtype=torch.bool, device=device)
-        self.count = torch.zeros(lanes, dtype=torch.int64, device=device)
-        self.record = Record(cohort, metric_names(cohort), lanes)
-        self.best = self.vector
+        if since is None:
+            self.vector = self._arranged(program.flat.join(cohort.parameters))
+            self.best = self.vector
+            self.running = torch.ones(lanes, dtype=torch.bool, device=device)
+            self.count = torch.zeros(lanes, dtype=torch.int64, device=device)
+        else:
+            self._go_on(since)
+
+    def _go_on(self, since: Paused) -> None:
+        device = self.cohort.train.input.device
+
+        def given(name: str) -> Tensor:
+            return self._arranged(since.members[name].to(device))
+
+        self.epoch, self.steps = since.epoch, since.epoch * self.cohort.steps // self.cohort.epochs
+        self.vector, self.running, self.count = map(given, ("parameters", "running", "steps"))
+        self.best = self.vector if self.cohort.stopping is None else given("kept")
+        self.state = {name: given(STATE + name) for name in since.state}
 
     def _arranged(self, values: Tensor) -> Tensor:
         return self.program.arrange(values, self.lanes)
@@ -65,21 +86,29 @@ class _Training:
             return tuple(self._setting(column) for column in values.unbind(1))
         return self.program.each(self._arranged(values))
 
-    def run(self, tick: Tick) -> Trained:
-        self._log(0)
-        steps = 0
-        for epoch in range(self.cohort.epochs):
-            for x, y in self._batches(epoch):
-                self._advance(x, y, steps)
-                steps += 1
-            if (epoch + 1) % self.cohort.log_every == 0:
-                self._log(steps)
-                if not bool(self.running.any()):
-                    break
-            tick(epoch + 1)
-        if self.record.points[-1] != steps:
-            self._log(steps)
+    def run(self, tick: Tick, last: int, pauses: bool) -> Trained:
+        if self.epoch == 0:
+            self._log(0)
+        while self.epoch < last and not self.record.is_over:
+            for x, y in self._batches(self.epoch):
+                self._advance(x, y)
+            self.epoch += 1
+            if self.epoch % self.cohort.log_every == 0:
+                self._log(self.steps)
+            tick(self.epoch)
+        if pauses:
+            self.record.pause(last, self._members())
+        if not self.record.is_over and self.record.points[-1] != self.steps:
+            self._log(self.steps)
         return self._finished()
+
+    def _members(self) -> dict[str, Tensor]:
+        """What the next epoch takes, (members, …)."""
+        found = {"parameters": self.vector, "running": self.running, "steps": self.count}
+        found |= {STATE + name: values for name, values in self.state.items()}
+        if self.cohort.stopping is not None:
+            found["kept"] = self.best
+        return {n: self.program.restore(v, self.cohort.size) for n, v in found.items()}
 
     def _batches(self, epoch: int) -> Any:
         x, y = self.splits["train"]
@@ -96,19 +125,21 @@ class _Training:
             y = y.gather(rows, index.expand_as(y))
         yield from zip(x.split(size, rows), y.split(size, rows), strict=True)
 
-    def _advance(self, x: Tensor, y: Tensor, step: int) -> None:
-        if step % CHUNK == 0:
-            self.numbers = self._coefficients(step)
+    def _advance(self, x: Tensor, y: Tensor) -> None:
+        place = self.steps % CHUNK
+        if place == 0 or not self.numbers:
+            self.numbers = self._coefficients(self.steps - place)
         numbers = {
-            name: value[step % CHUNK] if isinstance(value, tuple) else value
+            name: value[place] if isinstance(value, tuple) else value
             for name, value in self.numbers.items()
         }
         # The first step makes the rule's state, and so has another signature: not compiled.
         self.vector, self.state, self.running, self.count = self.program.advance(
             self.cohort.rule,
             *(self.vector, self.state, self.running, self.count, self.clip, x, y, numbers),
-            compiled=step > 0,
+            compiled=self.steps > 0,
         )
+        self.steps += 1
 
     def _coefficients(self, first: int) -> dict[str, Any]:
         """The rule's numbers for the next CHUNK steps: a tuple where they change with the step.

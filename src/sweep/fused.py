@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from src.engines.cohort import Cohort, Trained, nothing
 from src.engines.fused.program import Program
 from src.engines.fused.train import train
+from src.engines.paused import Paused
 from src.sweep.lowered import probe
 
 SECONDS = 20.0  # a part, about: what is lost when a sweep is killed
@@ -35,9 +36,12 @@ class Fused:
     def guess(self, member: Cohort, part: int) -> float:
         return part * _seconds(member, self.program)
 
-    def train(self, cohort: Cohort, part: int, tick: Callable[[int], None] = nothing) -> Trained:
+    def train(
+        self, cohort: Cohort, part: int, tick: Callable[[int], None] = nothing,
+        since: Paused | None = None, until: int | None = None,
+    ) -> Trained:  # fmt: skip
         del part  # a kernel takes any number of members
-        return train(cohort, self.program, tick)
+        return train(cohort, self.program, tick, since, until)
 
     def probe(self, member: Cohort, part: int, workers: int) -> float:
         units = self.program.units(part)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from src.engines import stacked
 from src.engines.cohort import Cohort, Trained, nothing
+from src.engines.paused import Paused
 from src.engines.program import Program
 from src.engines.shapes import eager_seconds, lanes_for, part_sizes
 
@@ -29,8 +30,14 @@ class Lowered(Protocol):
         """Whether it would have to be compiled for that."""
         ...
 
-    def train(self, cohort: Cohort, part: int, tick: Tick = nothing) -> Trained:
-        """Train a part of at most so many members."""
+    def train(
+        self, cohort: Cohort, part: int, tick: Tick = nothing,
+        since: Paused | None = None, until: int | None = None,
+    ) -> Trained:  # fmt: skip
+        """Train a part of at most so many members; from a pause on, or up to one.
+
+        since: of these members, whose start is then not read. until: the epoch of the next pause.
+        """
         ...
 
     def guess(self, member: Cohort, part: int) -> float:
@@ -65,12 +72,15 @@ class Stacked:
         del part  # a full one
         return eager_seconds(member)
 
-    def train(self, cohort: Cohort, part: int, tick: Tick = nothing) -> Trained:
+    def train(
+        self, cohort: Cohort, part: int, tick: Tick = nothing,
+        since: Paused | None = None, until: int | None = None,
+    ) -> Trained:  # fmt: skip
         # One size where the program is made for it: a further one would be traced while others
         # train.
         fixed = self.program.compiled or self.program.layout == "first"
         lanes = lanes_for(part, self.sizes) if fixed else None
-        return stacked.train(cohort, self.program, tick, lanes)
+        return stacked.train(cohort, self.program, tick, lanes, since, until)
 
     def probe(self, member: Cohort, part: int, workers: int) -> float:
         lanes = lanes_for(part, self.sizes)

@@ -6,7 +6,7 @@ from typing import Any
 
 from src.result import digest, numbers_of
 from src.sweep.expand import Job
-from src.sweep.rules import NUMBERS, find_rule
+from src.sweep.rules import NO_EFFECT_AT_ZERO, NUMBERS, find_rule
 
 # What may differ between members of a cohort: it changes numbers, and no shape.
 FREE = ("seed", "print_every")
@@ -87,7 +87,12 @@ def cohort_key(settings: Mapping[str, Any]) -> str:
     kept = {k: v for k, v in numbers_of(settings).items() if k not in FREE}
     kept["data"] = {k: v for k, v in kept["data"].items() if k not in FREE_DATA}
     kept["model"] = {k: v for k, v in kept["model"].items() if k not in FREE_MODEL}
-    kept["optimizer"] = {k: v for k, v in kept["optimizer"].items() if k not in NUMBERS}
+    # Whether an optimizer decays at all is part of its program.
+    kept["optimizer"] = {
+        key: bool(value) if key in NO_EFFECT_AT_ZERO else value
+        for key, value in kept["optimizer"].items()
+        if key not in NUMBERS or key in NO_EFFECT_AT_ZERO
+    }
     trainer = settings["trainer"]
     kept["trainer"] = trainer | {"gradient_clip_val": trainer["gradient_clip_val"] is not None}
     return digest(kept)

@@ -22,7 +22,7 @@ from src.sweep.expand import Job
 from src.sweep.lowered import Lowered
 from src.sweep.members import start
 from src.sweep.plan import NO_TARGET, Group, Plan, cohort_key
-from src.values import UNITS, memory_bytes
+from src.sweep_rules import UNITS, memory_bytes
 
 
 @dataclass(frozen=True)

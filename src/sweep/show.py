@@ -11,8 +11,9 @@ from src.sweep.expand import Job
 from src.sweep.plan import Plan
 from src.sweep.prepare import Means, Ready
 from src.sweep.ranking import Ranked, compare, is_better_high, is_clear
+from src.sweep_rules import UNITS
 from src.terminal import new_table
-from src.values import UNITS, show
+from src.values import show
 
 FEW = 20
 

@@ -15,6 +15,7 @@ from torch.func import functional_call
 from src.engines.cohort import Cohort, Rows, Trained, nothing, pad
 from src.engines.fused.losses import LOSSES
 from src.engines.fused.program import Program, columns, lower
+from src.engines.paused import STATE, Paused, last_epoch
 from src.engines.record import Record, metric_names
 
 Tick = Callable[[int], None]
@@ -26,22 +27,29 @@ TOGETHER = 16  # numbers that torch's vectorised loops take at once, in float64
 WORK = 2_000_000_000  # multiplications in a call, about: some tenths of a second
 
 
-def train(cohort: Cohort, program: Program | None = None, tick: Tick = nothing) -> Trained:
-    """Train every member to its end.
+def train(
+    cohort: Cohort, program: Program | None = None, tick: Tick = nothing,
+    since: Paused | None = None, until: int | None = None,
+) -> Trained:  # fmt: skip
+    """Train every member to its end, or to a pause.
 
     program: as `lower` made it for a cohort of the same shapes. tick: called after some epochs
-    with their number; what it raises ends the training. Raises CannotFuse.
+    with their number; what it raises ends the training. since, until: as for the stacked engine.
+    Raises CannotFuse, ValueError for an epoch beyond.
     """
     with torch.no_grad():
-        return _Training(cohort, lower(cohort) if program is None else program).run(tick)
+        last = last_epoch(cohort.epochs, since, until)
+        training = _Training(cohort, lower(cohort) if program is None else program, since)
+        return training.run(tick, last, until is not None)
 
 
 class _Training:
     """The state of a cohort under way, as the kernel has it: see `kernel.emit_steps`."""
 
-    def __init__(self, cohort: Cohort, program: Program) -> None:
+    def __init__(self, cohort: Cohort, program: Program, since: Paused | None) -> None:
         self.cohort, self.program = cohort, program
-        self.p = program.arrange(program.flat.join(cohort.parameters)).clone()
+        start = program.flat.join(cohort.parameters) if since is None else since.parameters
+        self.p = program.arrange(start).clone()
         self.units = len(self.p)
         slots = len(program.update.slots)
         self.state = self.p.new_zeros(self.units, max(slots, 1), *self.p.shape[1:])
@@ -54,8 +62,30 @@ class _Training:
         self.weights = program.weights(self.places.real, self.by_row)
         self.splits = {name: self._split(rows) for name, rows in cohort.splits.items()}
         self.constant = self._constant()
-        self.record = Record(cohort, metric_names(cohort), cohort.size)
-        self.best = self.p
+        self.record = Record(cohort, metric_names(cohort), cohort.size, since)
+        self.best, self.epoch = self.p, 0
+        if since is not None:
+            self._go_on(since)
+
+    def _go_on(self, since: Paused) -> None:
+        program, found = self.program, since.members
+        self.epoch, self.count = since.epoch, found["steps"].clone()
+        self.running = program.spread(found["running"]).to(program.dtype)
+        for j, slot in enumerate(program.update.slots):
+            self.state[:, j] = program.arrange(since.state[slot])
+        if self.cohort.stopping is not None:
+            self.best = program.arrange(found["kept"])
+
+    def _members(self) -> dict[str, Tensor]:
+        """What the next epoch takes, (members, …)."""
+        program, size = self.program, self.cohort.size
+        found = {"parameters": self.p}
+        found |= {STATE + slot: self.state[:, j] for j, slot in enumerate(program.update.slots)}
+        if self.cohort.stopping is not None:
+            found["kept"] = self.best
+        return {name: program.restore(values, size) for name, values in found.items()} | {
+            "running": program.members(self.running, size) > 0.5, "steps": self.count,
+        }  # fmt: skip
 
     def _split(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor, int]:
         """Input, target, weights and blocks of a whole split, to be measured."""
@@ -108,25 +138,25 @@ class _Training:
         ]
         return self.program.spread(torch.stack(tables, 1).movedim(2, 0))
 
-    def run(self, tick: Tick) -> Trained:
+    def run(self, tick: Tick, last: int, pauses: bool) -> Trained:
         cohort, each = self.cohort, self.places.batches
-        self._log(0)
-        epoch = 0
+        if self.epoch == 0:
+            self._log(0)
         rows = self._rows(self.places.rows) if cohort.batching.order is None else ()
-        while epoch < cohort.epochs:
-            to_point = cohort.log_every - epoch % cohort.log_every
-            epochs = min(to_point, cohort.epochs - epoch, self._epochs_a_call())
+        while self.epoch < last and not self.record.is_over:
+            to_point = cohort.log_every - self.epoch % cohort.log_every
+            epochs = min(to_point, last - self.epoch, self._epochs_a_call())
             if cohort.batching.order is not None:
-                rows = self._shuffled(epoch, epochs)
-            self._advance(*rows, first=epoch * each, steps=epochs * each)
-            epoch += epochs
-            if epoch % cohort.log_every == 0:
-                self._log(epoch * each)
-                if not bool(self.running.any()):
-                    break
-            tick(epoch)
-        if self.record.points[-1] != epoch * each:
-            self._log(epoch * each)
+                rows = self._shuffled(self.epoch, epochs)
+            self._advance(*rows, first=self.epoch * each, steps=epochs * each)
+            self.epoch += epochs
+            if self.epoch % cohort.log_every == 0:
+                self._log(self.epoch * each)
+            tick(self.epoch)
+        if pauses:
+            self.record.pause(last, self._members())
+        if not self.record.is_over and self.record.points[-1] != self.epoch * each:
+            self._log(self.epoch * each)
         return self._finished()
 
     def _epochs_a_call(self) -> int:

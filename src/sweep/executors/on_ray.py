@@ -3,6 +3,7 @@
 The nodes need this project's dependencies; its own code is sent to them.
 """
 
+import importlib
 import logging
 import os
 import socket
@@ -14,7 +15,7 @@ import ray
 from ray.exceptions import GetTimeoutError, NodeDiedError, ObjectLostError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-import src
+from src.conf_files import CONF
 from src.errors import InputError
 from src.result import versions
 from src.sweep.executors.borrowed import borrow, perform_borrowed
@@ -133,14 +134,19 @@ def _refuse_unanswered(address: str) -> None:
 
 
 def _connect(address: str | None) -> None:
-    logging.getLogger("ray").setLevel(logging.CRITICAL)  # lost nodes are said in our words
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    # Ray prints the log of a node that is lost, some hundred lines, and has no switch for that:
+    # it is said in our words.
+    internals = importlib.import_module("ray._private.worker")
+    if hasattr(internals, "print_to_stdstream"):
+        internals.print_to_stdstream = lambda *_, **__: None  # type: ignore[attr-defined]
     try:
         ray.init(
             address=address or "local",
             log_to_driver=False,
             configure_logging=False,
             include_dashboard=None if address else False,
-            runtime_env={"py_modules": [str(Path(src.__path__[0]))]},
+            runtime_env={"py_modules": [str(CONF.parent / "src")]},
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise InputError(

@@ -26,7 +26,7 @@ from src.sweep.executors.slurm_job import CANCELLED, perform_shared
 from src.sweep.sink import Form
 from src.sweep.store import Store
 from src.sweep.task import Done, Lost, Task
-from src.values import memory_bytes
+from src.sweep_rules import memory_bytes
 
 ASK = 2.0  # seconds between two questions to SLURM
 GRACE = 5.0  # seconds for a job's last words to come through the shared folder
