@@ -16,7 +16,7 @@ MOST_RUNS = 20_000
 MOST_SETTINGS = 5_000
 MOST_LOST = 2_000
 ALWAYS = 100  # settings of the highest rank, on every page
-STATUSES = ("completed", "diverged", "failed")
+STATUSES = ("completed", "stopped", "diverged", "failed")
 Setting = tuple[object, ...]
 
 

@@ -79,14 +79,17 @@ class _Driver:
         self._count(task, task.jobs)
 
     def _lost(self, task: Task, lost: Lost) -> None:
-        left = [job for job in task.jobs if job.identity not in self.store.adopted]
-        self._count(task, [job for job in task.jobs if job.identity in self.store.adopted])
+        stored = [job.identity in self.store.adopted for job in task.jobs]
+        self._count(
+            task, [job for job, is_there in zip(task.jobs, stored, strict=True) if is_there]
+        )
+        left = [place for place, is_there in enumerate(stored) if not is_there]
         more = again(task, left, lost) if left else []
         if more:
             self.bars.console.print(f"{lost.why}: {runs(len(left))} tried again", soft_wrap=True)
         elif left:
-            self._guilty(left[0], lost)
-            self._count(task, left)
+            self._guilty(task.jobs[left[0]], lost)
+            self._count(task, [task.jobs[left[0]]])
         self.todo.extendleft(reversed(more))
 
     def _guilty(self, job: Job, lost: Lost) -> None:

@@ -14,7 +14,10 @@ import polars as pl
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError, safe_open
 
-KINDS = {"runs": "parquet", "curves": "parquet", "configs": "parquet", "weights": "safetensors"}
+KINDS = {
+    "runs": "parquet", "curves": "parquet", "configs": "parquet", "weights": "safetensors",
+    "paused": "safetensors",  # of a rung alone
+}  # fmt: skip
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
@@ -70,10 +73,12 @@ def move_aside(directory: Path, part: str) -> None:
 def _is_whole(kind: str, path: Path) -> bool:
     try:
         if not path.exists():
+            if kind == "paused":
+                return True
             # Of runs that failed there are neither curves nor weights.
             runs = pl.read_parquet(path.parent.parent / "runs" / f"{path.stem}.parquet")
             return kind in ("curves", "weights") and bool((runs["status"] == "failed").all())
-        if kind == "weights":
+        if path.suffix == ".safetensors":
             with safe_open(path, framework="pt"):
                 return True
         pl.read_parquet(path)

@@ -103,6 +103,7 @@ def cohort_part(
         {job.run_id: (job.settings(), job.choices) for job in jobs},
         curves_table(ids, trained),
         dict(trained.parameters) | _normalisers(started.input, started.target),
+        trained.paused,
     )
 
 

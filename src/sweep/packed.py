@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from torch import Tensor
 
+from src.engines.paused import Paused
 from src.sweep.files import KINDS, part_file, write_whole
 from src.sweep.tables import Config, conform, order, runs_table, with_swept
 from src.tensors import tensors_to_bytes
@@ -20,12 +21,14 @@ class Part:
     """What is written at once. rows: of the runs table, without the swept settings.
 
     configs: run_id -> (resolved config, choices). weights: name -> (members, *shape).
+    paused: the members at a rung, from which they go on.
     """
 
     rows: list[dict[str, Any]]
     configs: Mapping[str, tuple[Config, Config]]
     curves: pl.DataFrame | None = None
     weights: Mapping[str, Tensor] | None = None
+    paused: Paused | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ def pack(part: Part, swept: Mapping[str, Any], columns: Sequence[str] = ()) -> P
         files["curves"] = table_bytes(part.curves)
     if part.weights:
         files["weights"] = tensors_to_bytes(part.weights, {"run_ids": json.dumps(ids)})
+    if part.paused is not None:
+        about = {"run_ids": json.dumps(ids), "header": json.dumps(part.paused.header)}
+        files["paused"] = tensors_to_bytes(part.paused.members, about)
     assert set(files) <= set(KINDS)
     return Packed(ids, table.columns, files)
 

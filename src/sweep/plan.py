@@ -1,9 +1,10 @@
 """Jobs -> cohorts that can share one array program, and what must go alone. Pure: no training."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from src.engines.paused import Paused
 from src.result import digest, numbers_of
 from src.sweep.expand import Job
 from src.sweep.rules import NO_EFFECT_AT_ZERO, NUMBERS, find_rule
@@ -17,10 +18,26 @@ NO_TARGET = "it has no target, so nothing is trained"
 
 @dataclass
 class Group:
-    """Jobs that can be trained together. title: what sets them apart from the other groups."""
+    """Jobs that can be trained together. title: what sets them apart from the other groups.
+
+    since: the members from which training goes on, in the order of the jobs; until: the epoch after
+    which it stops for a while.
+    """
 
     jobs: list[Job]
     title: str = ""
+    since: Paused | None = None
+    until: int | None = None
+
+    def at(self, places: Sequence[int]) -> "Group":
+        """Some of the jobs, as they stand."""
+        since = None if self.since is None else self.since.select(places)
+        return replace(self, jobs=[self.jobs[place] for place in places], since=since)
+
+    def pieces(self, size: int) -> "Iterator[Group]":
+        """The jobs, so many at a time."""
+        for first in range(0, len(self.jobs), size):
+            yield self.at(range(first, min(first + size, len(self.jobs))))
 
 
 @dataclass

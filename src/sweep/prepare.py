@@ -18,7 +18,6 @@ from src.engines.shapes import bytes_per_member, lanes_for
 from src.errors import InputError
 from src.notes import notes
 from src.sweep.choose import choose, compile_all, without_compiling
-from src.sweep.expand import Job
 from src.sweep.lowered import Lowered
 from src.sweep.members import start
 from src.sweep.plan import NO_TARGET, Group, Plan, cohort_key
@@ -54,10 +53,10 @@ class Ready:
     row_bytes: float
     note: str = ""
 
-    def parts(self) -> list[list[Job]]:
-        """The jobs, part by part."""
-        jobs = self.group.jobs
-        return [jobs[i : i + self.part] for i in range(0, len(jobs), self.part)]
+    @property
+    def parts(self) -> int:
+        """How many there are."""
+        return math.ceil(len(self.group.jobs) / self.part)
 
 
 def find_means(

@@ -1,7 +1,8 @@
 """The settings of a sweep, ranked by their mean over seeds. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ class Ranked:
     setting: swept key -> value. n: completed runs; mean, sd, median: of the metric over them,
     and low, high: the 95 % bootstrap interval of the mean, None for fewer than two. diverged,
     failed: runs without a place in the mean. best_job: the completed run with the best value.
+    stopped: of a setting that halving stopped, the last epoch, and its place among all then.
     """
 
     setting: dict[str, object]
@@ -31,6 +33,12 @@ class Ranked:
     failed: int
     by_seed: dict[object, float]
     best_job: int | None
+    stopped: tuple[int, int] | None = None
+
+    @property
+    def ended(self) -> str:
+        """Where halving stopped it, in words."""
+        return "" if self.stopped is None else "epoch {:,}, place {:,}".format(*self.stopped)
 
 
 def metric_of(table: pl.DataFrame) -> str | None:
@@ -48,14 +56,16 @@ def is_better_high(metric: str) -> bool:
 
 
 def rank(table: pl.DataFrame, swept: Sequence[str], metric: str) -> list[Ranked]:
-    """Best first; settings without a completed run last."""
+    """Best first; settings without a completed run last, of those the longest trained first."""
     keys = [key for key in swept if key not in SEEDS]
     seeds = [key for key in SEEDS if key in table.columns]
     good = (pl.col("status") == "completed") & pl.col(metric).is_finite()
     found = [
         *(pl.col(name).filter(good).alias(f"good {name}") for name in (metric, "job", *seeds)),
         *((pl.col("status") == status).sum().alias(status) for status in ("diverged", "failed")),
-    ]
+        *(pl.col(name).filter(pl.col("status") == "stopped").max().alias(f"stopped {name}")
+          for name in ("epochs", "stopped_rank") if "stopped_rank" in table.columns),
+    ]  # fmt: skip
     # One pass over all settings: a filter for each of ten thousand takes ten seconds.
     groups = (table.group_by(keys, maintain_order=True).agg(found) if keys
               else table.select(e.implode() if i < len(seeds) + 2 else e
@@ -81,9 +91,21 @@ def rank(table: pl.DataFrame, swept: Sequence[str], metric: str) -> list[Ranked]
                 row["failed"],
                 dict(zip(drawn, values.tolist(), strict=True)) if seeds else {},
                 row["good job"][int((sign * values).argmin())] if n else None,
+                _stopped(row),
             )
         )
-    return sorted(ranked, key=lambda r: (r.n == 0, sign * r.mean))
+    return sorted(ranked, key=lambda r: (False, sign * r.mean) if r.n else (True, *_worth(r)))
+
+
+def _stopped(row: Mapping[str, Any]) -> tuple[int, int] | None:
+    epoch, rank = row.get("stopped epochs"), row.get("stopped stopped_rank")
+    return None if epoch is None or rank is None else (epoch, rank)
+
+
+def _worth(ranked: Ranked) -> tuple[float, float]:
+    """Of a setting without a completed run: the less, the better."""
+    epoch, rank = ranked.stopped or (0, 0)
+    return -epoch, rank
 
 
 def _intervals(samples: Sequence[Array]) -> list[tuple[float | None, float | None]]:

@@ -23,12 +23,15 @@ from src.sweep.contents import contents
 from src.sweep.execute import execute
 from src.sweep.executors.choose import find_cluster
 from src.sweep.executors.left import settle
+from src.sweep.executors.protocol import Cluster
 from src.sweep.expand import Expander, Job
 from src.sweep.files import write_whole
+from src.sweep.halve import train_by_halving
 from src.sweep.keys import executor_settings, refuse_varying, sweep_settings, swept_keys
 from src.sweep.lock import locked
-from src.sweep.plan import Plan, make_plan
+from src.sweep.plan import Group, Plan, make_plan
 from src.sweep.prepare import Ready, find_means, prepare
+from src.sweep.rungs import Halving, check_halving
 from src.sweep.show import first_error, show_plan
 from src.sweep.store import Store
 from src.sweep.task import expected_seconds
@@ -65,6 +68,7 @@ class Session:
         self.means = find_means(self.settings, where.get("workers"))
         self.cluster = find_cluster(where, self.settings)
         self.opened: str | None = None
+        self.metric: str | None = None  # to rank by, where it is not the loss
 
     @property
     def directory(self) -> Path:
@@ -86,7 +90,10 @@ class Session:
         self.store.refuse_other(experiments)
         contents(self.store, jobs)  # refused before the plan, not after
         parts = self.store.parts()
-        plan = make_plan(jobs, self.store.done())
+        halving = self.settings["halving"]
+        plan = make_plan(jobs, self.store.done(halving is not None))
+        if plan.groups:
+            check_halving(halving, max(_epochs(group) for group in plan.groups))
         ready = prepare(plan, self.means, self.settings["dry_run"])
         if whole:
             _refuse_if_all_fail(jobs)
@@ -148,17 +155,27 @@ class Session:
             self.opened = cluster.open(self.directory)  # refused before anything is written
             self.console.print(f"on {self.opened}\n", soft_wrap=True)
         self._begin(planned)
-        bars = Bars(self.console, self.notify)
         try:
             with timed(self.store, planned.plan.todo, self.console):
-                execute(
-                    planned.plan, planned.ready, self.store, self.means, bars,
-                    self.settings["fail_fast"], cluster,
-                )  # fmt: skip
+                self._train(planned, cluster)
         except Stop:
             self.console.print("sweep.fail_fast=true: stopped at the first run that failed")
             return 1
         return 0
+
+    def _train(self, planned: Planned, cluster: Cluster | None) -> None:
+        def train(plan: Plan, ready: Sequence[Ready], store: Store) -> None:
+            bars = Bars(self.console, self.notify)
+            execute(plan, ready, store, self.means, bars, self.settings["fail_fast"], cluster)
+
+        halving = self.settings["halving"]
+        if halving is None:
+            train(planned.plan, planned.ready, self.store)
+        else:
+            train_by_halving(
+                planned.plan, planned.ready, self.store, planned.jobs, Halving(**halving), train,
+                self.console, self.metric,
+            )  # fmt: skip
 
     def conclude(self, jobs: Sequence[Job]) -> int:
         """Directories, pictures, verification, summary of the whole store. The exit code."""
@@ -194,6 +211,10 @@ class Session:
             date=datetime.now().astimezone().isoformat(timespec="seconds"), versions=versions(),
             git=git_state(), tables=contents(store, jobs),
         )  # fmt: skip
+
+
+def _epochs(group: Group) -> int:
+    return group.jobs[0].settings()["trainer"]["max_epochs"]
 
 
 def _refuse_if_all_fail(jobs: Sequence[Job]) -> None:

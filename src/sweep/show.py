@@ -65,16 +65,16 @@ def show_plan(
         table = _table(console, title, "cohort", "runs", "parts", "steps", "engine", "about", "")
         for group in ready[:FEW]:
             table.add_row(
-                group.group.title, f"{len(group.group.jobs):,}", str(len(group.parts())),
+                group.group.title, f"{len(group.group.jobs):,}", str(group.parts),
                 f"{group.steps:,}", group.lowered.name,
-                duration(group.seconds / min(means.workers, len(group.parts()))), group.note,
+                duration(group.seconds / min(means.workers, group.parts)), group.note,
             )  # fmt: skip
         console.print(table)
         if len(ready) > FEW:
             console.print(f"… and {len(ready) - FEW} more cohorts")
         disk = sum(g.row_bytes * len(g.group.jobs) for g in ready)
         disk += 60_000 * min(plan.todo, directories if plan.todo <= directories else 10)
-        longest = max(g.seconds / len(g.parts()) for g in ready)
+        longest = max(g.seconds / g.parts for g in ready)
         total = max(sum(g.seconds for g in ready) / means.workers, longest)
         console.print(
             f"\nabout {duration(total)} of training and {size(disk)} on disk in {directory}\n",
@@ -98,7 +98,7 @@ def show_summary(
 ) -> None:
     """How many ended how, the settings ranked over seeds, and the best run."""
     counts = dict(table.group_by("status").len().iter_rows())
-    text = ", ".join(f"{counts[s]:,} {s}" for s in ("completed", "diverged", "failed")
+    text = ", ".join(f"{counts[s]:,} {s}" for s in ("completed", "stopped", "diverged", "failed")
                      if s in counts)  # fmt: skip
     console.print(f"\n{runs(len(table))}: {text}\n", style="bold", soft_wrap=True)
     if metric is None or not ranked:
@@ -106,15 +106,17 @@ def show_summary(
     keys = list(ranked[0].setting)
     seeds = max(r.n for r in ranked) > 1
     title = f"Settings by mean {metric}" + (" over seeds" if seeds else "")
+    halved = ["stopped"] if any(r.stopped for r in ranked) else []
     shown = _table(console, title, *(keys or ["setting"]), "n", "mean", "sd", "95 % of the mean",
-                   "diverged")  # fmt: skip
+                   "diverged", *halved)  # fmt: skip
     for r in ranked[:FEW]:
         interval = "" if r.low is None else f"{r.low:.4g} to {r.high:.4g}"
         cells = [show(v) for v in r.setting.values()] or ["all"]
         sd = "" if r.sd is None else f"{r.sd:.3g}"
         lost = str(r.diverged or "") + (f" (+{r.failed} failed)" if r.failed else "")
         mean = "" if r.n == 0 else f"{r.mean:.6g}"
-        shown.add_row(*cells, str(r.n), mean, sd, interval, lost)
+        ended = [r.ended] if halved else []
+        shown.add_row(*cells, str(r.n), mean, sd, interval, lost, *ended)
     console.print(shown)
     if len(ranked) > FEW:
         console.print(f"… and {len(ranked) - FEW} more settings")

@@ -30,7 +30,7 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._corrupt: dict[str, Path] = {}  # part -> the file that cannot be read
-        self._failed: dict[str, str] = {}  # run -> the part that holds its failure
+        self._failed: dict[str, str] = {}  # run -> the part of one that failed, or was stopped
         self._columns: list[str] | None = None  # of every part
         self.adopted: set[str] = set()  # runs that this process has stored
         self.about = new_about()
@@ -102,8 +102,12 @@ class Store:
         self.about.setdefault("trained", []).append({"runs": runs, "seconds": seconds})
         write_about(self.directory, self.about)
 
-    def done(self) -> set[str]:
-        """The runs that need no training: those in whole parts that did not fail."""
+    def done(self, halves: bool = False) -> set[str]:
+        """The runs that need no training: those in whole parts that did not fail.
+
+        halves: whether runs that were stopped are to stay so.
+        """
+        open_ends = ["failed"] if halves else ["failed", "stopped"]
         found: set[str] = set()
         for part in self.parts():
             culprit = corrupt_file(self.directory, part)
@@ -111,8 +115,12 @@ class Store:
                 self._corrupt[part] = culprit
             else:
                 table = pl.read_parquet(self._file("runs", part), columns=["run_id", "status"])
-                found |= set(table.filter(pl.col("status") != "failed")["run_id"])
+                found |= set(table.filter(~pl.col("status").is_in(open_ends))["run_id"])
         return found
+
+    def final(self) -> set[str]:
+        """The runs that have a row already, whatever became of them."""
+        return set(self.read(columns=["run_id"])["run_id"])
 
     def trained(self) -> int:
         """How many runs did not fail: as `done`, of parts that are known to be whole."""
@@ -220,7 +228,7 @@ class Store:
 
     def adopt(self, name: str, ids: Collection[str], columns: Collection[str]) -> None:
         """Take in a part whose files were written: its runs, and the columns of its table."""
-        # Only of those that failed before: reading every part at each one takes ever longer.
+        # Only of those that may be replaced: reading every part at each one takes ever longer.
         older = {self._failed[i] for i in ids if i in self._failed} - {name}
         drop(self.directory, ids, older)
         self.adopted |= set(ids)

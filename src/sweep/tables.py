@@ -13,14 +13,14 @@ from src.values import show
 Config = Mapping[str, Any]
 FIRST = ("run_id", "job", "status")
 LAST = (
-    *("best_step", "diverged_step", "steps", "epochs", "kept_step"),
+    *("best_step", "diverged_step", "steps", "epochs", "kept_step", "stopped_rank"),
     *("engine", "reason", "message", "seconds", "overrides"),
 )
 TYPES: dict[str, Any] = {
     "run_id": pl.String, "job": pl.Int64, "status": pl.String,
     "best_step": pl.Int64, "diverged_step": pl.Int64, "steps": pl.Int64, "epochs": pl.Int64,
-    "kept_step": pl.Int64, "engine": pl.String, "reason": pl.String, "message": pl.String,
-    "seconds": pl.Float64, "overrides": pl.String,
+    "kept_step": pl.Int64, "stopped_rank": pl.Int64, "engine": pl.String, "reason": pl.String,
+    "message": pl.String, "seconds": pl.Float64, "overrides": pl.String,
 }  # fmt: skip
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 

@@ -18,20 +18,27 @@ STRIKES = 3
 class Task:
     """Runs of one cohort, or, with a reason each, runs that go alone.
 
-    title: of the cohort. seconds: about. strikes: how often a worker has died of it.
+    seconds: about. strikes: how often a worker has died of it.
     """
 
-    jobs: list[Job]
-    title: str
+    group: Group
     seconds: float
     reasons: Mapping[str, str] = field(default_factory=dict)
     strikes: int = 0
+
+    @property
+    def jobs(self) -> list[Job]:
+        return self.group.jobs
+
+    @property
+    def title(self) -> str:
+        return self.group.title
 
     def plan(self) -> Plan:
         """What is to be done, as for a sweep of these runs alone."""
         if self.reasons:
             return Plan(alone=[(job, self.reasons[job.run_id]) for job in self.jobs])
-        return Plan(groups=[Group(list(self.jobs), self.title)])
+        return Plan(groups=[replace(self.group, jobs=list(self.jobs))])  # of which some may go
 
 
 @dataclass(frozen=True)
@@ -56,26 +63,23 @@ class Lost:
 def cut(plan: Plan, ready: Sequence[Ready], seconds: float, slots: int) -> Iterator[Task]:
     """The tasks of a plan, each of about so many seconds, or half of that to fill the slots."""
     for group in ready:
-        jobs = group.group.jobs
-        each = group.seconds / len(jobs) + PER_RUN
-        for some in _pieces(jobs, each, group.lowered.sizes[0], seconds, slots):
-            yield Task(some, group.group.title, each * len(some))
+        each = group.seconds / len(group.group.jobs) + PER_RUN
+        for some in _pieces(group.group, each, group.lowered.sizes[0], seconds, slots):
+            yield Task(some, each * len(some.jobs))
     if plan.alone:
         reasons = {job.run_id: reason for job, reason in plan.alone}
-        each = alone_seconds([job for job, _ in plan.alone]) / len(plan.alone)
-        for some in _pieces([job for job, _ in plan.alone], each, 1, seconds, slots):
-            mine = {job.run_id: reasons[job.run_id] for job in some}
-            yield Task(some, "alone", each * len(some), mine)
+        alone = Group([job for job, _ in plan.alone], "alone")
+        each = alone_seconds(alone.jobs) / len(alone.jobs)
+        for some in _pieces(alone, each, 1, seconds, slots):
+            mine = {job.run_id: reasons[job.run_id] for job in some.jobs}
+            yield Task(some, each * len(some.jobs), mine)
 
 
-def _pieces(
-    jobs: list[Job], each: float, least: int, seconds: float, slots: int
-) -> Iterator[list[Job]]:
-    fair = math.ceil(len(jobs) / slots)
+def _pieces(group: Group, each: float, least: int, seconds: float, slots: int) -> Iterator[Group]:
+    fair = math.ceil(len(group.jobs) / slots)
     most = max(int(seconds / each), 1)
     size = math.ceil(min(max(fair, most // 2), most) / least) * least
-    for first in range(0, len(jobs), size):
-        yield jobs[first : first + size]
+    return group.pieces(size)
 
 
 def expected_seconds(plan: Plan, ready: Sequence[Ready]) -> float:
@@ -89,23 +93,25 @@ def alone_seconds(jobs: Sequence[Job]) -> float:
     return sum(0.05 + ALONE * job.settings()["trainer"]["max_epochs"] for job in jobs)
 
 
-def again(task: Task, left: list[Job], lost: Lost) -> list[Task]:
-    """What is to be tried after a task was lost with so many of its runs; nothing for a guilty run.
+def again(task: Task, left: Sequence[int], lost: Lost) -> list[Task]:
+    """What is to be tried after a task was lost; nothing for a guilty run.
+
+    left: the places of its jobs that are not stored.
 
     A worker that dies by itself three times of the same runs has been killed by one of them: they
     are halved, and halved once more at each further death, until that one is alone. It is guilty
     when it has died alone, too. A lost machine is nobody's fault.
     """
     if not lost.by_itself:
-        return [replace(task, jobs=left)]
+        return [replace(task, group=task.group.at(left))]
     strikes = task.strikes + 1
     if strikes < STRIKES:
-        return [replace(task, jobs=left, strikes=strikes)]
+        return [replace(task, group=task.group.at(left), strikes=strikes)]
     if len(left) == 1:
         return []
     middle = len(left) // 2
     share = task.seconds / 2
     return [
-        replace(task, jobs=some, seconds=share, strikes=STRIKES - 1)
+        replace(task, group=task.group.at(some), seconds=share, strikes=STRIKES - 1)
         for some in (left[:middle], left[middle:])
     ]

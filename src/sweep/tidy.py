@@ -10,6 +10,8 @@ import polars as pl
 from src.sweep.files import part_file, part_names, write_whole
 from src.sweep.tables import conform, order, with_swept
 
+WORTH = {"failed": 0, "stopped": 1}  # of what is not final, the less, the sooner it is replaced
+
 
 def drop(directory: Path, ids: Collection[str], parts: Collection[str]) -> None:
     """Take runs out of parts: they are stored elsewhere too."""
@@ -26,13 +28,13 @@ def drop(directory: Path, ids: Collection[str], parts: Collection[str]) -> None:
 def drop_duplicates(directory: Path) -> dict[str, str]:
     """Of a run stored twice (a process was killed as it replaced one) keep the better.
 
-    Returns the part of each run that failed.
+    Returns the part of each run that failed, or was stopped, and so may be replaced.
     """
-    where: dict[str, list[tuple[bool, str]]] = {}
+    where: dict[str, list[tuple[int, str]]] = {}
     for part in part_names(directory):
         table = pl.read_parquet(part_file(directory, "runs", part), columns=["run_id", "status"])
         for run_id, status in table.iter_rows():
-            where.setdefault(run_id, []).append((status != "failed", part))
+            where.setdefault(run_id, []).append((WORTH.get(status, len(WORTH)), part))
     worse: dict[str, set[str]] = {}
     for run_id, places in where.items():
         for _, part in sorted(places)[:-1]:
@@ -40,7 +42,7 @@ def drop_duplicates(directory: Path) -> dict[str, str]:
     for part, ids in worse.items():
         drop(directory, ids, [part])
     best = {run_id: max(places) for run_id, places in where.items()}
-    return {run_id: part for run_id, (good, part) in best.items() if not good}
+    return {run_id: part for run_id, (worth, part) in best.items() if worth < len(WORTH)}
 
 
 def align(

@@ -9,11 +9,11 @@ from src.sweep.bars import Bars
 from src.sweep.expand import Job
 from src.sweep.members import Started, start
 from src.sweep.outcomes import cohort_part, failed_part, part_name
-from src.sweep.plan import Plan
+from src.sweep.plan import Group, Plan
 from src.sweep.prepare import Means, Ready, one_thread
 from src.sweep.sink import Sink
 
-Item = tuple[Ready, list[Job], Callable[[int], None]]
+Item = tuple[Ready, Group, Callable[[int], None]]
 Running = dict[Future[Trained], tuple[Ready, list[Job], Started]]
 
 
@@ -79,10 +79,10 @@ def _parts(ready: Sequence[Ready], bars: Bars) -> Iterator[Item]:
     for group in ready:
         jobs = group.group.jobs
         title = f"{group.group.title} ({len(jobs):,} runs)"
-        epochs = max(jobs[0].settings()["trainer"]["max_epochs"], 1)
+        epochs = max(group.group.until or jobs[0].settings()["trainer"]["max_epochs"], 1)
         task = bars.add(title, len(jobs) * epochs)
-        for number, part in enumerate(group.parts()):
-            yield group, part, bars.ticker(task, number, len(part))
+        for number, part in enumerate(group.group.pieces(group.part)):
+            yield group, part, bars.ticker(task, number, len(part.jobs))
 
 
 def _submit(
@@ -90,7 +90,8 @@ def _submit(
     running: Running, sink: Sink, means: Means, plan: Plan, quit_now: threading.Event,
 ) -> None:  # fmt: skip
     """Build a part's members, here and not in a thread: they draw from torch's one stream."""
-    group, jobs, count = item
+    group, part, count = item
+    jobs, since = part.jobs, part.since
     started = start([job.settings() for job in jobs], means.device)
     if started.failed:
         failed = [jobs[place] for place in started.failed]
@@ -101,11 +102,13 @@ def _submit(
     if started.cohort is None:
         return
     cohort = started.cohort
+    if since is not None and started.failed:
+        since = since.select(started.places)
 
     def tick(epoch: int) -> None:
         count(epoch)
         if quit_now.is_set():
             raise Interrupted
 
-    future = pool.submit(group.lowered.train, cohort, group.part, tick)
+    future = pool.submit(group.lowered.train, cohort, group.part, tick, since, part.until)
     running[future] = group, [jobs[place] for place in started.places], started
