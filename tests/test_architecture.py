@@ -73,7 +73,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "src.sweep.family": (),
     "src.sweep.rules": ("src.optim",),
-    "src.sweep.plan": ("src.result", "src.sweep.expand", "src.sweep.rules"),
+    "src.sweep.plan": ("src.engines.paused", "src.result", "src.sweep.expand", "src.sweep.rules"),
     "src.overrides": (),
     "src.sweep.about": ("src.errors", "src.sweep.files"),
     "src.sweep.bootstrap": (),

@@ -101,8 +101,8 @@ class TestHalving:
             "completed": 6, "stopped": 6, "diverged": 6, "failed": 6,
         }  # fmt: skip
         assert done.code == 1
-        alone = sweep(*grid, "optimizer.lr=0.001,0.01", "engine=lightning", "sweep.halving={first: 10}",
-                      to="alone")  # fmt: skip
+        slow = ("engine=lightning", "sweep.halving={first: 10}")
+        alone = sweep(*grid, "optimizer.lr=0.001,0.01", *slow, to="alone")
         assert alone.table["status"].to_list() == ["completed"] * 4
 
     def test_too_few_epochs(self, sweep: Sweep) -> None:

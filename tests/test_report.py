@@ -60,7 +60,9 @@ def data_of(text: str) -> dict:
 def test_the_numbers_of_the_page_are_those_of_the_table(grid: Store) -> None:
     table = grid.read()
     data = data_of(page_of(grid, table, "val/loss"))
-    counts = {s: len(table.filter(status=s)) for s in ("completed", "diverged", "failed")}
+    counts = {
+        s: len(table.filter(status=s)) for s in ("completed", "diverged", "failed", "stopped")
+    }
     assert data["head"]["counts"] == counts
     keys = [key["name"] for key in data["keys"]]
     assert keys == ["optimizer", "optimizer.lr", "model.width"]

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.compose import compose_settings
@@ -37,6 +37,7 @@ def test_rungs(first: int, factor: float, epochs: int, wanted: list[int]) -> Non
     assert rungs(first, factor, epochs) == wanted
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200), factors, st.integers(0, 5000))
 def test_each_rung_is_the_next_whole_multiple(first: int, factor: float, epochs: int) -> None:
     found = rungs(first, factor, epochs)
@@ -80,6 +81,7 @@ several = st.dictionaries(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(several, factors, st.booleans(), st.integers(0, 99))
 def test_survivors_are_the_better_ones(
     values: dict[int, list[float]], factor: float, high: bool, seed: int
@@ -107,8 +109,8 @@ def test_survivors_are_the_better_ones(
     "value", ["null", "{}", "{factor: 3}", "{first: 10}", "{factor: 1.5, first: 1}"]
 )
 def test_what_may_be_set(value: str) -> None:
-    settings = compose_settings("+experiment=sine", f"sweep.halving={value}")[0]
-    found = settings["sweep"]["halving"]
+    settled = compose_settings("+experiment=sine", f"sweep.halving={value}")[0]
+    found = settled["sweep"]["halving"]
     assert found is None or Halving(**found).factor > 1
     check_halving(found, 1000)
 

@@ -16,7 +16,7 @@ MOST_RUNS = 20_000
 MOST_SETTINGS = 5_000
 MOST_LOST = 2_000
 ALWAYS = 100  # settings of the highest rank, on every page
-STATUSES = ("completed", "stopped", "diverged", "failed")
+STATUSES = ("completed", "diverged", "failed", "stopped")
 Setting = tuple[object, ...]
 
 
@@ -129,6 +129,7 @@ def contents(store: Store, table: pl.DataFrame, main: str) -> tuple[dict[str, An
         "settings": [[at[v] for at, v in zip(place, key, strict=True)] for key in shown],
         "diverged": [rankings[main][key].diverged for key in shown],
         "failed": [rankings[main][key].failed for key in shown],
+        "stopped": [rankings[main][key].stopped for key in shown],
         "stats": {
             metric: _statistics(ranked, shown, next(iter(ranked.values())))
             for metric, ranked in rankings.items()

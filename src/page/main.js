@@ -1,12 +1,13 @@
 // The page comes together: head, controls, and a redraw whenever a choice or the theme changes.
 function summary() {
-  const count = HEAD.counts, total = count.completed + count.diverged + count.failed;
+  const count = HEAD.counts, total = count.completed + count.diverged + count.failed + count.stopped;
   byId("title").textContent = `${HEAD.experiments.join(", ")}: ${plural(total, "run")}`;
   byId("lead").textContent = [HEAD.date ? `begun ${HEAD.date.replace("T", " ")}` : null, HEAD.directory].filter(Boolean).join(" · ");
   const best = SETTINGS.length ? DATA.stats[DATA.metrics[0].name][0] : null;
   const tiles = [
     ["completed", count.completed.toLocaleString("en")], ["diverged", count.diverged.toLocaleString("en")],
-    ["failed", count.failed.toLocaleString("en")], ["trained alone", HEAD.alone.toLocaleString("en")],
+    ["failed", count.failed.toLocaleString("en")], count.stopped ? ["stopped by halving", count.stopped.toLocaleString("en")] : null,
+    ["trained alone", HEAD.alone.toLocaleString("en")],
     ["settings", DATA.setting_count.toLocaleString("en")],
     HEAD.seconds ? ["training took", duration(HEAD.seconds)] : null,
     HEAD.runs_per_second ? ["runs per second", short(+HEAD.runs_per_second.toPrecision(3))] : null,

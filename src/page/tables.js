@@ -54,7 +54,7 @@ function rankingTable() {
   const [N, MEAN, SD, LOW, HIGH, MEDIAN, ALIKE, BEST] = [0, 1, 2, 3, 4, 5, 6, 7];
   const rows = SETTINGS.map((_, s) => s).sort((a, b) => {
     const [p, q] = [stats[a], stats[b]];
-    return (p[N] === 0) - (q[N] === 0) || sign * (p[MEAN] - q[MEAN]);
+    return (p[N] === 0) - (q[N] === 0) || (p[N] === 0 ? a - b : sign * (p[MEAN] - q[MEAN]));
   });
   const rank = new Map(rows.map((s, i) => [s, i + 1]));
   const overrides = new Map(RUNS.job.map((job, i) => [job, RUNS.overrides[i]]));
@@ -77,6 +77,9 @@ function rankingTable() {
     ] : []),
     { name: "diverged", number: true, value: lost,
       cell: (s) => [[DATA.diverged[s], ""], [DATA.failed[s], " failed"]].filter(([n]) => n).map(([n, word]) => `${n}${word}`).join(", ") },
+    ...(DATA.stopped.some(Boolean) ? [{ name: "stopped", number: true,
+      value: (s) => (DATA.stopped[s] ? 1e9 * -DATA.stopped[s][0] + DATA.stopped[s][1] : 0),
+      cell: (s) => (DATA.stopped[s] ? `epoch ${DATA.stopped[s][0].toLocaleString("en")}, place ${DATA.stopped[s][1].toLocaleString("en")}` : "") }] : []),
     ...(isSeeded ? [{ name: "like the best", value: (s) => (stats[s][ALIKE] ? 0 : 1),
       cell: (s) => (rank.get(s) === 1 ? "the best" : stats[s][ALIKE] ? "not distinguishable" : stats[s][ALIKE] === null ? "cannot be said" : "") }] : []),
     { name: "best run", number: true, value: (s) => stats[s][BEST], cell: (s) => (stats[s][BEST] === null ? "" : String(stats[s][BEST])) },
@@ -98,7 +101,7 @@ function runsTable() {
   const metrics = DATA.metrics.map((m) => m.name);
   const columns = [
     { name: "job", number: true, value: (i) => RUNS.job[i], cell: (i) => String(RUNS.job[i]) },
-    { name: "status", value: (i) => ["completed", "diverged", "failed"][RUNS.status[i]] },
+    { name: "status", value: (i) => ["completed", "diverged", "failed", "stopped"][RUNS.status[i]] },
     ...Object.entries(RUNS.seeds).map(([key, values]) => ({ name: key, number: true, value: (i) => values[i], cell: (i) => String(values[i] ?? "") })),
     ...KEYS.map((key, k) => ({ name: key.name, number: key.number, value: (i) => key.values[SETTINGS[RUNS.setting[i]][k]], cell: (i) => key.texts[SETTINGS[RUNS.setting[i]][k]] })),
     ...metrics.map((m) => ({ name: m, number: true, value: (i) => RUNS.metrics[m][i], cell: (i) => short(RUNS.metrics[m][i]) })),

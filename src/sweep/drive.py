@@ -93,9 +93,7 @@ class _Driver:
         self.todo.extendleft(reversed(more))
 
     def _guilty(self, job: Job, lost: Lost) -> None:
-        job.error = (
-            f"its worker died {STRIKES} times, the last time with this run alone: {lost.why}"
-        )
+        job.error = f"its worker died {STRIKES} times, at last with this run alone: {lost.why}"
         self.plan.failed.append(job)
         self.store.append(part_name([job], self.store), failed_part([job], self.store))
 

@@ -28,7 +28,9 @@ SWEEP = (
 )
 THERE = (f"executor={CLUSTER}", "executor.stay_local=0", "executor.part_seconds=0.4")
 THERE += ("executor.memory=2GiB",) if CLUSTER == "slurm" else ()
-LONG = ("trainer.max_epochs=1500", "executor.part_seconds=1")  # to be disturbed
+# To be disturbed: six cohorts, a task each.
+LONG = ("trainer.max_epochs=3000", "model.width=5,10,15", "seed=range(20)")
+LONG += ("executor.part_seconds=1000",)
 
 
 def start(*overrides: str, **environment: str) -> "subprocess.Popen[str]":
@@ -85,7 +87,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The one to be disturbed."""
     directory = tmp_path_factory.mktemp("home") / "long"
-    code, *_ = finish(start(f"sweep.dir={directory}", LONG[0]))
+    code, *_ = finish(start(f"sweep.dir={directory}", *LONG[:-1]))
     assert code == 0
     return directory
 
@@ -140,7 +142,7 @@ def test_a_guilty_run(home: Path, tmp_path: Path) -> None:
     assert code == 1, err
     table = Store(tmp_path).read()
     assert table.filter(pl.col("status") == "failed")["seed"].to_list() == [13]
-    assert "its worker died 3 times, at last of this run alone" in out
+    assert "its worker died 3 times, at last with this run alone" in out
     assert "tried again" in out
     good = table.filter(pl.col("status") == "completed")
     assert len(good) == 3
