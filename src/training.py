@@ -8,6 +8,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from rich.console import Console
 
 from src.data.module import ExampleData
@@ -89,6 +90,8 @@ def _fit_where_the_net_is(
         with warnings.catch_warnings():
             # torch deprecates what Lightning 2.6 calls; nothing a user could do about it.
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+            # On a cluster's machine Lightning advises srun at every fit.
+            warnings.filterwarnings("ignore", message=".*`srun` command is available")
             trainer.fit(module, datamodule=data, ckpt_path=ckpt, weights_only=True)
     finally:
         module.cpu()
@@ -114,6 +117,7 @@ def _trainer(run: Run, logger: TensorBoard | None, directory: Path) -> pl.Traine
     return pl.Trainer(
         accelerator=run.accelerator,
         devices=1,
+        plugins=[LightningEnvironment()],  # else, within a SLURM job, Lightning takes over signals
         max_epochs=run.max_epochs,
         logger=False if logger is None else LightningBoard(logger),
         default_root_dir=directory,

@@ -249,6 +249,7 @@ def test_the_last_point_is_the_final_metric(finish: Callable[..., Finished]) -> 
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # torch's, of what Lightning calls
+@pytest.mark.filterwarnings("ignore:.*srun")  # Lightning's, on a cluster's machine
 def test_lightning_validates_what_we_report(finish: Callable[..., Finished]) -> None:
     import lightning.pytorch as pl
 

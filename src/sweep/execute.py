@@ -1,8 +1,10 @@
 """Train what a plan holds, part by part, and store each part as it is done."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -16,6 +18,7 @@ from src.sweep.members import Started, start
 from src.sweep.outcomes import alone_part, cohort_part, failed_part, part_name
 from src.sweep.plan import Plan
 from src.sweep.prepare import Means, Ready, one_thread
+from src.sweep.show import runs
 from src.sweep.store import Part, Store
 
 Notify = Callable[[float, str], None]
@@ -71,6 +74,23 @@ class Bars:
 
 class Stop(Exception):
     """sweep.fail_fast: a run failed."""
+
+
+@contextmanager
+def timed(store: Store, count: int, console: Console) -> Iterator[None]:
+    """Around the training of so many runs: notes how long it took, and says so at its end."""
+    began, before = time.perf_counter(), store.trained()
+    try:
+        yield
+    finally:
+        seconds = time.perf_counter() - began
+        trained = store.trained() - before
+        if trained:
+            store.note_training(trained, seconds)
+    if count:
+        rate = count / seconds
+        pace = f"{rate:.0f} runs a second" if rate >= 2 else f"{1 / rate:.1f} s a run"
+        console.print(f"trained {runs(count)} in {seconds:.1f} s, {pace}")
 
 
 def execute(

@@ -16,8 +16,8 @@ from src.values import check_value
 OF_THE_SWEEP = ("sweep", "engine", "pictures")
 
 
-def sweep_settings(master: DictConfig, lists: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """The settings below `sweep`, which one sweep has only once. Raises InputError."""
+def refuse_varying(lists: Sequence[Sequence[str]]) -> None:
+    """Raises InputError where jobs differ in what one sweep has only once."""
     for word in OF_THE_SWEEP:
         given = {o for overrides in lists for o in overrides
                  if key_of(o).split(".")[0] == word}  # fmt: skip
@@ -28,6 +28,10 @@ def sweep_settings(master: DictConfig, lists: Sequence[Sequence[str]]) -> dict[s
                     f"{key} is a setting of the whole sweep: it takes one value, not "
                     f"{', '.join(values)}.\nFix: {key}={values[0]}"
                 )
+
+
+def sweep_settings(master: DictConfig) -> dict[str, Any]:
+    """The settings below `sweep`. Raises InputError."""
     found = OmegaConf.to_container(master.sweep, resolve=True)
     assert isinstance(found, dict)
     for key, value in found.items():

@@ -1,0 +1,191 @@
+"""One command at work on a sweep's directory: batches of jobs, trained into one store."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from src.check import Refused
+from src.engines.cohort import Interrupted
+from src.errors import InputError
+from src.result import git_state, versions
+from src.sweep.conclude import conclude, returns
+from src.sweep.contents import contents
+from src.sweep.execute import Bars, Notify, Stop, execute, timed
+from src.sweep.expand import Expander, Job
+from src.sweep.files import write_whole
+from src.sweep.keys import refuse_varying, sweep_settings, swept_keys
+from src.sweep.lock import locked
+from src.sweep.plan import Plan, make_plan
+from src.sweep.prepare import Ready, find_means, prepare
+from src.sweep.show import first_error, show_plan
+from src.sweep.store import Store
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A batch of jobs, and what is to be done with them. parts: of the store, when it was read."""
+
+    jobs: list[Job]
+    plan: Plan
+    ready: list[Ready]
+    experiments: list[str]
+    parts: list[str]
+
+
+class Session:
+    """What a command needs to train jobs into a store, whichever they are.
+
+    master: the multirun's config. context: Hydra's. command: what was called. notify: told the
+    share of a batch that is done, and of what. Raises InputError for settings that cannot be.
+    """
+
+    def __init__(
+        self, master: DictConfig, context: HydraContext, console: Console, command: str,
+        notify: Notify | None = None,
+    ) -> None:  # fmt: skip
+        self.master, self.console, self.command, self.notify = master, console, command, notify
+        self.settings: dict[str, Any] = sweep_settings(master)
+        self.expander = Expander(master, context.config_loader)
+        self.store = Store(Path(str(master.hydra.sweep.dir)))
+        self.means = find_means(self.settings)
+
+    @property
+    def directory(self) -> Path:
+        """Of the sweep."""
+        return self.store.directory
+
+    def plan(self, lists: Sequence[Sequence[str]], first: int = 0, whole: bool = True) -> Planned:
+        """Expand, check and plan override lists, numbered from `first`; nothing is written.
+
+        whole: whether these are all jobs of the sweep, so that it is refused where none can be.
+        Raises InputError.
+        """
+        refuse_varying(lists)
+        jobs = self.expander.expand(lists, first)
+        if whole:
+            _refuse_if_all_fail(jobs)
+        experiments = sorted({str(job.settings()["name"]) for job in jobs if job.error is None})
+        self.store.refuse_other(experiments)
+        contents(self.store, jobs)  # refused before the plan, not after
+        parts = self.store.parts()
+        plan = make_plan(jobs, self.store.done())
+        ready = prepare(plan, self.means, self.settings["dry_run"])
+        if whole:
+            _refuse_if_all_fail(jobs)
+        return Planned(jobs, plan, ready, experiments, parts)
+
+    def show(self, planned: Planned) -> None:
+        """The plan, as a table."""
+        show_plan(
+            self.console, planned.plan, planned.ready, self.means, self.directory,
+            self.settings["directories"],
+        )  # fmt: skip
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the directory; Ctrl-C is told how to go on, and becomes SystemExit(130)."""
+        with locked(self.directory):
+            try:
+                yield
+            except (Interrupted, KeyboardInterrupt):
+                kept = len(self.store.read(columns=["run_id"]))
+                self.console.print(
+                    f"\ninterrupted: {kept:,} runs are stored. To go on from there, repeat the "
+                    f"command with sweep.dir={self.directory}",
+                    style="bold red", soft_wrap=True,
+                )  # fmt: skip
+                raise SystemExit(130) from None
+
+    def refuse_changed(self, planned: Planned) -> None:
+        """Raises InputError where another process has written since the plan was made."""
+        is_other = self.store.parts() != planned.parts
+        if is_other or Store(self.directory).about != self.store.about:
+            raise InputError(
+                f"sweep.dir={self.directory} was changed by another process while this one "
+                "planned.\nFix: the same command again"
+            )
+
+    def train(self, planned: Planned) -> int:
+        """Train and store a batch; the directory is held. The exit code so far.
+
+        Raises Interrupted after Ctrl-C, OSError where the disk is full.
+        """
+        self._begin(planned)
+        bars = Bars(self.console, self.notify)
+        try:
+            with timed(self.store, planned.plan.todo, self.console):
+                execute(
+                    planned.plan, planned.ready, self.store, self.means, bars,
+                    self.settings["fail_fast"],
+                )  # fmt: skip
+        except Stop:
+            self.console.print("sweep.fail_fast=true: stopped at the first run that failed")
+            return 1
+        return 0
+
+    def conclude(self, jobs: Sequence[Job]) -> int:
+        """Directories, pictures, verification, summary of the whole store. The exit code."""
+        return conclude(self.store, jobs, self.settings, self.console)
+
+    def returns(self, jobs: Sequence[Job]) -> list[JobReturn]:
+        """What Hydra's sweepers read."""
+        return returns(self.store, jobs)
+
+    def say_failed(self, plan: Plan) -> int:
+        """The first message of runs that failed, if any did. The exit code."""
+        if not plan.failed:
+            return 0
+        message = f"\nfailed: {first_error(plan.failed)}"
+        self.console.print(message, style="bold red", soft_wrap=True)
+        return 1
+
+    def _begin(self, planned: Planned) -> None:
+        store, jobs = self.store, planned.jobs
+        path = store.directory / "multirun.yaml"
+        write_whole(path, lambda path: OmegaConf.save(self.master, path))
+        for path in store.heal():
+            self.console.print(
+                f"{path} was corrupt: moved to {store.directory / 'corrupt'}, and its runs are "
+                "trained again", style="bold red", soft_wrap=True,
+            )  # fmt: skip
+        numbers: dict[str, int] = {}
+        for job in jobs:
+            numbers.setdefault(job.identity, job.number)
+        swept, fixed = swept_keys(jobs, store)
+        store.begin(
+            planned.experiments, swept, numbers, fixed=fixed, command=self.command,
+            date=datetime.now().astimezone().isoformat(timespec="seconds"), versions=versions(),
+            git=git_state(), tables=contents(store, jobs),
+        )  # fmt: skip
+
+
+def _refuse_if_all_fail(jobs: Sequence[Job]) -> None:
+    failed = [job for job in jobs if job.error is not None]
+    if failed and len(failed) == len(jobs):
+        raise InputError(first_error(failed))
+
+
+@contextmanager
+def refusing(directory: object) -> Iterator[None]:
+    """Around a door of Hydra's: bad input and a refusing disk become Refused, which it lets by."""
+    try:
+        yield
+    except InputError as error:
+        raise Refused(error) from error
+    except OSError as error:
+        raise Refused(
+            InputError(
+                f"{error.filename or directory}: {error.strerror or error}\n"
+                "What was stored before is whole; the same command goes on from there."
+            )
+        ) from error
+    sys.stdout.flush()
