@@ -13,7 +13,8 @@ from src.values import show
 # What a continued run may change: how long it goes on, and what is shown of it.
 FREE = {
     *("name", "description", "log_every", "print_every", "metrics", "analysis"),
-    *("ckpt", "logger", "trainer.max_epochs", "engine", "sweep", "pictures"),
+    *("ckpt", "logger", "trainer.max_epochs", "engine", "sweep", "search"),
+    "pictures",
     *("data.probe", "data.input_name", "data.target_name", "data.unit", "data.classes"),
     *("data.range", "data.path"),
 }

@@ -8,7 +8,7 @@ from src import conf_files
 from src.check import GROUPS
 from src.conf_files import CONF
 
-SILENT = ("name", "description", "sweep")
+SILENT = ("name", "description", "sweep", "search")
 
 
 def differences(

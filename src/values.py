@@ -26,6 +26,8 @@ ACTIVATIONS = (
 INITS = ("default", "xavier", "kaiming", "normal", "zeros")
 METRICS = ("mse", "bce", "cross_entropy", "accuracy")
 ENGINES = ("lightning", "stacked", "fused")
+OBJECTIVES = ("median", "mean", "bound")
+SAMPLERS = ("tpe", "random", "qmc", "cmaes", "gp")
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -95,6 +97,17 @@ RULES: dict[str, Rule] = {
     "sweep.fail_fast": flag(example="true"),
     "sweep.max_runs": whole(1, example="2000000"),
     "sweep.directories": whole(0, example="200"),
+    "search.trials": whole(1, example="250"),
+    "search.batch": whole(1, example="64"),
+    "search.seeds": whole(1, example="8"),
+    "search.objective": one_of(OBJECTIVES, example="median"),
+    "search.metric": Rule(
+        lambda v: v is None or (isinstance(v, str) and v != ""),
+        "a metric of the runs, or null (val/loss, or train/loss)",
+        "val/accuracy",
+    ),
+    "search.sampler": one_of(SAMPLERS, example="tpe"),
+    "search.seed": SEED,
     "trainer.accelerator": one_of(("cpu", "gpu"), example="cpu"),
     "trainer.threads": whole(1, os.cpu_count(), example="1"),
     "trainer.max_epochs": whole(0, example="1000"),

@@ -75,6 +75,7 @@ function drawCharts() {
   bandsChart();
   extremesChart();
   fitCharts();
+  searchCharts();
 }
 
 function drawAll() {
@@ -93,6 +94,7 @@ window.addEventListener("resize", () => {
   width = window.innerWidth;
 });
 summary();
+searchText();
 controls();
 isolateChoices();
 drawAll();

@@ -66,7 +66,9 @@ class Present:
             if found[choices]:
                 self._check(key, path, config)
             section = config.get(path[0])
-            sections |= {k for k in section if k != "_target_"} if isinstance(section, dict) else set()
+            sections |= (
+                {k for k in section if k != "_target_"} if isinstance(section, dict) else set()
+            )
         if not any(found.values()):
             raise self._missing(key, [g for g in groups if g.name == path[0]], sections)
         return found
@@ -92,11 +94,8 @@ class Present:
             try:
                 check_value(key, value, target)
             except InputError as error:
-                if searched and searched.kind == "float" and value == int(value):
-                    check_value(key, int(value), target)  # raises the same, or whole ones are meant
-                    ends = f"({searched.low:g},{searched.high:g})"
-                    raise InputError(f"{error}\nFix: {key}=int(interval{ends})") from error
-                raise
+                hint = _hint(searched, value, target) if searched else ""
+                raise InputError(f"{error}{hint}") from error
 
     def _missing(self, key: str, own: Sequence[Parameter], known: set[str]) -> InputError:
         if own:
@@ -117,3 +116,14 @@ def _is_in(config: Mapping[str, Any], path: tuple[str, ...]) -> bool:
     except (KeyError, TypeError):  # not there; or below what is no section
         return False
     return True
+
+
+def _hint(parameter: Parameter, value: Any, target: str) -> str:
+    """A line for an interval of any numbers where whole ones are allowed."""
+    if parameter.kind != "float" or value != int(value):
+        return ""
+    try:
+        check_value(parameter.key, int(value), target)
+    except InputError:
+        return ""
+    return f"\nFix: {parameter.key}=int(interval({parameter.low:g},{parameter.high:g}))"

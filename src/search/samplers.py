@@ -24,6 +24,8 @@ from optuna.trial import FrozenTrial
 
 from src.search.space import Parameter
 
+DIGITS = 6
+
 
 def distribution(parameter: Parameter) -> BaseDistribution:
     """A parameter as Optuna states it."""
@@ -48,6 +50,12 @@ def make_sampler(
     parameters: of the space. batch: trials that are asked before one is told. branches: whether
     some trials lack some parameters.
     """
+    return Short(_sampler(name, seed, number, parameters, batch, branches))
+
+
+def _sampler(
+    name: str, seed: int, number: int, parameters: Sequence[Parameter], batch: int, branches: bool
+) -> BaseSampler:
     own = state(seed, number)
     if name == "random":
         return RandomSampler(seed=own)
@@ -61,6 +69,37 @@ def make_sampler(
         # Joint densities for the parameters that belong together: experimental since 2021.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(seed=own, group=branches, constant_liar=True)
+
+
+class Short(BaseSampler):
+    """What another sampler draws, numbers without end cut to six digits: they are typed again."""
+
+    def __init__(self, sampler: BaseSampler) -> None:
+        self._sampler = sampler
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        found = self._sampler.sample_relative(study, trial, search_space)
+        return {name: _short(value, search_space[name]) for name, value in found.items()}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:  # fmt: skip
+        sample = self._sampler.sample_independent
+        return _short(sample(study, trial, param_name, param_distribution), param_distribution)
+
+
+def _short(value: Any, of: BaseDistribution) -> Any:
+    if not isinstance(of, FloatDistribution) or of.step is not None:
+        return value
+    return min(max(float(f"{value:.{DIGITS}g}"), of.low), of.high)
 
 
 class Sobol(RandomSampler):
@@ -83,27 +122,12 @@ class Sobol(RandomSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        engine = torch.quasirandom.SobolEngine(len(self._parameters), scramble=True, seed=self._seed)
+        engine = torch.quasirandom.SobolEngine(
+            len(self._parameters), scramble=True, seed=self._seed
+        )
         engine.fast_forward(self._number)
         point = engine.draw(1, dtype=torch.float64)[0].tolist()
-        return {p.name: at_share(p, u) for p, u in zip(self._parameters, point, strict=True)}
-
-
-def at_share(parameter: Parameter, share: float) -> Any:
-    """The value below which that share (0 up to, not including, 1) of a parameter's range lies."""
-    low, high, step = parameter.low, parameter.high, parameter.step
-    if parameter.kind == "choice":
-        return parameter.choices[int(share * len(parameter.choices))]
-    if parameter.log:
-        # A whole number takes the room half-way to its neighbours.
-        half = 0.5 if parameter.kind == "int" else 0.0
-        ends = math.log(low - half), math.log(high + half)
-        value = math.exp(ends[0] + share * (ends[1] - ends[0]))
-        whole = round(value) if parameter.kind == "int" else value
-        return min(max(whole, low), high)
-    if step is None:
-        return low + share * (high - low)
-    return low + int(share * (round((high - low) / step) + 1)) * step
+        return {p.name: p.at(u) for p, u in zip(self._parameters, point, strict=True)}
 
 
 class WholeSpaceCmaEs(CmaEsSampler):

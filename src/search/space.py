@@ -14,11 +14,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from src.errors import InputError, nearest
-from src.overrides import key_of
+from src.overrides import AROUND, key_of
 
 Kind = Literal["float", "int", "choice"]
 CHANCE = ("seed", "data.split_seed")  # what a setting is judged over
-WHOLE = ("sweep", "search", "engine", "pictures")  # one value for all trials
+WHOLE = (*AROUND, "engine", "pictures")  # one value for all trials
 FORMS = "interval(low,high)  tag(log, interval(low,high))  range(low,high,step)  choice(a,b)  a,b"
 
 
@@ -58,6 +58,23 @@ class Parameter:
         steps = "" if self.step is None else f" in steps of {self.step:g}"
         scale = " on a log scale" if self.log else "" if self.step == 1 else steps
         return f"{self.kind} from {self.low!r} to {self.high!r}{scale}"
+
+    def at(self, share: float) -> Any:
+        """The value below which that share of the range lies: from 0 up to 1, which is not in it.
+
+        A whole number on a log scale takes the room half-way to its neighbours.
+        """
+        if self.kind == "choice":
+            return self.choices[int(share * len(self.choices))]
+        if self.log:
+            half = 0.5 if self.kind == "int" else 0.0
+            low, high = math.log(self.low - half), math.log(self.high + half)
+            value = math.exp(low + share * (high - low))
+            return min(max(round(value) if half else value, self.low), self.high)
+        if self.step is None:
+            return self.low + share * (self.high - self.low)
+        count = round((self.high - self.low) / self.step) + 1
+        return self.low + int(share * count) * self.step
 
     def typed(self, value: Any) -> str:
         """A value of it as it is typed. Steps of 0.1 are typed 0.3, not 0.30000000000000004."""

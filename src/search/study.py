@@ -6,7 +6,7 @@ is a copy in memory, made from the journal before every batch. So a process that
 moment leaves a study from which the next one draws what the first would have drawn.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,15 @@ class Search:
             self.study.add_trial(trial)
         return [Asked(t.number, overrides(t.params, self.space, self.present))
                 for t in self.trials if t.state == TrialState.RUNNING]  # fmt: skip
+
+    def lists(self, asked: Sequence[Asked]) -> list[list[str]]:
+        """The override lists of their runs: trial by trial, one for each seed."""
+        return [[*t.overrides, f"seed={s}"] for t in asked for s in range(self.settings.seeds)]
+
+    @property
+    def seconds(self) -> float:
+        """For how long it was searched, up to the last trial that is told."""
+        return max((t.user_attrs.get("seconds", 0.0) for t in self.trials), default=0.0)
 
     def tell(self, number: int, verdict: Verdict, seconds: float) -> None:
         """How a trial ended. seconds: since the search began, pauses left out."""
@@ -193,7 +202,9 @@ def _study(
         study = optuna.load_study(study_name=names[0], storage=storage)
     else:
         study = optuna.create_study(
-            study_name=directory.name or "search", storage=storage, direction=about["direction"]
+            study_name=directory.name or "search",
+            storage=storage,
+            direction="maximize" if settings.high else "minimize",
         )
     before = study.user_attrs.get("about")
     if before is None:  # new, or of a process that was killed right here
@@ -204,7 +215,8 @@ def _study(
         lines = [f"  {k}: {before.get(k, 'not given')} then, {about.get(k, 'not given')} now"
                  for k in differ]  # fmt: skip
         raise InputError(
-            f"sweep.dir={directory} holds a search of something else:\n" + "\n".join(lines)
+            f"sweep.dir={directory} holds a search of something else:\n"
+            + "\n".join(lines)
             + "\nFix: another sweep.dir, or the search as it was (search.trials, search.batch, "
             "search.sampler and search.seed may change)"
         )

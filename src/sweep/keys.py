@@ -6,14 +6,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from src.errors import InputError
-from src.overrides import key_of
+from src.overrides import AROUND, key_of
 from src.sweep.expand import Job
 from src.sweep.outcomes import given_values
 from src.sweep.store import Store
 from src.sweep.tables import value_of
 from src.values import check_value
 
-OF_THE_SWEEP = ("sweep", "engine", "pictures")
+OF_THE_SWEEP = (*AROUND, "engine", "pictures")
 
 
 def refuse_varying(lists: Sequence[Sequence[str]]) -> None:

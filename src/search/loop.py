@@ -1,0 +1,36 @@
+"""The search itself: ask, train, tell, until all trials are told."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from src.errors import InputError
+from src.search.objective import Outcome, judge
+from src.search.show import show_progress
+from src.search.study import Search
+
+# Override lists, and the number of the first -> how each of the runs ended.
+Train = Callable[[list[list[str]], int], Sequence[Outcome]]
+
+
+def run_search(search: Search, train: Train, console: Console) -> int:
+    """The trials that failed, of all. Raises InputError where every one did, as yet.
+
+    What `train` raises ends the search; the trials that it was given are asked already, and the
+    next search in this directory trains them first.
+    """
+    settings = search.settings
+    began = time.perf_counter() - search.seconds
+    while asked := search.batch():
+        outcomes = train(search.lists(asked), asked[0].number * settings.seeds)
+        for place, trial in enumerate(asked):
+            runs = outcomes[place * settings.seeds : (place + 1) * settings.seeds]
+            verdict = judge(runs, settings.objective, settings.high)
+            search.tell(trial.number, verdict, time.perf_counter() - began)
+        show_progress(console, search)
+        failed = [t.user_attrs["message"] for t in search.trials if "message" in t.user_attrs]
+        if failed and len(failed) == len(search.trials):
+            raise InputError(f"{failed[0]}\n(all {len(failed)} trials fail; this is the first "
+                             "message)\nFix: another space, and another sweep.dir")  # fmt: skip
+    return sum("message" in t.user_attrs for t in search.trials)
