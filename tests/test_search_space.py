@@ -108,7 +108,7 @@ def test_a_range_has_the_values_of_hydras_own(
 ) -> None:
     ends = [f"{v}" if is_whole else f"{v / 10:.1f}" for v in (start, stop, step)]
     (override,) = OverridesParser.create().parse_overrides([f"w=range({','.join(ends)})"])
-    # Hydra adds steps up and rounds: its range(0.0,0.1,0.1) holds 0.1.
+    # Hydra adds steps up in binary: its range(0.0,0.1,0.1) holds 0.1.
     wanted = sorted(float(v) for v in override.sweep_iterator()  # type: ignore[arg-type]
                     if abs(float(v) - float(ends[1])) > 1e-9)  # type: ignore[arg-type] # fmt: skip
     if not wanted:

@@ -10,12 +10,13 @@ from src.search.objective import Outcome, judge
 from src.search.show import show_progress
 from src.search.study import Search
 
+HOPELESS = 10  # trials that fail, and none that does not
 # Override lists, and the number of the first -> how each of the runs ended.
 Train = Callable[[list[list[str]], int], Sequence[Outcome]]
 
 
 def run_search(search: Search, train: Train, console: Console) -> int:
-    """The trials that failed, of all. Raises InputError where every one did, as yet.
+    """The number of trials that failed. Raises InputError where all of the first ones did.
 
     What `train` raises ends the search; the trials that it was given are asked already, and the
     next search in this directory trains them first.
@@ -30,7 +31,7 @@ def run_search(search: Search, train: Train, console: Console) -> int:
             search.tell(trial.number, verdict, time.perf_counter() - began)
         show_progress(console, search)
         failed = [t.user_attrs["message"] for t in search.trials if "message" in t.user_attrs]
-        if failed and len(failed) == len(search.trials):
+        if len(failed) == len(search.trials) >= min(HOPELESS, settings.trials):
             raise InputError(f"{failed[0]}\n(all {len(failed)} trials fail; this is the first "
                              "message)\nFix: another space, and another sweep.dir")  # fmt: skip
     return sum("message" in t.user_attrs for t in search.trials)

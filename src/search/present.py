@@ -24,8 +24,8 @@ Compose = Callable[[Sequence[str]], Mapping[str, Any]]
 class Present:
     """Says of a setting whether a trial with these choices has it.
 
-    Raises InputError for a setting that no choice has, and for a value that is not allowed where
-    the setting is there.
+    Raises InputError for a choice that does not exist, a setting that no choice has, and a value
+    that is not allowed where the setting is there.
     """
 
     def __init__(self, space: Space, compose: Compose, folders: Sequence[Path] = (CONF,)) -> None:
@@ -33,6 +33,9 @@ class Present:
         self._compose = compose
         self._folders = folders
         self._composed: dict[tuple[str, ...], Mapping[str, Any]] = {}
+        for group in space.groups:  # a choice that does not exist is an error here
+            for choice in group.choices:
+                self._config({group.name: choice})
         self._there = {key: self._where(key) for key in space.settings}
 
     def has(self, key: str, chosen: Mapping[str, str]) -> bool:

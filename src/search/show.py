@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from src.overrides import own
 from src.search.study import Search, Settings
 from src.terminal import new_table
 
@@ -99,5 +98,5 @@ def command_of(trial: FrozenTrial, high: bool) -> str:
     values = trial.user_attrs["values"]
     known = [seed for seed, value in enumerate(values) if value is not None]
     best = (max if high else min)(known, key=lambda seed: values[seed])
-    words = [*own(trial.user_attrs["overrides"]), f"seed={best}"]
+    words = [*trial.user_attrs["overrides"], f"seed={best}"]
     return shlex.join(["python", "-m", "src.train", *words])

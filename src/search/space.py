@@ -187,14 +187,14 @@ def _interval(override: Override, key: str, value: IntervalSweep) -> Parameter |
 
 
 def _range(override: Override, key: str, value: RangeSweep) -> Parameter | str:
-    """The numbers that Hydra's own range has, whichever way it runs."""
+    """The numbers that Hydra's own range has, whichever way it runs; in decimals, as typed."""
     log = _is_log(override, value.tags)
     ends = (value.start, value.stop, value.step)
     if not all(end is not None and math.isfinite(end) for end in ends) or value.step == 0:
         raise InputError(f"{override.input_line}: a range has finite ends, and steps other than 0."
                          f"\nAllowed: {FORMS}")  # fmt: skip
     is_whole = all(isinstance(end, int) for end in ends)
-    start, stop, step = (Decimal(end) for end in ends)  # type: ignore[arg-type]
+    start, stop, step = (Decimal(str(end)) for end in ends)
     count = math.ceil((stop - start) / step)
     if count < 1:
         raise InputError(f"{override.input_line}: the range is empty; it ends before its stop, as "

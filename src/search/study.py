@@ -17,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from src.errors import InputError
+from src.overrides import own
 from src.search.limits import LIMITS
 from src.search.objective import Verdict
 from src.search.present import Present
@@ -128,7 +129,7 @@ class Search:
             )  # fmt: skip
             draw(copy, space, self.present)
             found = copy.get_trials(deepcopy=False)[-1]
-            typed = overrides(found.params, space, self.present)
+            typed = own(overrides(found.params, space, self.present))
             drawn.append(
                 create_trial(
                     state=TrialState.RUNNING, params=found.params,
