@@ -83,7 +83,7 @@ def test_a_search(sweep: Sweep) -> None:
     run = table.filter(run_id=run_id(compose_settings(*shlex.split(command))[0]))
     assert run["val/loss"].to_list() == [min(best.user_attrs["values"])]
 
-    again = sweep(*SMALL)
+    again = sweep(*SMALL, "sweep.verify=2")  # of the runs of this command, of which there are none
     assert "10 trials are there already, none to go" in again.text
     assert_frame_equal(again.table, table)
     more = sweep(*SMALL, "search.trials=13", "search.sampler=random", "search.batch=3")
@@ -221,6 +221,7 @@ REFUSED: dict[tuple[str, ...], tuple[str, ...]] = {
     (RATE, "search.objective=bound", "search.seeds=1"): ("needs the spread over seeds",),
     (RATE, "hydra.sweeper.max_batch_size=4"): ("Fix: search.batch=64",),
     (RATE, "hydra/launcher=basic"): ("Fix: without hydra/launcher",),
+    (RATE, "search.trials=1000"): ("are 8,000 runs", "Fix: sweep.max_runs=8000"),
     (RATE, "seed=1,2"): ("chance is not searched",),
     (RATE, "+sweep=seeds"): ("seed=range(20)", "chance is not searched"),
     ("optimizer.lr=0.1",): ("nothing to search",),
@@ -240,7 +241,8 @@ REFUSED: dict[tuple[str, ...], tuple[str, ...]] = {
 def test_refused(overrides: tuple[str, ...], tmp_path: Path) -> None:
     """Before any work, and nothing is written."""
     with pytest.raises(InputError) as caught:
-        call([*MLP, f"sweep.dir={tmp_path / 'out'}", *overrides], Console(file=io.StringIO()))
+        call([*MLP, f"sweep.dir={tmp_path / 'out'}", "sweep.max_runs=5000", *overrides],
+             Console(file=io.StringIO()))  # fmt: skip
     for words in REFUSED[overrides]:
         assert words in str(caught.value)
     assert list(tmp_path.iterdir()) == []

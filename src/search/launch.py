@@ -56,10 +56,15 @@ def _settings(master: DictConfig) -> dict[str, Any]:
     found: Any = OmegaConf.to_container(master.search, resolve=True)
     for key, value in found.items():
         check_value(f"search.{key}", value)
-    if found["objective"] == "bound" and found["seeds"] < 2:
-        raise InputError(f"search.objective=bound needs the spread over seeds, and search.seeds is "
-                         f"{found['seeds']}.\nFix: search.seeds=8, or search.objective=median"
-                         )  # fmt: skip
+    trials, seeds, most = found["trials"], found["seeds"], master.sweep.max_runs
+    if found["objective"] == "bound" and seeds < 2:
+        raise InputError("search.objective=bound needs the spread over seeds, and search.seeds="
+                         f"{seeds}.\nFix: search.seeds=8, or search.objective=median")  # fmt: skip
+    if trials * seeds > most:
+        raise InputError(
+            f"search.trials={trials} of {seeds} seeds are {trials * seeds:,} runs, more than "
+            f"sweep.max_runs={most}.\nFix: sweep.max_runs={trials * seeds}"
+        )
     if master.hydra.sweeper.get("max_batch_size") is not None:
         raise InputError("hydra.sweeper.max_batch_size is for a sweep.\nFix: search.batch=64")
     if not str(master.hydra.launcher.get("_target_")).endswith(".BatchedLauncher"):
@@ -81,7 +86,8 @@ def _search(session: Session, space: Space, settings: Mapping[str, Any]) -> int:
                            lambda o: session.expander.expand([o])[0])  # fmt: skip
     whole = Settings(**{**settings, "metric": measure.name}, high=measure.high,
                      baseline=measure.baseline)  # fmt: skip
-    about = {key_of(k): o for k, o in space.fixed.items() if _counts(key_of(k))}
+    about = {key_of(k): o.removeprefix(f"{k}=") for k, o in space.fixed.items()
+             if _counts(key_of(k))}  # fmt: skip
     if session.settings["dry_run"]:
         with tempfile.TemporaryDirectory() as folder:
             if (session.directory / FILE).exists():

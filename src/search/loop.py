@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
+from optuna.trial import TrialState
 from rich.console import Console
 
 from src.errors import InputError
@@ -30,8 +31,13 @@ def run_search(search: Search, train: Train, console: Console) -> int:
             verdict = judge(runs, settings.objective, settings.high)
             search.tell(trial.number, verdict, time.perf_counter() - began)
         show_progress(console, search)
-        failed = [t.user_attrs["message"] for t in search.trials if "message" in t.user_attrs]
+        failed = _failed(search)
         if len(failed) == len(search.trials) >= min(HOPELESS, settings.trials):
             raise InputError(f"{failed[0]}\n(all {len(failed)} trials fail; this is the first "
                              "message)\nFix: another space, and another sweep.dir")  # fmt: skip
-    return sum("message" in t.user_attrs for t in search.trials)
+    return len(_failed(search))
+
+
+def _failed(search: Search) -> list[str]:
+    """The messages of the trials that failed."""
+    return [t.user_attrs["message"] for t in search.trials if t.state == TrialState.FAIL]
