@@ -40,7 +40,7 @@ class BatchedSweeper(Sweeper):
 
     def __init__(self, max_batch_size: int | None, params: dict[str, str] | None) -> None:
         self.max_batch_size = max_batch_size
-        self.params = params or {}
+        self.params = [f"{key}={value}" for key, value in (params or {}).items()]
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -56,19 +56,31 @@ class BatchedSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from src.sweep.grid import batches
 
-        parsed = [f"{key}={value}" for key, value in self.params.items()] + arguments
         assert self.hydra_context is not None
         assert self.config is not None
         assert self.launcher is not None
         loader, most = self.hydra_context.config_loader, self.config.sweep.max_runs
         returns, first = [], 0
-        for batch in batches(parsed, loader, self.max_batch_size, most):
+        for batch in batches(self.params + arguments, loader, self.max_batch_size, most):
             returns.append(self.launcher.launch(batch, initial_job_idx=first))
             first += len(batch)
         code = getattr(self.launcher, "code", 0)
         if code:
             raise SystemExit(code)  # after the last batch: a run that fails does not end a sweep
         return returns
+
+
+class SearchSweeper(BatchedSweeper):
+    """Asks Optuna for settings instead of training all of them."""
+
+    def sweep(self, arguments: list[str]) -> None:
+        from src.search.launch import launch_search
+
+        assert self.hydra_context is not None
+        assert self.config is not None
+        code = launch_search(self.config, self.hydra_context, self.params + arguments)
+        if code:
+            raise SystemExit(code)
 
 
 @dataclass
@@ -78,12 +90,10 @@ class BatchedSweeperConf:
     params: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
-class BatchedLauncherConf:
-    _target_: str = "hydra_plugins.batched.BatchedLauncher"
-
-
-for _group, _node in (("sweeper", BatchedSweeperConf), ("launcher", BatchedLauncherConf)):
-    ConfigStore.instance().store(
-        group=f"hydra/{_group}", name="batched", node=_node, provider="small-nets"
-    )
+for _group, _name, _node in (
+    ("sweeper", "batched", BatchedSweeperConf()),
+    ("sweeper", "search", BatchedSweeperConf("hydra_plugins.batched.SearchSweeper")),
+    ("launcher", "batched", {"_target_": "hydra_plugins.batched.BatchedLauncher"}),
+):
+    store = ConfigStore.instance().store
+    store(group=f"hydra/{_group}", name=_name, node=_node, provider="small-nets")

@@ -47,9 +47,13 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 
 
 def refuse_sweep_settings(overrides: Sequence[str]) -> None:
-    """Raises InputError for a setting of a sweep in a single run."""
+    """Raises InputError for a setting of a sweep or a search in a single run."""
     for override in overrides:
-        if key_of(override).split(".")[0] in SWEEP_ONLY:
+        section = key_of(override).split(".")[0]
+        if section == "search" or override == "hydra/sweeper=search":
+            raise InputError(f"{override} is for a search, and this is a single run.\n"
+                             "Fix: -m hydra/sweeper=search in front of the overrides")  # fmt: skip
+        if section in SWEEP_ONLY:
             raise InputError(
                 f"{override} is for a sweep, and this is a single run.\n"
                 "Fix: -m in front of the overrides"

@@ -94,7 +94,7 @@ def conclude(
     """The result of a run whose net is trained, and the pictures that its analysis drew."""
     run.net.eval()
     metrics = _final_metrics(run, ending)
-    metrics |= _of_table(run, metrics)
+    metrics |= of_table(run, metrics)
     constant = baseline(run.loss, run.data)
     figures = {} if ending.status == "diverged" else analyse(run, console, metrics)
     result = Result(
@@ -104,7 +104,7 @@ def conclude(
         epochs=ending.epochs,
         steps=int(ending.curves["step"][-1]),
         metrics=metrics,
-        baseline=constant | {n: v for n, v in _of_table(run, constant).items() if "rmse" in n},
+        baseline=constant | {n: v for n, v in of_table(run, constant).items() if "rmse" in n},
         predictions=predictions(run),
         parameters=parameters(run),
         curves=ending.curves,
@@ -126,7 +126,7 @@ def _final_metrics(run: Run, ending: Ending) -> dict[str, float]:
     return metrics | more_metrics(run.net, run.data.train, run.metrics)
 
 
-def _of_table(run: Run, losses: Mapping[str, float]) -> dict[str, float]:
+def of_table(run: Run, losses: Mapping[str, float]) -> dict[str, float]:
     """R² and RMSE where the user's own numbers are learned."""
     normaliser = run.data.target_normaliser
     if not run.labels.is_table or run.data.table.task != "regression" or normaliser is None:

@@ -1,9 +1,12 @@
-"""What the settings of a whole sweep may be: below sweep and executor. Imports no torch."""
+"""What the settings of a whole sweep may be: below sweep, search and executor. Imports no torch."""
 
 import re
 
+from src.data_rules import SEED
 from src.rule import Rule, flag, is_number, is_positive, number, one_of, whole
 
+OBJECTIVES = ("median", "mean", "bound")
+SAMPLERS = ("tpe", "random", "qmc", "cmaes", "gp")
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -54,6 +57,13 @@ SWEEP_RULES: dict[str, Rule] = {
         "epochs before some stop (1 or more; default 100)}",
         "'{factor: 3, first: 100}'",
     ),
+    "search.trials": whole(1, example="250"),
+    "search.batch": whole(1, example="64"),
+    "search.seeds": whole(1, example="8"),
+    "search.objective": one_of(OBJECTIVES, example="median"),
+    "search.metric": _text("a metric of the runs", "val/loss, or train/loss", "val/accuracy"),
+    "search.sampler": one_of(SAMPLERS, example="tpe"),
+    "search.seed": SEED,
     "executor.kind": one_of(("local", "ray", "slurm"), example="local"),
     "executor.workers": whole(1, example="4", null="one for each core"),
     "executor.address": _text(

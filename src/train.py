@@ -34,7 +34,7 @@ def run_one(config: DictConfig) -> float | None:
     directory = Path(job.runtime.output_dir)
     try:
         if job.mode == RunMode.RUN:
-            refuse_sweep_settings(job.overrides.task)
+            refuse_sweep_settings([*job.overrides.task, *job.overrides.hydra])
         folders = folders_of(OmegaConf.create({"runtime": job.runtime}))
         settings = check(config, job.runtime.choices, folders)
         # Imported here: a typo must be answered before torch is loaded.

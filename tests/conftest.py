@@ -49,6 +49,11 @@ class Finished:
         return json.loads((self.directory / "result.json").read_text())
 
 
+def quiet() -> Console:
+    """A console that nobody reads."""
+    return Console(file=io.StringIO(), width=160, markup=False)
+
+
 @pytest.fixture
 def finish(tmp_path: Path) -> Callable[..., Finished]:
     """Executes a run of some overrides, without TensorBoard unless they ask for it."""

@@ -27,7 +27,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "src.rule": (),
     "src.conf_files": (),
     "src.data_rules": ("src.rule", "src.data.method"),
-    "src.sweep_rules": ("src.rule",),
+    "src.sweep_rules": ("src.data_rules", "src.rule"),
     "src.values": ("src.data_rules", "src.errors", "src.rule", "src.sweep_rules"),
     "src.complete": ("src.data", "src.errors", "src.values"),
     "src.sweep.task": (
@@ -90,6 +90,18 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("src.sweep.about", "src.sweep.files", "src.sweep.packed", "src.sweep.tables"),
         *("src.sweep.tidy", "src.tensors"),
     ),
+    "src.search.space": ("src.errors", "src.overrides"),
+    "src.search.limits": ("src.errors", "src.search.space"),
+    "src.search.objective": (),
+    "src.search.samplers": ("src.search.space",),
+    "src.search.present": (
+        *("src.check", "src.conf_files", "src.errors", "src.search.space", "src.sweep.family"),
+        "src.values",
+    ),
+    "src.search.trials": ("src.search.present", "src.search.samplers", "src.search.space"),
+    "src.search.study": ("src.errors", "src.overrides", "src.search"),
+    "src.search.loop": ("src.errors", "src.search"),
+    "src.search.show": ("src.search", "src.terminal"),
     "src.targets": ("src.data", "src.errors", "src.losses", "src.models", "src.optim"),
     "src.build": (
         *("src.cadence", "src.checkpoint", "src.compatible", "src.complete", "src.data"),
@@ -175,7 +187,7 @@ def test_a_typo_is_answered_without_torch() -> None:
 
 def test_a_sweep_of_kernels_needs_no_lightning() -> None:
     code = (
-        "import sys, src.sweep.launch, src.sweep.fused, src.engine\n"
-        "assert not {'lightning', 'torch._dynamo'} & set(sys.modules)"
+        "import sys, src.sweep.launch, src.sweep.fused, src.engine, src.search.launch\n"
+        "assert not {'lightning', 'torch._dynamo', 'optuna'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=SRC.parent, check=True)

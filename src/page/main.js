@@ -76,6 +76,7 @@ function drawCharts() {
   bandsChart();
   extremesChart();
   fitCharts();
+  searchCharts();
 }
 
 function drawAll() {
@@ -94,6 +95,7 @@ window.addEventListener("resize", () => {
   width = window.innerWidth;
 });
 summary();
+searchText();
 controls();
 isolateChoices();
 drawAll();

@@ -11,11 +11,12 @@ from plotly.offline import get_plotlyjs
 from src.page.contents import contents
 from src.page.curves import bands, remarkable, shown_settings, single
 from src.page.fits import fits
+from src.page.search import search
 from src.sweep.files import write_whole
 from src.sweep.store import Store
 
 HERE = Path(__file__).parent
-SCRIPTS = ("base", "charts", "tables", "compare", "seeds", "curves", "fits", "main")
+SCRIPTS = ("base", "charts", "tables", "compare", "seeds", "curves", "fits", "search", "main")
 
 
 def write_page(store: Store, table: pl.DataFrame, metric: str) -> Path:
@@ -38,6 +39,7 @@ def page(store: Store, table: pl.DataFrame, metric: str) -> str:
         "curves": bands(store, runs, shown, names),
         "extremes": single(store, extremes, names),
         "fits": fits(store, extremes),
+        "search": search(store.directory, data["notes"]),
     }
     title = f"{', '.join(data['head']['experiments'])}: {len(table):,} runs"
     return _assemble(title, data)

@@ -1,4 +1,4 @@
-"""A sweep without a command line: for notebooks and tests."""
+"""A sweep or a search without a command line: for notebooks and tests."""
 
 import shlex
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from src import conf_files, resolvers
 from src.check import Refused
 from src.errors import InputError
 from src.explain import explained
+from src.search.launch import launch_search
 from src.sweep.bars import Notify
 from src.sweep.grid import batches
 from src.sweep.launch import launch
@@ -23,7 +24,10 @@ from src.sweep.launch import launch
 
 @dataclass
 class Called:
-    """What a sweep came to: its directory, the jobs' final losses in their order, its exit code."""
+    """What a sweep came to: its directory, the jobs' final losses in their order, its exit code.
+
+    Of a search there are no losses: its jobs are in no order of the caller's.
+    """
 
     directory: Path
     losses: list[float]
@@ -62,11 +66,15 @@ def _call(
     task = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
     assert isinstance(task, list)
     arguments = [*params, *map(str, task)]
-    most, size = master.sweep.max_runs, master.hydra.sweeper.max_batch_size
     command = shlex.join(["python", "-m", "src.train", "-m", *overrides])
+    directory = Path(str(master.hydra.sweep.dir))
+    if str(master.hydra.sweeper._target_).endswith(".SearchSweeper"):
+        code = launch_search(master, context, arguments, console, notify, command)
+        return Called(directory, [], code)
+    most, size = master.sweep.max_runs, master.hydra.sweeper.max_batch_size
     losses, code = [], 0
     for batch in batches(arguments, loader, size, most):
         found = launch(master, context, batch, len(losses), console, notify, command)
         losses += [job.return_value for job in found.jobs]
         code = max(code, found.code)
-    return Called(Path(str(master.hydra.sweep.dir)), losses, code)
+    return Called(directory, losses, code)

@@ -18,13 +18,19 @@ from src.sweep.store import Store
 from src.sweep.verify import verify
 
 
-def conclude(store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], console: Console) -> int:
-    """Directories, pictures, verification, summary. The exit code."""
+def conclude(
+    store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], console: Console,
+    is_ranked: bool = True,
+) -> int:  # fmt: skip
+    """Directories, pictures, verification, summary. The exit code.
+
+    is_ranked: whether the summary ranks the settings; a search has a ranking of its own.
+    """
     table = store.read()
     write_directories(store, table, jobs, sweep["directories"], console)
     metric = metric_of(table)
     ranked = [] if metric is None else rank(table, list(store.swept), metric)
-    show_summary(console, table, ranked, metric)
+    show_summary(console, table, ranked if is_ranked else [], metric)
     pictures = draw_overlays(store, table, ranked, metric)
     if ranked:
         write_sweep_events(store, table, ranked)

@@ -29,7 +29,7 @@ from src.check import (
 from src.complete import complete
 from src.errors import InputError
 from src.explain import explain
-from src.overrides import SWEEP_ONLY, key_of
+from src.overrides import own
 from src.result import digest, run_id
 from src.sweep.family import Family, get, is_simple, overlap, target_at
 from src.values import check_value
@@ -62,7 +62,7 @@ class Job:
     @property
     def own_overrides(self) -> list[str]:
         """Without those of the sweep around it."""
-        return [o for o in self.overrides if key_of(o).split(".")[0] not in SWEEP_ONLY]
+        return own(self.overrides)
 
     @property
     def identity(self) -> str:
@@ -151,7 +151,7 @@ class Expander:
         """The family of a signature, composed with the values of its first job."""
         if signature in self.families:
             return self.families[signature]
-        found = self._compose([*signature, *plain], number)
+        found = self.compose([*signature, *plain], number)
         if isinstance(found, DictConfig):
             task, choices = without_hydra(found), found.hydra.runtime.choices
             try:
@@ -174,9 +174,10 @@ class Expander:
             self.families[signature] = found
         return found
 
-    def _compose(self, overrides: list[str], number: int) -> DictConfig | str:
+    def compose(self, overrides: Sequence[str], number: int = 0) -> DictConfig | str:
+        """What Hydra makes of a job's overrides, `hydra` included; or why it cannot."""
         try:
-            config = self.loader.load_sweep_config(self.master, overrides)
+            config = self.loader.load_sweep_config(self.master, list(overrides))
         except Exception as error:  # hydra raises plain ValueErrors too
             return self._explained(error, overrides)
         with open_dict(config):

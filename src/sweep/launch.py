@@ -12,6 +12,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from src.check import folders_of, no_experiment
+from src.errors import InputError
+from src.overrides import key_of
 from src.sweep.bars import Notify
 from src.sweep.session import Session, refusing
 from src.terminal import new_console
@@ -40,6 +42,7 @@ def launch(
     setup_globals()
     with refusing(master.hydra.sweep.dir):
         refuse_nothing(master, lists[0])
+        _refuse_search(lists[0])
         session = Session(
             master, context, console or new_console(), command or typed_command(), notify
         )
@@ -52,6 +55,14 @@ def refuse_nothing(master: DictConfig, overrides: Sequence[str]) -> None:
         o.lstrip("+").startswith(("experiment=", "data=")) for o in overrides
     ):
         raise no_experiment(folders_of(master.hydra))
+
+
+def _refuse_search(overrides: Sequence[str]) -> None:
+    """Raises InputError for a setting of a search, which this is not."""
+    for override in overrides:
+        if key_of(override).split(".")[0] == "search":
+            raise InputError(f"{override} is for a search, and this is a sweep of every combination"
+                             ".\nFix: hydra/sweeper=search, or without it")  # fmt: skip
 
 
 def _launch(session: Session, lists: Sequence[Sequence[str]], first: int) -> Launched:

@@ -177,9 +177,9 @@ class Session:
                 self.console, self.metric,
             )  # fmt: skip
 
-    def conclude(self, jobs: Sequence[Job]) -> int:
+    def conclude(self, jobs: Sequence[Job], is_ranked: bool = True) -> int:
         """Directories, pictures, verification, summary of the whole store. The exit code."""
-        return conclude(self.store, jobs, self.settings, self.console)
+        return conclude(self.store, jobs, self.settings, self.console, is_ranked)
 
     def returns(self, jobs: Sequence[Job]) -> list[JobReturn]:
         """What Hydra's sweepers read."""

@@ -52,7 +52,7 @@ class Store:
             what = "the directory of a single run" if is_run else "a file"
             raise InputError(f"sweep.dir={self.directory} is {what}.\nFix: another sweep.dir")
         stored = self.about["experiments"]
-        if stored and not set(stored) & set(experiments):
+        if stored and experiments and not set(stored) & set(experiments):
             raise InputError(
                 f"sweep.dir={self.directory} holds a sweep of {', '.join(stored)}, and this is "
                 f"one of {', '.join(experiments)}.\nFix: another sweep.dir, or none: each sweep "

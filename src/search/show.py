@@ -1,0 +1,102 @@
+"""What a search prints: how it goes on, and in the end the best settings."""
+
+import shlex
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from src.search.study import Search, Settings
+from src.terminal import new_table
+
+FEW = 10
+
+
+def best_first(trials: Sequence[FrozenTrial], high: bool) -> list[FrozenTrial]:
+    """The trials with an objective, the best one first; of equals, the one asked first."""
+    known = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+    return sorted(known, key=lambda t: (-t.value if high else t.value, t.number))  # type: ignore
+
+
+def objective_text(metric: str, objective: str, seeds: int) -> str:
+    """What is searched for, in words."""
+    how = {
+        "median": "median",
+        "mean": "mean",
+        "bound": "worse end of the 95 % interval of the mean",
+    }
+    return f"{how[objective]} {metric} over {seeds} seeds" if seeds > 1 else metric
+
+
+def _objective(settings: Settings) -> str:
+    return objective_text(settings.metric, settings.objective, settings.seeds)
+
+
+def show_space(console: Console, search: Search) -> None:
+    """What is searched, how, and for what; and how far it was."""
+    settings = search.settings
+    least = "greatest" if settings.high else "least"
+    console.print(
+        f"Search for the {least} {_objective(settings)}: {settings.trials:,} trials, "
+        f"{settings.batch:,} at a time, by {settings.sampler}\n", style="bold", soft_wrap=True,
+    )  # fmt: skip
+    table = new_table("setting", "values", "")
+    for p in search.space.parameters:
+        some = p.name in search.present.conditional
+        table.add_row(p.name, p.text, "with some choices" if some else "")
+    console.print(table)
+    told = sum(t.state.is_finished() for t in search.trials)
+    if told:
+        rest = f"{settings.trials - told:,} to go" if told < settings.trials else (
+            f"none to go (search.trials={2 * told} goes on)")  # fmt: skip
+        console.print(f"\n{told:,} trials are there already, {rest}", soft_wrap=True)
+    console.print()
+
+
+def show_progress(console: Console, search: Search) -> None:
+    """One line after each batch."""
+    told = [t for t in search.trials if t.state.is_finished()]
+    best = best_first(told, search.settings.high)
+    text = f"trials: {len(told):,} of {search.settings.trials:,}"
+    if best:
+        text += f", best so far {best[0].value:.6g}, trial {best[0].number}"
+    console.print(text + "\n", style="bold", soft_wrap=True)
+
+
+def show_best(console: Console, search: Search) -> None:
+    """The best settings, the command that repeats the first of them, and how to look at all."""
+    settings, space = search.settings, search.space
+    trials = search.trials
+    best = best_first(trials, settings.high)
+    lost = sum(t.state == TrialState.PRUNED for t in trials)
+    failed = sum(t.state == TrialState.FAIL for t in trials)
+    counts = [f"{len(trials):,} trials", f"{lost:,} without a finite objective" if lost else "",
+              f"{failed:,} failed" if failed else ""]  # fmt: skip
+    console.print(f"\nSearch: {', '.join(filter(None, counts))}\n", style="bold", soft_wrap=True)
+    if best:
+        console.print(f"Best settings by {_objective(settings)}", style="bold", soft_wrap=True)
+        table = new_table("trial", "objective", "diverged", "settings")
+        for trial in best[:FEW]:
+            found = trial.params
+            typed = [f"{p.name}={p.typed(found[p.name])}" for p in space.parameters
+                     if p.name in found]  # fmt: skip
+            lost = trial.user_attrs["diverged"]
+            table.add_row(str(trial.number), f"{trial.value:.6g}", str(lost or ""), " ".join(typed))
+        console.print(table)
+        console.print(f"\nbest run alone:      {command_of(best[0], settings.high)}",
+                      soft_wrap=True)  # fmt: skip
+    where = shlex.quote(str(search.path.parent))
+    for what, how in (
+        ("look at the trials:  ", f"python -m src.report {where}"),
+        ("", f"optuna-dashboard {where}/{search.path.name}  (pip install optuna-dashboard)"),
+    ):
+        console.print(f"{what:21}{how}", soft_wrap=True)
+
+
+def command_of(trial: FrozenTrial, high: bool) -> str:
+    """The command that trains the trial's best run by itself."""
+    values = trial.user_attrs["values"]
+    known = [seed for seed, value in enumerate(values) if value is not None]
+    best = (max if high else min)(known, key=lambda seed: values[seed])
+    words = [*trial.user_attrs["overrides"], f"seed={best}"]
+    return shlex.join(["python", "-m", "src.train", *words])
