@@ -30,7 +30,14 @@ def run_within(script: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:]
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own need root")
+def _has_namespaces() -> bool:
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return False
+    command = ["unshare", "--net", "--uts", "--pid", "--fork", "--mount-proc", "true"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+needs_root = pytest.mark.skipif(not _has_namespaces(), reason="namespaces of one's own need root")
 
 
 @pytest.mark.ray
