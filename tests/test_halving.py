@@ -8,6 +8,7 @@ from polars.testing import assert_frame_equal
 
 from src.engines.cohort import Interrupted
 from src.errors import InputError
+from src.search.study import read_study
 from src.sweep import halve
 from tests.conftest import Swept
 
@@ -118,3 +119,25 @@ def test_decay_and_none_are_two_programs(sweep: Sweep) -> None:
         same = both.table.filter(pl.col("optimizer.weight_decay") == decay)
         assert same["train/loss"].to_list() == one["train/loss"].to_list()
     assert both.table["train/loss"].n_unique() == 6
+
+
+def test_a_search_prunes_what_halving_stops(sweep: Sweep) -> None:
+    done = sweep(
+        "hydra/sweeper=search", "+experiment=temperature_mlp", "trainer.max_epochs=60",
+        "optimizer.lr=tag(log, interval(1e-4, 0.05))", "search.trials=8", "search.batch=4",
+        "search.seeds=2", "sweep.halving={factor: 2, first: 20}", "sweep.directories=0",
+    )  # fmt: skip
+    study = read_study(done.store.directory)
+    assert study is not None
+    states = [trial.state.name for trial in study.trials]
+    assert (states.count("COMPLETE"), states.count("PRUNED")) == (2, 6)  # 4, 2, 1 of each batch
+    assert "8 trials, 6 stopped by halving" in done.text
+    table = done.table
+    for trial in study.trials:
+        runs = table.filter(pl.col("job").is_in(trial.user_attrs["jobs"]))
+        reached = runs["val/loss"].median()
+        if trial.state.name == "PRUNED":
+            assert runs["status"].to_list() == ["stopped"] * 2
+            assert trial.intermediate_values == {runs["epochs"][0]: pytest.approx(reached)}
+        else:
+            assert trial.value == pytest.approx(reached)

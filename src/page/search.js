@@ -21,16 +21,17 @@ function searchCharts() {
 
 // The settings of a trial, one a line.
 function trialText(i) {
-  const { number, value, diverged, runs, state, params } = SEARCH.trials;
-  const ends = value[i] === null ? (state[i] === "FAIL" ? "failed" : "no finite objective") : short(value[i]);
+  const { number, value, diverged, runs, state, params, stopped, reached } = SEARCH.trials;
+  const ends = value[i] === null ? (state[i] === "FAIL" ? "failed" : stopped[i] !== null ? `stopped after epoch ${stopped[i].toLocaleString("en")} at ${short(reached[i])}` : "no finite objective") : short(value[i]);
   const some = diverged[i] ? `<br>${diverged[i]} of ${plural(runs[i], "run")} diverged` : "";
   return `trial ${number[i]}: ${ends}${some}${SEARCH.parameters.map((p) => (params[p.name][i] === null ? "" : `<br>${p.name}=${params[p.name][i]}`)).join("")}`;
 }
 
 function progressChart() {
-  const { number, value, seconds } = SEARCH.trials, bySeconds = byId("search-x").value === "seconds";
+  const { number, value, seconds, stopped, reached } = SEARCH.trials, bySeconds = byId("search-x").value === "seconds";
   const at = bySeconds ? seconds : number, all = number.map((_, i) => i);
-  const known = all.filter((i) => value[i] !== null), lost = all.filter((i) => value[i] === null);
+  const known = all.filter((i) => value[i] !== null), lost = all.filter((i) => value[i] === null && stopped[i] === null);
+  const halted = all.filter((i) => stopped[i] !== null);
   const finite = known.map((i) => value[i]), edge = SEARCH.high ? Math.min(...finite) : Math.max(...finite);
   const best = [];
   for (const i of known) best.push(best.length && !isBetter(value[i], best.at(-1)) ? best.at(-1) : value[i]);
@@ -39,11 +40,12 @@ function progressChart() {
   const dots = (places, y, name, marker) => ({ type: "scatter", mode: "markers", x: places.map((i) => at[i]), y, name, marker, hovertext: places.map(trialText), hoverinfo: "text" });
   const traces = [
     dots(known, finite, "a trial", { color: colour(0), size: 6, opacity: 0.6 }),
+    dots(halted, halted.map((i) => reached[i]), "stopped by halving, what it had reached", { color: colour(5), symbol: "circle-open", size: 6, opacity: 0.6 }),
     dots(lost, lost.map(() => (known.length ? edge : 1)), "no finite objective", { color: colour(1), symbol: "x", size: 8 }),
     { type: "scatter", mode: "lines", x: line, y: best, name: "best so far", line: { color: colour(2), width: 3, shape: "hv" }, hoverinfo: "x+y" },
   ];
-  chart("progress", traces.filter((t) => t.x.length), { xaxis: axis(bySeconds ? "seconds since the search began" : "trial", { rangemode: "tozero" }), yaxis: valueAxis(SEARCH.objective, finite), ...legendBelow() },
-    `The objective of every trial ${bySeconds ? "when its batch was done" : "in the order they were asked"}, and the best so far.${SEARCH.best ? ` Best: ${short(SEARCH.best.value)}, trial ${SEARCH.best.trial}.` : ""}${lost.length ? ` A cross at the ${SEARCH.high ? "lower" : "upper"} edge marks ${plural(lost.length, "trial")} without a finite objective.` : " Every trial has a finite objective."}`, 440);
+  chart("progress", traces.filter((t) => t.x.length), { xaxis: axis(bySeconds ? "seconds since the search began" : "trial", { rangemode: "tozero" }), yaxis: valueAxis(SEARCH.objective, [...finite, ...halted.map((i) => reached[i])]), ...legendBelow() },
+    `The objective of every trial ${bySeconds ? "when its batch was done" : "in the order they were asked"}, and the best so far.${SEARCH.best ? ` Best: ${short(SEARCH.best.value)}, trial ${SEARCH.best.trial}.` : ""}${lost.length ? ` A cross at the ${SEARCH.high ? "lower" : "upper"} edge marks ${plural(lost.length, "trial")} without a finite objective.` : " No trial is without a finite objective."}`, 440);
 }
 
 function importanceChart() {
@@ -90,8 +92,8 @@ function coordinatesChart() {
     name: p.name, of: params[p.name].map(placeOf(p)), lacks: p.conditional,
     ticks: p.choices ? p.choices.map((c) => [c, placeOf(p)(c)]) : marks(...p.ends, p.log),
   }));
-  const hasLost = known.length < value.length;
-  axes.push({ name: "objective", of: value.map(last.place), ticks: [...last.ticks, ...(hasLost ? [["not finite", OVER]] : [])] });
+  const hasLost = known.length < value.length, over = SEARCH.trials.stopped.some((v) => v !== null) ? "stopped or not finite" : "not finite";
+  axes.push({ name: "objective", of: value.map(last.place), ticks: [...last.ticks, ...(hasLost ? [[over, OVER]] : [])] });
   const order = value.map((_, i) => i).filter((i) => value[i] !== null).sort((a, b) => (isBetter(value[a], value[b]) ? -1 : 1));
   const tenth = Math.max(1, Math.round(order.length / 10)), half = Math.max(tenth, Math.ceil(order.length / 2));
   const lost = value.map((_, i) => i).filter((i) => value[i] === null);
@@ -101,7 +103,7 @@ function coordinatesChart() {
       hovertext: places.flatMap((i) => [...axes.map(() => trialText(i)), ""]), hoverinfo: "text", connectgaps: false };
   };
   const traces = [
-    lines(lost, "not finite", { color: faint(colour(1), 0.6), width: 1, dash: "dot" }),
+    lines(lost, over, { color: faint(colour(1), 0.6), width: 1, dash: "dot" }),
     lines(order.slice(half), "the other half", { color: faint(colour(5), 0.12), width: 1 }),
     lines(order.slice(tenth, half), "the better half", { color: faint(colour(0), 0.4), width: 1 }),
     lines(order.slice(0, tenth), "the best tenth", { color: colour(2), width: 2 }),
@@ -113,7 +115,7 @@ function coordinatesChart() {
     xaxis: axis("", { tickmode: "array", tickvals: [...axes.keys()], ticktext: axes.map((a) => wrapped(a.name.replaceAll(".", ". "), 14).replaceAll(". ", ".")), range: [-0.03, axes.length - 0.97], zeroline: false, side: "top", gridcolor: css("--quiet"), tickfont: { size: 12 } }),
     yaxis: { visible: false, range: [axes.some((a) => a.lacks) ? -0.17 : -0.05, hasLost ? 1.16 : 1.06] },
     annotations: words, ...legendBelow(), hovermode: "closest", margin: { l: 90, r: 35, t: 60, b: 40 },
-  }, `A line for each of ${plural(value.length, "trial")} through its settings to its objective, ${SEARCH.high ? "greater" : "less"} being better.${hasLost ? ` Dotted lines end at “not finite”: ${plural(lost.length, "trial")}.` : ""}${axes.some((a) => a.lacks) ? " “none”: the trial's choices lack the setting." : ""} Click a legend entry to see it alone, twice to hide it.`, 520);
+  }, `A line for each of ${plural(value.length, "trial")} through its settings to its objective, ${SEARCH.high ? "greater" : "less"} being better.${hasLost ? ` Dotted lines end at “${over}”: ${plural(lost.length, "trial")}.` : ""}${axes.some((a) => a.lacks) ? " “none”: the trial's choices lack the setting." : ""} Click a legend entry to see it alone, twice to hide it.`, 520);
 }
 
 const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

@@ -81,6 +81,8 @@ def _trials(trials: Sequence["FrozenTrial"]) -> dict[str, Any]:
         "diverged": [t.user_attrs["diverged"] for t in trials],
         "runs": [len(t.user_attrs["values"]) for t in trials],
         "seconds": numbers(t.user_attrs["seconds"] for t in trials),
+        "stopped": [t.last_step for t in trials],  # by halving, after so many epochs
+        "reached": numbers(t.intermediate_values.get(t.last_step or 0) for t in trials),
         "params": {name: [t.params.get(name) for t in trials] for name in names},
     }
 

@@ -102,6 +102,7 @@ def _search(session: Session, space: Space, settings: Mapping[str, Any]) -> int:
     with session.held():
         search = Search(session.directory, space, present, whole, about)
         show_space(session.console, search)
+        session.metric = measure.name  # which halving ranks by, too
         train = _Trainer(session, measure.name)
         try:
             failed = run_search(search, train, session.console)
@@ -146,7 +147,7 @@ class _Trainer:
         if self.session.train(planned):
             raise Stop
         self.session.say_failed(planned.plan)
-        columns = ["run_id", "job", "status", "message", self.metric]
+        columns = ["run_id", "job", "status", "message", "epochs", self.metric]
         table = self.session.store.read(columns=columns)
         rows = {row["run_id"]: row for row in table.iter_rows(named=True)}
         return [self._outcome(rows[job.identity]) for job in planned.jobs]
@@ -155,4 +156,4 @@ class _Trainer:
         value, message = row.get(self.metric), row.get("message")
         if row["status"] == "completed" and value is None:
             return Outcome("failed", None, row["job"], f"a run that ended has no {self.metric}")
-        return Outcome(row["status"], value, row["job"], message)
+        return Outcome(row["status"], value, row["job"], message, row.get("epochs"))

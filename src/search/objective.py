@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 CONFIDENCE = 0.95
-Ended = Literal["finite", "lost", "failed"]
+Ended = Literal["finite", "lost", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
@@ -16,22 +16,24 @@ class Outcome:
     """How one run ended.
 
     status: completed, diverged, failed or stopped. value: of the metric, None where it has none.
-    job: its number in the sweep. message: why it failed.
+    job: its number in the sweep. message: why it failed. epochs: those it was trained.
     """
 
     status: str
     value: float | None
     job: int | None = None
     message: str | None = None
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What a trial came to.
 
-    ended: finite, lost (its objective is not finite), or failed. value: the objective, ±inf where
-    it is lost, NaN where it failed. values: of the runs, None where one is not finite. diverged:
-    how many are not. message: why it failed.
+    ended: finite, lost (its objective is not finite), stopped by halving, or failed. value: the
+    objective, that of the rung where it was stopped, ±inf where it is lost, NaN where it failed.
+    values: of the runs, None where one is not finite. diverged: how many are not. message: why it
+    failed. epochs: after how many it was stopped.
     """
 
     ended: Ended
@@ -40,6 +42,7 @@ class Verdict:
     diverged: int
     jobs: tuple[int, ...]
     message: str | None = None
+    epochs: int | None = None
 
 
 def judge(outcomes: Sequence[Outcome], objective: str, high: bool) -> Verdict:
@@ -58,6 +61,9 @@ def judge(outcomes: Sequence[Outcome], objective: str, high: bool) -> Verdict:
     worst = -math.inf if high else math.inf
     value = over_seeds([worst if v is None else v for v in finite], objective, high)
     ended: Ended = "finite" if math.isfinite(value) else "lost"
+    stopped = [o.epochs for o in outcomes if o.status == "stopped"]
+    if stopped and ended == "finite":
+        return Verdict("stopped", value, tuple(finite), lost, jobs, epochs=stopped[0])
     return Verdict(ended, value, tuple(finite), lost, jobs)
 
 

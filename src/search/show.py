@@ -68,9 +68,12 @@ def show_best(console: Console, search: Search) -> None:
     settings, space = search.settings, search.space
     trials = search.trials
     best = best_first(trials, settings.high)
-    lost = sum(t.state == TrialState.PRUNED for t in trials)
+    pruned = [t for t in trials if t.state == TrialState.PRUNED]
+    stopped = sum(t.last_step is not None for t in pruned)
+    lost = len(pruned) - stopped
     failed = sum(t.state == TrialState.FAIL for t in trials)
     counts = [f"{len(trials):,} trials", f"{lost:,} without a finite objective" if lost else "",
+              f"{stopped:,} stopped by halving" if stopped else "",
               f"{failed:,} failed" if failed else ""]  # fmt: skip
     console.print(f"\nSearch: {', '.join(filter(None, counts))}\n", style="bold", soft_wrap=True)
     if best:

@@ -26,7 +26,10 @@ from src.search.space import Space
 from src.search.trials import draw, overrides
 
 FILE = "study.log"
-STATES = {"finite": TrialState.COMPLETE, "lost": TrialState.PRUNED, "failed": TrialState.FAIL}
+STATES = {
+    "finite": TrialState.COMPLETE, "lost": TrialState.PRUNED, "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,11 @@ class Search:
             found["message"] = verdict.message
         for key, value in found.items():
             self._storage.set_trial_user_attr(trial._trial_id, key, value)
+        if verdict.ended == "stopped" and verdict.epochs is not None:
+            # As Optuna knows it: pruned, with what it had reached.
+            self._storage.set_trial_intermediate_value(
+                trial._trial_id, verdict.epochs, verdict.value
+            )
         value = verdict.value if verdict.ended == "finite" else None
         self.study.tell(number, value, STATES[verdict.ended])
 
@@ -151,12 +159,18 @@ class Search:
         worst = min(known) if self.settings.high else max(known)
         return [
             create_trial(
-                value=worst, params=t.params, distributions=t.distributions,
+                value=_reached(t, worst), params=t.params, distributions=t.distributions,
                 system_attrs=t.system_attrs, user_attrs=t.user_attrs,
             )
             if t.state == TrialState.PRUNED else t
             for t in self.trials
         ]  # fmt: skip
+
+
+def _reached(trial: FrozenTrial, worst: float) -> float:
+    """What a trial had reached when halving stopped it; of one that was lost, the worst."""
+    step = trial.last_step
+    return worst if step is None else trial.intermediate_values[step]
 
 
 def _storage(path: Path) -> JournalStorage:
