@@ -66,7 +66,8 @@ class _Driver:
     def _form(self, tasks: Sequence[Task]) -> Form:
         ids = [job.identity for task in tasks for job in task.jobs]
         numbers = {run_id: self.store.number(run_id) for run_id in ids}
-        return Form(numbers, self.store.swept, self.store.columns)
+        store = self.store
+        return Form(store.directory.absolute(), numbers, store.swept, store.columns)
 
     def _keep(self, task: Task, done: Done) -> None:
         for name, part in done.parts.items():

@@ -59,10 +59,9 @@ class Ready:
         return math.ceil(len(self.group.jobs) / self.part)
 
 
-def find_means(
-    sweep: Mapping[str, Any], workers: int | None = None, free: int | None = None
-) -> Means:
-    """From the settings below `sweep`; workers: as many as there are cores, unless given.
+def find_means(sweep: Mapping[str, Any], workers: int | None = None, share: float = 0.25) -> Means:
+    """From the settings below `sweep`; workers: as many as there are cores, unless given. share: of
+    the free memory, where none is asked for.
 
     Raises InputError for a device that is not there.
     """
@@ -71,7 +70,7 @@ def find_means(
             "sweep.device=cuda, but torch finds no CUDA GPU here.\nFix: sweep.device=cpu"
         )
     given = memory_bytes(sweep["memory"])
-    memory = given if given is not None else (free or _free_memory()) // 4
+    memory = given if given is not None else int(_free_memory() * share)
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if sweep["device"] == "cpu" else 1
     return Means(memory, workers, sweep["device"], sweep["compile"])

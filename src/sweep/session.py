@@ -64,9 +64,13 @@ class Session:
         self.settings: dict[str, Any] = sweep_settings(master)
         self.expander = Expander(master, context.config_loader)
         self.store = Store(Path(str(master.hydra.sweep.dir)))
+        if not self.settings["dry_run"]:
+            settle(self.directory)
         where = executor_settings(master)
-        self.means = find_means(self.settings, where.get("workers"))
         self.cluster = find_cluster(where, self.settings)
+        # The machine that plans for a cluster may have no GPU.
+        here = self.settings if self.cluster is None else self.settings | {"device": "cpu"}
+        self.means = find_means(here, where.get("workers"))
         self.opened: str | None = None
         self.metric: str | None = None  # to rank by, where it is not the loss
 
@@ -82,7 +86,6 @@ class Session:
         Raises InputError.
         """
         refuse_varying(lists)
-        settle(self.directory)
         jobs = self.expander.expand(lists, first)
         if whole:
             _refuse_if_all_fail(jobs)
@@ -115,7 +118,8 @@ class Session:
         """Whether a batch is trained by the cluster."""
         if self.cluster is None or planned.plan.todo == 0:
             return False
-        return expected_seconds(planned.plan, planned.ready) >= self.cluster.stay_local
+        is_worth_it = expected_seconds(planned.plan, planned.ready) >= self.cluster.stay_local
+        return is_worth_it or self.settings["device"] != self.means.device
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -30,9 +30,10 @@ class Sink(Protocol):
 class Form:
     """What a part must look like to fit into a store.
 
-    numbers: run_id -> job number. swept, columns: see `pack`.
+    directory: the store's. numbers: run_id -> job number. swept, columns: see `pack`.
     """
 
+    directory: Path
     numbers: Mapping[str, int]
     swept: Mapping[str, Any]
     columns: list[str]
@@ -69,7 +70,6 @@ class SharedFolder:
     """
 
     form: Form
-    directory: Path
     wrote: Callable[[str, list[str], list[str]], None]
     adopted: set[str] = field(default_factory=set)
 
@@ -78,6 +78,6 @@ class SharedFolder:
 
     def append(self, name: str, part: Part) -> None:
         packed = pack(part, self.form.swept, self.form.columns)
-        packed.write(self.directory, name)
+        packed.write(self.form.directory, name)
         self.adopted |= set(packed.ids)
         self.wrote(name, packed.ids, packed.columns)

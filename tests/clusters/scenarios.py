@@ -133,6 +133,15 @@ def test_a_table_travels(tmp_path: Path) -> None:
     assert {config["data"]["path"] for config, _ in configs.values()} == {str(table)}
 
 
+def test_halving(tmp_path: Path) -> None:
+    halving = ("sweep.halving={factor: 3, first: 30}", "seed=range(10)")
+    for name, where in (("home", ()), ("out", THERE)):
+        code, _, err = finish(start(*halving, f"sweep.dir={tmp_path / name}", *where))
+        assert code == 0, err
+    assert_equal(tmp_path / "home", tmp_path / "out")
+    assert not (tmp_path / "out" / "rungs").exists()
+
+
 def test_a_guilty_run(home: Path, tmp_path: Path) -> None:
     few = ("seed=range(10,14)", "model.width=5", "optimizer=adam")
     lethal = Path(os.environ["SMALL_NETS_LETHAL"])

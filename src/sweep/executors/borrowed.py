@@ -1,5 +1,6 @@
 """A task on a machine that has none of this one's files: they are sent with it."""
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -31,7 +32,8 @@ def perform_borrowed(
     task: Task, form: Form, sweep: Mapping[str, Any], cores: int, *files: str | bytes
 ) -> Done:
     """Train a task, and bring its parts home. files: a name and a content, and so on."""
-    means = find_means(dict(sweep), workers=cores)
+    share = cores / max(len(os.sched_getaffinity(0)), cores) / 2  # others train here, too
+    means = find_means(dict(sweep), cores, share)
     names = {str(name): _write(str(name), content) for name, content in
              zip(files[::2], files[1::2], strict=True) if isinstance(content, bytes)}  # fmt: skip
     for job in task.jobs:

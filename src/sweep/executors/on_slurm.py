@@ -78,8 +78,11 @@ class SlurmCluster:
         token.touch()
         try:
             note = squeue.try_node(token, self._options())
-        finally:
-            token.unlink()
+        except InputError:
+            shutil.rmtree(self.folder.parent, ignore_errors=True)
+            self.folder = None
+            raise
+        token.unlink()
         note_jobs(self.directory, self.name)
         partition = self.section["partition"] or "default"
         return f"SLURM, partition {partition}" + (f" ({note})" if note else "")
@@ -120,7 +123,7 @@ class SlurmCluster:
             with executor.batch():
                 submitted = [
                     executor.submit(perform_shared, task, form, self.sweep, self.section["cpus"],
-                                    self.directory, journal)
+                                    journal)
                     for task, journal in zip(tasks, journals, strict=True)
                 ]  # fmt: skip
         except FailedSubmissionError as error:

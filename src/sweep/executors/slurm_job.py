@@ -25,12 +25,12 @@ CANCELLED = ".cancelled"  # beside the journal of a job that was given up
 
 
 def perform_shared(
-    task: Task, form: Form, sweep: Mapping[str, Any], cores: int, directory: Path, journal: Path
+    task: Task, form: Form, sweep: Mapping[str, Any], cores: int, journal: Path
 ) -> None:
     """Train a task; its parts are in the store when this returns."""
     given_up = journal.with_suffix(CANCELLED)
     say = _Journal(journal)
-    sink = SharedFolder(form, directory, lambda *part: _wrote(say, given_up, *part))
+    sink = SharedFolder(form, lambda *part: _wrote(say, given_up, *part))
     stopped = _Watched(given_up)
     with say.alive():
         failed = perform(task, sink, find_means(dict(sweep), workers=cores), stopped)
