@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
@@ -195,6 +196,13 @@ class TestBadInput:
         for kind in ("ray", "slurm"):
             with pytest.raises(InputError, match=rf"pip install -c constraints.txt '\.\[{kind}\]'"):
                 find_cluster({"kind": kind}, {})
+
+    def test_an_address_of_something_else(self, sweep: Sweep) -> None:
+        pytest.importorskip("ray")
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = f"127.0.0.1:{server.getsockname()[1]}"
+            with pytest.raises(InputError, match="what answers there is no Ray"):
+                sweep("+experiment=sine", "seed=1,2", "executor=ray", f"executor.address={address}")
 
     def test_no_sbatch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("submitit")

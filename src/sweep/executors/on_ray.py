@@ -7,6 +7,8 @@ import importlib
 import logging
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -124,13 +126,23 @@ def _refuse_unanswered(address: str) -> None:
             "head, auto (a Ray that runs on this machine), or null\n"
             "For example: executor.address=10.0.0.1:6379"
         )
+    fix = "Fix: the address that `ray start --head` printed, or executor=local"
     try:
         socket.create_connection((host, int(port)), ANSWER).close()
     except OSError as error:
+        why = error.strerror or error
         raise InputError(
-            f"executor.address={address}: nothing answers there ({error.strerror or error}).\n"
-            "Fix: the address that `ray start --head` printed, or executor=local"
+            f"executor.address={address}: nothing answers there ({why}).\n{fix}"
         ) from error
+    # Ray itself would ask whatever is there for three minutes.
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=ANSWER, check=False)
+        is_ray = done.returncode == 0
+    except subprocess.TimeoutExpired:
+        is_ray = False
+    if not is_ray:
+        raise InputError(f"executor.address={address}: what answers there is no Ray.\n{fix}")
 
 
 def _connect(address: str | None) -> None:
