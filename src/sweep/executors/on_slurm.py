@@ -119,8 +119,8 @@ class SlurmCluster:
         try:
             with executor.batch():
                 submitted = [
-                    executor.submit(perform_shared, task, form, self.sweep, self.section["cpus"],
-                                    self.directory, journal)
+                    executor.submit(perform_shared, task, form.only(task.jobs), self.sweep,
+                                    self.section["cpus"], self.directory, journal)
                     for task, journal in zip(tasks, journals, strict=True)
                 ]  # fmt: skip
         except FailedSubmissionError as error:
