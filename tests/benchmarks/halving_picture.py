@@ -17,7 +17,7 @@ def halving_figure(whole: Finished, replayed: Replayed, example: str, seeds: int
     _going(left, replayed, seeds)
     left.set(title=f"{example}: {100 * replayed.share:.0f} % of the whole sweep's epochs")
     _ranks(right, whole, replayed)
-    right.legend(loc="lower left", fontsize=9, title=", ".join(whole.keys), edgecolor="none")
+    figure.legend(loc="outside right upper", frameon=False, title=", ".join(whole.keys))
     caption(
         figure,
         "Right: the place by median validation loss among all settings, at each rung and at the "
@@ -32,7 +32,9 @@ def _going(ax: Axes, replayed: Replayed, seeds: int) -> None:
     runs = [seeds * count for _, count in replayed.going]
     ax.stairs(runs, epochs, fill=True, color=PALETTE[0], alpha=0.6)
     for (epoch, count), height in zip(replayed.going, runs, strict=True):
-        ax.annotate(f" {count} settings", (epoch, height), va="bottom", fontsize=9)
+        ax.annotate(
+            f" {count} setting{'s' if count > 1 else ''}", (epoch, height), va="bottom", fontsize=9
+        )
     ax.axhline(runs[0], color=GREY, linestyle=":")
     ax.set(xlabel="epoch", ylabel="runs that are trained", ylim=(0, 1.1 * runs[0]))
 
