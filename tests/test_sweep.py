@@ -108,6 +108,23 @@ class TestWholeSweep:
         assert "${seed}" in (folder / ".hydra" / "config.yaml").read_text()
         assert "num: 1" in (folder / ".hydra" / "hydra.yaml").read_text()
 
+    def test_directories_are_written_without_reading_all_curves(
+        self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A million runs have a hundred million points."""
+        read = Store.read
+
+        def reads(store: Store, kind: str = "runs", columns: list[str] | None = None):
+            assert kind != "curves" or columns is not None, "all curves, with all columns"
+            return read(store, kind, columns)
+
+        monkeypatch.setattr(Store, "read", reads)
+        done = sweep(*MLP, "seed=range(5)", "sweep.directories=2", "sweep.memory=1MiB")
+        result = json.loads((done.store.directory / "0" / "result.json").read_text())
+        curve = read(done.store, "curves").filter(run_id=done.table["run_id"][0])
+        for name in ("step", "train/loss", "val/loss"):
+            assert result["curves"][name] == curve[name].to_list()
+
     def test_directories_of_a_large_sweep_are_those_of_the_best(self, sweep: Sweep) -> None:
         done = sweep(*MLP, "seed=range(30)", "sweep.directories=20")
         written = {int(p.name) for p in done.store.directory.iterdir() if p.name.isdigit()}

@@ -20,6 +20,7 @@ from src.sweep.executors.choose import find_cluster
 from src.sweep.expand import Job
 from src.sweep.outcomes import quiet
 from src.sweep.plan import Group, Plan
+from src.sweep.prepare import Means
 from src.sweep.sink import Form
 from src.sweep.store import Store
 from src.sweep.task import STRIKES, Done, Lost, Task, again
@@ -124,6 +125,13 @@ class TestDrive:
             row["message"] == "its worker died 3 times, at last with this run alone: a worker died"
         )
 
+    def test_bars_add_up_one_number_for_each_cohort(self, store: Store) -> None:
+        bars, halves = Bars(quiet()), [task(8).group.at(range(4)), task(8).group.at(range(4, 8))]
+        several = [Task(group, 1.0) for group in halves]
+        executor = Scripted([MACHINE], adopts=1)  # then 3 of 4 are tried again
+        drive(several, executor, store, Plan(), bars, lambda: False, fail_fast=False)
+        assert [list(done.values()) for done in bars.done.values()] == [[8]]
+
     def test_what_stops_it_cancels_the_rest(self, store: Store) -> None:
         executor = Scripted([])
         with pytest.raises(KeyboardInterrupt):
@@ -164,6 +172,25 @@ class TestProcesses:
         assert f"a process ended with {signal.Signals.SIGKILL.name}" in done.table["message"][1]
         lethal.unlink()
         assert sweep(*self.GRID, "seed=1,2,3").table["status"].unique().to_list() == ["completed"]
+
+    def test_a_task_is_sent_its_own_numbers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A form with all numbers beside each task would grow as their square."""
+
+        class Recorder:
+            def __init__(self, means: Means) -> None:
+                del means
+                self.connection = self
+
+            def send(self, message: tuple[Task, Form]) -> None:
+                sent.append(message[1])
+
+        sent: list[Form] = []
+        monkeypatch.setattr(processes, "_Process", Recorder)
+        several = [Task(Group([job], "all"), 1.0) for job in task(3).jobs]
+        form = Form({f"run{i}": i for i in range(3)}, {}, ["loss"])
+        processes.Processes(Means(2**30, 3)).submit(several, form)
+        assert [one.numbers for one in sent] == [{"run0": 0}, {"run1": 1}, {"run2": 2}]
+        assert all(one.columns == ["loss"] for one in sent)
 
 
 class TestBadInput:

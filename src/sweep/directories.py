@@ -59,7 +59,7 @@ def write_runs(
         return
     chosen = table.filter(pl.col("job").is_in(list(numbers)))
     rows = {row["run_id"]: row for row in chosen.iter_rows(named=True)}
-    curves = store.read("curves").filter(pl.col("run_id").is_in(list(rows)))
+    curves = store.curves(rows)
     by_run = {ids[0]: curve for ids, curve in curves.group_by(["run_id"], maintain_order=True)}
     configs = store.configs(rows)
     for run_id, state in store.parameters(rows):

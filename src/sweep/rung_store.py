@@ -56,7 +56,8 @@ def _pick(rung: Store, part: str, rows: pl.DataFrame) -> Packed:
             files[kind] = table_bytes(table.filter(pl.col("run_id").is_in(ids)))
     if rung.has_weights(part):
         members, tensors = rung.weights(part)
-        index = torch.tensor([members.index(run_id) for run_id in ids])
+        place = {run_id: i for i, run_id in enumerate(members)}
+        index = torch.tensor([place[run_id] for run_id in ids])
         picked = {name: values[index] for name, values in tensors.items()}
         files["weights"] = tensors_to_bytes(picked, {"run_ids": json.dumps(ids)})
     return Packed(ids, rows.columns, files)

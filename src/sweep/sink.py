@@ -1,10 +1,11 @@
 """Where trained parts go: a sweep's store, or what stands for it on another machine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from src.sweep.expand import Job
 from src.sweep.packed import Packed, Part, pack
 from src.sweep.tables import Config
 
@@ -37,6 +38,11 @@ class Form:
     numbers: Mapping[str, int]
     swept: Mapping[str, Any]
     columns: list[str]
+
+    def only(self, jobs: Sequence[Job]) -> "Form":
+        """For these jobs: with the numbers of all, thousands of tasks would be sent millions."""
+        ids = [job.identity for job in jobs]
+        return replace(self, numbers={run_id: self.numbers[run_id] for run_id in ids})
 
 
 @dataclass

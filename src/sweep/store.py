@@ -160,13 +160,16 @@ class Store:
         found = pl.concat(tables, how="diagonal_relaxed")
         return found.sort("job") if kind == "runs" and "job" in found.columns else found
 
-    def curves(self, run_ids: Collection[str], columns: Sequence[str]) -> pl.DataFrame:
-        """run_id and these columns of the curves of some runs, without reading all of them."""
+    def curves(
+        self, run_ids: Collection[str], columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """run_id and these columns, or all, of some runs' curves, without reading all of them."""
         files = [path for part in self.parts() if (path := self._file("curves", part)).exists()]
         wanted = pl.col("run_id").is_in(list(run_ids))
         tables = []
         for path in files:
-            known = [c for c in pl.read_parquet_schema(path) if c in ("run_id", *columns)]
+            there = pl.read_parquet_schema(path)
+            known = [c for c in there if columns is None or c in ("run_id", *columns)]
             tables.append(pl.scan_parquet(path).filter(wanted).select(known))
         if not tables:
             return pl.DataFrame(schema={"run_id": pl.String, "step": pl.Int64})

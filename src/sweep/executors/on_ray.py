@@ -85,7 +85,7 @@ class RayCluster:
                 if name not in self.files:
                     self.files[name] = ray.put(Path(name).read_bytes())
             contents = {name: self.files[name] for name in names}
-            ref = remote.remote(task, form, self.sweep, self.cpus, *_flat(contents))
+            ref = remote.remote(task, form.only(task.jobs), self.sweep, self.cpus, *_flat(contents))
             self.running[ref] = task
             found.append(ref)
         return found

@@ -48,7 +48,7 @@ class Processes:
         handles: list[Hashable] = []
         for task in tasks:
             process = self.idle.pop() if self.idle else _Process(self.means)
-            process.connection.send((task, form))
+            process.connection.send((task, form.only(task.jobs)))
             self.busy[process.connection] = process
             handles.append(process.connection)
         return handles
