@@ -187,7 +187,7 @@ class TestProcesses:
         sent: list[Form] = []
         monkeypatch.setattr(processes, "_Process", Recorder)
         several = [Task(Group([job], "all"), 1.0) for job in task(3).jobs]
-        form = Form({f"run{i}": i for i in range(3)}, {}, ["loss"])
+        form = Form(Path("here"), {f"run{i}": i for i in range(3)}, {}, ["loss"])
         processes.Processes(Means(2**30, 3)).submit(several, form)
         assert [one.numbers for one in sent] == [{"run0": 0}, {"run1": 1}, {"run2": 2}]
         assert all(one.columns == ["loss"] for one in sent)

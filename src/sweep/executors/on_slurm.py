@@ -122,13 +122,8 @@ class SlurmCluster:
         try:
             with executor.batch():
                 submitted = [
-<<<<<<< HEAD
-                    executor.submit(perform_shared, task, form, self.sweep, self.section["cpus"],
-                                    journal)
-=======
                     executor.submit(perform_shared, task, form.only(task.jobs), self.sweep,
-                                    self.section["cpus"], self.directory, journal)
->>>>>>> bench
+                                    self.section["cpus"], journal)
                     for task, journal in zip(tasks, journals, strict=True)
                 ]  # fmt: skip
         except FailedSubmissionError as error:
