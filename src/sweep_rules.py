@@ -66,8 +66,11 @@ SWEEP_RULES: dict[str, Rule] = {
     "search.seed": SEED,
     "executor.kind": one_of(("local", "ray", "slurm"), example="local"),
     "executor.workers": whole(1, example="4", null="one for each core"),
-    "executor.address": _text(
-        "host:port of the cluster's head, auto", "RAY_ADDRESS", "10.0.0.1:6379"
+    "executor.address": Rule(
+        lambda v: v in (None, "auto") or re.fullmatch(r"[^/]+:\d+", str(v)) is not None,
+        "host:port of the cluster's head, auto (a Ray that runs on this machine), or null "
+        "(RAY_ADDRESS, or a Ray of one's own)",
+        "10.0.0.1:6379",
     ),
     "executor.cpus": whole(1, example="1"),
     "executor.gpus": whole(0, example="1"),

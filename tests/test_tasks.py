@@ -202,7 +202,6 @@ class TestBadInput:
                 "executor.address=nowhere is not allowed",
             ),
             (["executor=ray", "executor.address=ray://a:1"], "is not allowed.\nAllowed: host:port"),
-            (["executor=ray", "executor.address=127.0.0.1:9"], "nothing answers there"),
             (["executor=ray", "executor.cpus=0"], "executor.cpus=0 is not allowed"),
             (["executor=slurm", "executor.memory=much"], "executor.memory=much is not allowed"),
             (["executor=ray,slurm"], "executor is a setting of the whole sweep"),
@@ -223,6 +222,11 @@ class TestBadInput:
         for kind in ("ray", "slurm"):
             with pytest.raises(InputError, match=rf"pip install -c constraints.txt '\.\[{kind}\]'"):
                 find_cluster({"kind": kind}, {})
+
+    def test_an_address_of_nothing(self, sweep: Sweep) -> None:
+        pytest.importorskip("ray")
+        with pytest.raises(InputError, match="nothing answers there"):
+            sweep("+experiment=sine", "seed=1,2", "executor=ray", "executor.address=127.0.0.1:9")
 
     def test_an_address_of_something_else(self, sweep: Sweep) -> None:
         pytest.importorskip("ray")

@@ -25,6 +25,7 @@ from src.sweep.executors.protocol import Ended
 from src.sweep.sink import Form
 from src.sweep.store import Store
 from src.sweep.task import Done, Lost, Task
+from src.values import check_value
 
 ANSWER = 15.0  # seconds that a cluster has to answer
 BEGIN = 90.0  # and a node, to start a process that imports torch
@@ -119,13 +120,8 @@ def _flat(contents: Mapping[str, ray.ObjectRef]) -> list[Any]:
 def _refuse_unanswered(address: str) -> None:
     if address == "auto":
         return
+    check_value("executor.address", address)  # RAY_ADDRESS may be of any form
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "//" in address:
-        raise InputError(
-            f"executor.address={address} is not allowed.\nAllowed: host:port of the cluster's "
-            "head, auto (a Ray that runs on this machine), or null\n"
-            "For example: executor.address=10.0.0.1:6379"
-        )
     fix = "Fix: the address that `ray start --head` printed, or executor=local"
     try:
         socket.create_connection((host, int(port)), ANSWER).close()
