@@ -86,6 +86,10 @@ class Result:
         temporary.replace(directory / "result.json")
 
 
+# One encoder: json.dumps would make one at each call.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -103,9 +107,21 @@ def numbers_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def digest(content: Any) -> str:
-    """16 hexadecimal digits of a hash of plain containers."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+def pair_text(key: str, value: Any) -> str:
+    """One entry of a mapping in JSON, the same text for equal plain containers."""
+    return f"{_encode(key)}:{_encode(value)}"
+
+
+def digest(content: Any, known: Mapping[str, str] | None = None) -> str:
+    """16 hexadecimal digits of a hash of plain containers.
+
+    known: of a mapping, the `pair_text` of some of its keys, made before.
+    """
+    if known:
+        texts = [known.get(key) or pair_text(key, content[key]) for key in sorted(content)]
+        text = f"{{{','.join(texts)}}}"
+    else:
+        text = _encode(content)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -17,6 +17,7 @@ from src.explain import explain
 from src.result import run_id
 from src.sweep.expand import Expander
 from src.sweep.grid import batches
+from src.sweep.plan import cohort_key, program_of
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,7 @@ def test_as_hydra_composes_it(hydra: Any, jobs: list[list[str]]) -> None:
             assert job.error is None, (job.overrides, job.error)
             assert job.settings() == expected
             assert job.run_id == run_id(expected)
+            assert job.digest(job.settings(), program_of) == cohort_key(expected)
 
 
 def test_settings_are_shared_and_do_not_leak(hydra: Any) -> None:

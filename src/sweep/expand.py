@@ -30,8 +30,8 @@ from src.complete import complete
 from src.errors import InputError
 from src.explain import explain
 from src.overrides import own
-from src.result import digest, run_id
-from src.sweep.family import Family, get, is_simple, overlap, target_at
+from src.result import digest, numbers_of
+from src.sweep.family import Family, Reduce, get, is_simple, overlap, target_at
 from src.values import check_value
 
 WHOLE_NUMBER = re.compile(r"^([A-Za-z_][\w.]*)=(-?(?:0|[1-9]\d*))$")
@@ -58,6 +58,11 @@ class Job:
         """The resolved config, as plain containers that may be shared with other jobs."""
         assert self.family is not None, "a job with an error has no settings"
         return self.family.settings(self.values) | self.own
+
+    def digest(self, settings: Mapping[str, Any], reduce: Reduce) -> str:
+        """`digest(reduce(settings))` of its own settings, without their shared text."""
+        assert self.family is not None
+        return self.family.digest(settings, self.own, reduce)
 
     @property
     def own_overrides(self) -> list[str]:
@@ -233,7 +238,7 @@ def _complete(job: Job, settings: dict[str, Any]) -> None:
         job.error = str(error)
         return
     job.own = {} if found is settings else {"data": found["data"]}
-    job.run_id = run_id(found)
+    job.run_id = job.digest(found, numbers_of)
 
 
 def _value_error(family: Family, key: str, value: Any) -> str | None:

@@ -1,12 +1,15 @@
 """Jobs that differ in plain values: one composition, and the values put into it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from src.result import digest, pair_text
+
+Reduce = Callable[[Mapping[str, Any]], dict[str, Any]]
 REFERENCE = re.compile(r"\$\{([^${}]*)\}")
 WHOLE = re.compile(r"^\$\{([A-Za-z_][\w.]*)\}$")
 
@@ -35,6 +38,7 @@ class Family:
         self.raw: dict[str, Any] = OmegaConf.to_container(task, resolve=False)  # type: ignore
         self.paths = [tuple(key.split(".")) for key in keys]
         self.read = self._readers()
+        self.texts: dict[Reduce, dict[str, str]] = {}
 
     def has_leaves(self) -> bool:
         """Whether every key that varies is a plain value of the config, not a section."""
@@ -52,6 +56,21 @@ class Family:
     def unresolved(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """The config as Hydra writes it to .hydra/config.yaml, interpolations kept."""
         return self._filled(self.raw, values, resolved=False)
+
+    def digest(self, settings: Mapping[str, Any], own: Collection[str], reduce: Reduce) -> str:
+        """`digest(reduce(settings))`, of settings that differ from the family's in `own`, too.
+
+        reduce: makes each key from the same key of the settings alone. What the members share is
+        most of it, and is turned into text once.
+        """
+        if reduce not in self.texts:
+            moving = {path[0] for path in (*self.paths, *self.read)}
+            kept = reduce(self.base)
+            self.texts[reduce] = {k: pair_text(k, v) for k, v in kept.items() if k not in moving}
+        known = self.texts[reduce]
+        if own:
+            known = {key: text for key, text in known.items() if key not in own}
+        return digest(reduce(settings), known)
 
     def _filled(
         self, base: dict[str, Any], values: tuple[Any, ...], resolved: bool

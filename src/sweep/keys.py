@@ -1,12 +1,13 @@
 """Which keys a sweep varies, and the settings that it has only once."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from src.errors import InputError
-from src.overrides import SWEEP_ONLY, key_of
+from src.overrides import SWEEP_ONLY, key_of, own
 from src.sweep.expand import Job
 from src.sweep.outcomes import given_values
 from src.sweep.store import Store
@@ -18,9 +19,9 @@ OF_THE_SWEEP = (*SWEEP_ONLY, "engine", "pictures")
 
 def refuse_varying(lists: Sequence[Sequence[str]]) -> None:
     """Raises InputError where jobs differ in what one sweep has only once."""
+    different = set(chain.from_iterable(lists))
     for word in OF_THE_SWEEP:
-        given = {o for overrides in lists for o in overrides
-                 if key_of(o).split(".")[0] == word}  # fmt: skip
+        given = {o for o in different if key_of(o).split(".")[0] == word}
         for key in sorted({o.partition("=")[0] for o in given}):
             values = sorted(o.partition("=")[2] for o in given if o.partition("=")[0] == key)
             if len(values) > 1:
@@ -53,9 +54,9 @@ def swept_keys(jobs: Sequence[Job], store: Store) -> tuple[dict[str, set[type]],
     and not now, or now and not before, or otherwise than before.
     """
     given: dict[str, set[str]] = {}
-    for job in jobs:
-        for override in job.own_overrides:
-            given.setdefault(key_of(override), set()).add(override)
+    # Each once, in the order of the command: a million jobs have some thousands.
+    for override in own(dict.fromkeys(chain.from_iterable(job.overrides for job in jobs))):
+        given.setdefault(key_of(override), set()).add(override)
     fixed = {key: min(values) for key, values in given.items() if len(values) == 1}
     before: dict[str, str] = store.about.get("fixed", {})
     known = set(before) | set(store.about["swept"])

@@ -77,7 +77,8 @@ def make_plan(jobs: Sequence[Job], done: Iterable[str] = ()) -> Plan:
             settings = job.settings()
             reason = alone_reason(settings)
             if reason is None:
-                groups.setdefault(cohort_key(settings), Group([])).jobs.append(job)
+                key = job.digest(settings, program_of)
+                groups.setdefault(key, Group([])).jobs.append(job)
             else:
                 plan.alone.append((job, reason))
         seen.add(job.identity)
@@ -101,6 +102,11 @@ def alone_reason(settings: Mapping[str, Any]) -> str | None:
 
 def cohort_key(settings: Mapping[str, Any]) -> str:
     """A text that is the same for runs that can share an array program."""
+    return digest(program_of(settings))
+
+
+def program_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved config that decides on the array program."""
     kept = {k: v for k, v in numbers_of(settings).items() if k not in FREE}
     kept["data"] = {k: v for k, v in kept["data"].items() if k not in FREE_DATA}
     kept["model"] = {k: v for k, v in kept["model"].items() if k not in FREE_MODEL}
@@ -112,7 +118,7 @@ def cohort_key(settings: Mapping[str, Any]) -> str:
     }
     trainer = settings["trainer"]
     kept["trainer"] = trainer | {"gradient_clip_val": trainer["gradient_clip_val"] is not None}
-    return digest(kept)
+    return kept
 
 
 def _name(groups: Sequence[Group]) -> None:

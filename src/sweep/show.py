@@ -11,11 +11,14 @@ from src.sweep.expand import Job
 from src.sweep.plan import Plan
 from src.sweep.prepare import Means, Ready
 from src.sweep.ranking import Ranked, compare, is_better_high, is_clear
+from src.sweep.task import PER_RUN, expected_seconds
 from src.sweep_rules import UNITS
 from src.terminal import new_table
 from src.values import show
 
 FEW = 20
+DIRECTORY_BYTES = 60_000  # of a run's own directory: events and pictures
+ALONE_BYTES = 2_000  # of the row, config and curve of a run that goes alone
 
 
 def _table(console: Console, title: str, *columns: str) -> Table:
@@ -72,25 +75,34 @@ def show_plan(
         console.print(table)
         if len(ready) > FEW:
             console.print(f"… and {len(ready) - FEW} more cohorts")
-        disk = sum(g.row_bytes * len(g.group.jobs) for g in ready)
-        disk += 60_000 * min(plan.todo, directories if plan.todo <= directories else 10)
-        longest = max(g.seconds / g.parts for g in ready)
-        total = max(sum(g.seconds for g in ready) / means.workers, longest)
-        console.print(
-            f"\nabout {duration(total)} of training and {size(disk)} on disk in {directory}\n",
-            soft_wrap=True,
-        )
+        console.print()
     if plan.alone:
         reasons: dict[str, int] = {}
         for _, reason in plan.alone:
             reasons[reason] = reasons.get(reason, 0) + 1
-        table = _table(console, "Alone, one after another through Lightning", "reason", "runs")
+        table = _table(console, "Alone, through Lightning", "reason", "runs")
         for reason, count in reasons.items():
             table.add_row(reason, f"{count:,}")
         console.print(table)
         console.print()
+    if plan.todo:
+        console.print(f"{_estimate(plan, ready, means, directories)} in {directory}\n",
+                      soft_wrap=True)  # fmt: skip
     if plan.failed:
         console.print(f"Cannot be: {first_error(plan.failed)}\n", style="bold red", soft_wrap=True)
+
+
+def _estimate(plan: Plan, ready: Sequence[Ready], means: Means, directories: int) -> str:
+    """What a plan will take on this machine."""
+    # Rows and files are made in Python, of which only one thread runs at a time.
+    seconds = max(
+        expected_seconds(plan, ready) / means.workers,
+        max((g.seconds / g.parts for g in ready), default=0.0),
+        PER_RUN * plan.todo,
+    )
+    disk = sum(g.row_bytes * len(g.group.jobs) for g in ready) + ALONE_BYTES * len(plan.alone)
+    disk += DIRECTORY_BYTES * min(plan.todo, directories if plan.todo <= directories else 10)
+    return f"about {duration(seconds)} and {size(disk)} on disk"
 
 
 def show_summary(
