@@ -1,6 +1,7 @@
 """Halving a sweep: who stops, with which numbers, and that the rest go on as if nothing was."""
 
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 import pytest
@@ -9,7 +10,10 @@ from polars.testing import assert_frame_equal
 from src.engines.cohort import Interrupted
 from src.errors import InputError
 from src.search.study import read_study
-from src.sweep import halve
+from src.sweep import members
+from src.sweep.field import Field, Verdict
+from src.sweep.ranking import rank
+from src.sweep.store import Store
 from tests.conftest import Swept
 
 Sweep = Callable[..., Swept]
@@ -69,17 +73,17 @@ class TestHalving:
     def test_goes_on_where_it_was(
         self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, at: int
     ) -> None:
-        whole, real = sweep(*GRID, HALVING, to="whole"), halve._decide
+        whole, real = sweep(*GRID, HALVING, to="whole"), Field.decide
 
-        def dies(
-            rung: object, store: object, ids: object, halving: object, epoch: int, *more: object
-        ):
+        def dies(field: Field, rung: Store, epoch: int) -> Verdict:
             if epoch == at:
                 raise Interrupted
-            return real(rung, store, ids, halving, epoch, *more)  # type: ignore[arg-type]
+            return real(field, rung, epoch)
 
-        monkeypatch.setattr(halve, "_decide", dies)
-        assert sweep(*GRID, HALVING).code == 130
+        monkeypatch.setattr(Field, "decide", dies)
+        stopped = sweep(*GRID, HALVING)
+        assert stopped.code == 130
+        assert f"have come to epoch {at}" in stopped.text
         monkeypatch.undo()
         reached = sweep(*GRID, HALVING, "sweep.dry_run=true")
         assert (reached.store.directory / "rungs" / f"{at:09d}").is_dir()
@@ -104,7 +108,107 @@ class TestHalving:
         assert done.code == 1
         slow = ("engine=lightning", "sweep.halving={first: 10}")
         alone = sweep(*grid, "optimizer.lr=0.001,0.01", *slow, to="alone")
+        assert "4 runs that go alone are not halved" in alone.text
         assert alone.table["status"].to_list() == ["completed"] * 4
+
+    def test_nobody_reaches_the_next_rung(self, sweep: Sweep) -> None:
+        hopeless = ("seed=range(2)", "optimizer.lr=1e9,1e8")
+        done = sweep("+experiment=temperature_mlp", "trainer.max_epochs=90", *hopeless, HALVING)
+        assert done.table["status"].to_list() == ["diverged"] * 4
+        assert done.code == 0
+
+    def test_epochs_swept(self, sweep: Sweep) -> None:
+        """Who ends before a rung has nothing left to be stopped, and takes no place there."""
+        grid = ("+experiment=temperature_mlp", "trainer.max_epochs=10,90", "log_every=10",
+                "seed=range(2)", "optimizer.lr=0.001,0.01")  # fmt: skip
+        done = sweep(*grid, HALVING)
+        table = done.table.group_by("trainer.max_epochs", "status").len()
+        assert set(table.iter_rows()) == {
+            (10, "completed", 4), (90, "completed", 2), (90, "stopped", 2),
+        }  # fmt: skip
+        assert "epoch 20: 1 of 2 settings go on" in done.text
+        short = done.table.filter(pl.col("trainer.max_epochs") == 10)
+        for part in done.store.parts():  # as if the short ones had not been stored
+            path = done.store.directory / "runs" / f"{part}.parquet"
+            if short["run_id"][0] in pl.read_parquet(path)["run_id"]:
+                path.unlink()
+        again = sweep(*grid, HALVING)
+        assert_frame_equal(rows(again), rows(done), check_exact=True)
+
+    def test_who_ended_before_counts(self, sweep: Sweep) -> None:
+        """A setting is judged by all its seeds, not by those that still train."""
+        lr = "optimizer.lr=0.0003,0.03,0.05,0.08"
+        done = sweep("+experiment=temperature_mlp", "trainer.max_epochs=90", "log_every=5",
+                     "seed=range(6)", lr, "early_stop={patience: 1}", HALVING)  # fmt: skip
+        table = done.table
+        first = table.filter((pl.col("status") == "completed") & (pl.col("epochs") < 20))
+        assert len(first), "some stop early before the first rung"
+        at_20 = table.with_columns(
+            pl.when(pl.col("epochs") <= 20).then(pl.col("val/loss")).alias("then")
+        )
+        stopped = at_20.filter((pl.col("status") == "stopped") & (pl.col("epochs") == 20))
+        medians = at_20.group_by("optimizer.lr").agg(pl.col("then").median(), pl.len())
+        known = {lr: value for lr, value, _ in medians.iter_rows() if value is not None}
+        worse = set(stopped["optimizer.lr"])
+        assert all(known[a] >= known[b] for a in worse for b in set(known) - worse)
+        ranks = rank(table, ["seed", "optimizer.lr"], "val/loss")
+        is_stopped = [r.stopped is not None for r in ranks]
+        assert is_stopped == sorted(is_stopped), "what halving stopped comes last"
+
+    def test_extended_is_as_if_begun_so(self, sweep: Sweep) -> None:
+        grid = ("+experiment=temperature_mlp", "trainer.max_epochs=90", "log_every=10", HALVING)
+        lr, more = "optimizer.lr=0.001,0.01", "optimizer.lr=0.001,0.01,0.03,0.05"
+        sweep(*grid, "seed=range(4)", lr)
+        sweep(*grid, "seed=range(6)", lr)
+        done = sweep(*grid, "seed=range(6)", more)
+        whole = sweep(*grid, "seed=range(6)", more, to="whole")
+        # Who had come to its end stays so; all others are as in the undisturbed sweep.
+        keys = ["seed", "optimizer.lr"]
+        found = done.table.join(whole.table, on=keys, suffix=" whole")
+        other = found.filter(pl.col("status") != pl.col("status whole"))
+        assert set(other["status"]) <= {"completed"}
+        same = found.filter(pl.col("status") == pl.col("status whole"))
+        assert same["val/loss"].to_list() == same["val/loss whole"].to_list()
+        assert same["epochs"].to_list() == same["epochs whole"].to_list()
+        seeds = same.filter(status="completed").group_by("optimizer.lr").len()
+        assert seeds["len"].to_list() == [6], "the best setting has all its seeds"
+
+    @pytest.mark.parametrize("fail_fast", [False, True])
+    def test_a_failed_run_is_tried_again(
+        self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, fail_fast: bool
+    ) -> None:
+        asked = (*GRID, HALVING, f"sweep.fail_fast={fail_fast}")
+        whole, real = sweep(*asked, to="whole"), members._refused
+
+        def fails(optimizer: dict[str, Any], tried: dict[str, str | None]) -> str | None:
+            rains = optimizer["lr"] == 0.01 and optimizer["_target_"].endswith("SGD")
+            return "it rains" if rains else real(optimizer, tried)
+
+        monkeypatch.setattr(members, "_refused", fails)
+        done = sweep(*asked)
+        assert done.code == 1
+        assert "it rains" in done.text
+        failed = done.table.filter(status="failed")
+        assert set(failed["message"]) == {"it rains"}
+        monkeypatch.undo()
+        again = sweep(*asked)
+        assert again.code == 0
+        assert_frame_equal(rows(again), rows(whole), check_exact=True)
+
+    def test_leftover_rungs(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+        def dies(*_: object) -> Verdict:
+            raise Interrupted
+
+        monkeypatch.setattr(Field, "decide", dies)
+        assert sweep(*GRID, HALVING).code == 130
+        monkeypatch.undo()
+        done, whole = sweep(*GRID), sweep(*GRID, to="whole")
+        assert_frame_equal(rows(done), rows(whole), check_exact=True)
+        assert not (done.store.directory / "rungs").exists()
+
+    def test_batches_are_refused(self, sweep: Sweep) -> None:
+        with pytest.raises(InputError, match=r"hydra.sweeper.max_batch_size=3 would cut"):
+            sweep(*GRID, HALVING, "hydra.sweeper.max_batch_size=3")
 
     def test_too_few_epochs(self, sweep: Sweep) -> None:
         with pytest.raises(InputError, match=r"but trainer.max_epochs=90: all have ended by then"):

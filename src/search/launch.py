@@ -24,7 +24,8 @@ from src.search.space import Space, space_of
 from src.sweep.bars import Notify
 from src.sweep.expand import Job
 from src.sweep.launch import refuse_nothing, typed_command
-from src.sweep.session import Session, refusing
+from src.sweep.refusing import refusing
+from src.sweep.session import Session
 from src.sweep.together import Stop
 from src.terminal import new_console
 from src.values import check_value

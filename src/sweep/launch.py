@@ -15,7 +15,8 @@ from src.check import folders_of, no_experiment
 from src.errors import InputError
 from src.overrides import key_of
 from src.sweep.bars import Notify
-from src.sweep.session import Session, refusing
+from src.sweep.refusing import refusing
+from src.sweep.session import Session
 from src.terminal import new_console
 
 

@@ -4,7 +4,7 @@ import io
 import shlex
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,14 @@ def quiet() -> Console:
 
 
 def part_name(jobs: Sequence[Job], sink: Sink) -> str:
+    """The name of a part of these jobs."""
+    ids = [job.identity for job in jobs]
+    return name_of(map(sink.number, ids), ids)
+
+
+def name_of(numbers: Iterable[int], ids: Collection[str]) -> str:
     """Unique, and readable: the first job's number, how many, a hash of which."""
-    first = min(sink.number(job.identity) for job in jobs)
-    return f"{first:07d}_{len(jobs)}_{digest(sorted(job.identity for job in jobs))[:8]}"
+    return f"{min(numbers):07d}_{len(ids)}_{digest(sorted(ids))[:8]}"
 
 
 def _row(job: Job, sink: Sink, **more: Any) -> Row:

@@ -56,7 +56,9 @@ def is_better_high(metric: str) -> bool:
 
 
 def rank(table: pl.DataFrame, swept: Sequence[str], metric: str) -> list[Ranked]:
-    """Best first; settings without a completed run last, of those the longest trained first."""
+    """Best first. Last, the longest trained first, those that halving stopped (of which some runs
+    may have come to an end by themselves, or before) or without a completed run.
+    """
     keys = [key for key in swept if key not in SEEDS]
     seeds = [key for key in SEEDS if key in table.columns]
     good = (pl.col("status") == "completed") & pl.col(metric).is_finite()
@@ -94,7 +96,9 @@ def rank(table: pl.DataFrame, swept: Sequence[str], metric: str) -> list[Ranked]
                 _stopped(row),
             )
         )
-    return sorted(ranked, key=lambda r: (False, sign * r.mean) if r.n else (True, *_worth(r)))
+    return sorted(
+        ranked, key=lambda r: (True, *_worth(r)) if _is_last(r) else (False, sign * r.mean)
+    )
 
 
 def _stopped(row: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -102,8 +106,12 @@ def _stopped(row: Mapping[str, Any]) -> tuple[int, int] | None:
     return None if epoch is None or rank is None else (epoch, rank)
 
 
+def _is_last(ranked: Ranked) -> bool:
+    return ranked.n == 0 or ranked.stopped is not None
+
+
 def _worth(ranked: Ranked) -> tuple[float, float]:
-    """Of a setting without a completed run: the less, the better."""
+    """Of a setting that is no whole one: the less, the better."""
     epoch, rank = ranked.stopped or (0, 0)
     return -epoch, rank
 

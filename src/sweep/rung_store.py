@@ -5,6 +5,7 @@ is moved to the sweep's store; when the sweep has ended, the rungs are removed.
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import polars as pl
 import torch
 
 from src.engines.paused import Paused, concatenate
-from src.result import digest
 from src.sweep.expand import Job
 from src.sweep.files import part_file
+from src.sweep.outcomes import name_of
 from src.sweep.packed import Packed, table_bytes
 from src.sweep.store import Store
 from src.tensors import read_tensors, tensors_to_bytes
@@ -33,6 +34,25 @@ def open_rung(store: Store, epoch: int) -> Store:
     return rung
 
 
+def remove_rungs(store: Store) -> None:
+    """All of them, at one stroke: half a rung would be no store."""
+    folder = store.directory / FOLDER
+    gone = folder.with_name(f".{FOLDER}")
+    shutil.rmtree(gone, ignore_errors=True)
+    if folder.exists():
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def latest_rung(store: Store) -> tuple[int, int] | None:
+    """The last epoch that a halved sweep under way has come to, and how many runs are there."""
+    for folder in sorted((store.directory / FOLDER).glob("*"), reverse=True):
+        arrived = len(Store(folder).read(columns=["run_id"]))
+        if arrived:
+            return int(folder.name), arrived
+    return None
+
+
 def move(rung: Store, store: Store, decided: pl.DataFrame) -> None:
     """Store rows of a rung's runs table, as they are given, with all that belongs to them."""
     for part in rung.parts():
@@ -40,8 +60,7 @@ def move(rung: Store, store: Store, decided: pl.DataFrame) -> None:
         rows = decided.join(ids, on="run_id", how="semi")
         if len(rows):
             packed = _pick(rung, part, rows)
-            first, name = rows["job"].min(), digest(sorted(packed.ids))[:8]
-            name = f"{first:07d}_{len(rows)}_{name}"
+            name = name_of(rows["job"], packed.ids)
             packed.write(store.directory, name)
             store.adopt(name, packed.ids, packed.columns)
 

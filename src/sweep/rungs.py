@@ -92,3 +92,13 @@ def check_halving(halving: Mapping[str, Any] | None, max_epochs: int) -> None:
         f"epochs, but trainer.max_epochs={max_epochs}: all have ended by then.\n"
         f"Allowed: first below trainer.max_epochs\nFix: sweep.halving={instead}"
     )
+
+
+def check_batches(halving: Mapping[str, Any] | None, max_batch_size: int | None) -> None:
+    """Raises InputError where a halved sweep would come in batches: each would be halved alone."""
+    if halving is not None and max_batch_size is not None:
+        raise InputError(
+            "sweep.halving compares all settings of a sweep, and hydra.sweeper.max_batch_size="
+            f"{max_batch_size} would cut it into batches.\nFix: without hydra.sweeper."
+            "max_batch_size (a sweep is cut into parts by itself)"
+        )

@@ -1,6 +1,5 @@
 """One command at work on a sweep's directory: batches of jobs, trained into one store."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from src.check import Refused
 from src.engines.cohort import Interrupted
 from src.errors import InputError
 from src.result import git_state, versions
@@ -29,10 +27,11 @@ from src.sweep.files import write_whole
 from src.sweep.halve import train_by_halving
 from src.sweep.keys import executor_settings, refuse_varying, sweep_settings, swept_keys
 from src.sweep.lock import locked
-from src.sweep.plan import Group, Plan, make_plan
+from src.sweep.plan import Plan, make_plan
 from src.sweep.prepare import Ready, find_means, prepare
-from src.sweep.rungs import Halving, check_halving
-from src.sweep.show import first_error, show_plan
+from src.sweep.rung_store import latest_rung, remove_rungs
+from src.sweep.rungs import Halving, check_batches, check_halving
+from src.sweep.show import first_error, show_halving, show_plan
 from src.sweep.store import Store
 from src.sweep.task import expected_seconds
 from src.sweep.together import Stop
@@ -62,6 +61,7 @@ class Session:
     ) -> None:  # fmt: skip
         self.master, self.console, self.command, self.notify = master, console, command, notify
         self.settings: dict[str, Any] = sweep_settings(master)
+        check_batches(self.settings["halving"], master.hydra.sweeper.get("max_batch_size"))
         self.expander = Expander(master, context.config_loader)
         self.store = Store(Path(str(master.hydra.sweep.dir)))
         if not self.settings["dry_run"]:
@@ -92,15 +92,26 @@ class Session:
         experiments = sorted({str(job.settings()["name"]) for job in jobs if job.error is None})
         self.store.refuse_other(experiments)
         contents(self.store, jobs)  # refused before the plan, not after
+        if whole:
+            check_halving(self.settings["halving"], max(
+                job.settings()["trainer"]["max_epochs"] for job in jobs if job.error is None
+            ))  # fmt: skip
         parts = self.store.parts()
-        halving = self.settings["halving"]
-        plan = make_plan(jobs, self.store.done(halving is not None))
-        if plan.groups:
-            check_halving(halving, max(_epochs(group) for group in plan.groups))
+        plan = make_plan(jobs, self._done(jobs))
         ready = prepare(plan, self.means, self.settings["dry_run"])
         if whole:
             _refuse_if_all_fail(jobs)
         return Planned(jobs, plan, ready, experiments, parts)
+
+    def _done(self, jobs: Sequence[Job]) -> set[str]:
+        """The runs that need no training."""
+        done = self.store.done()
+        if self.settings["halving"] is not None:
+            halved = done | self.store.stopped()
+            if {job.run_id for job in jobs if job.error is None} <= halved:
+                return halved
+            # With others beside them, those that were stopped are in the race again.
+        return done
 
     def show(self, planned: Planned) -> None:
         """The plan, as a table."""
@@ -108,6 +119,8 @@ class Session:
             self.console, planned.plan, planned.ready, self.means, self.directory,
             self.settings["directories"],
         )  # fmt: skip
+        if self.settings["halving"] is not None and planned.plan.todo:
+            show_halving(self.console, Halving(**self.settings["halving"]), planned.plan)
         if self.cluster is not None and not self._goes_out(planned):
             self.console.print(
                 f"executor.stay_local={self.cluster.stay_local:g}: this sweep takes less on one "
@@ -128,9 +141,11 @@ class Session:
             try:
                 yield
             except (Interrupted, KeyboardInterrupt):
-                kept = len(self.store.read(columns=["run_id"]))
+                kept = f"{len(self.store.read(columns=['run_id'])):,} runs are stored"
+                if (rung := latest_rung(self.store)) is not None:
+                    kept += f", {rung[1]:,} have come to epoch {rung[0]:,}"
                 self.console.print(
-                    f"\ninterrupted: {kept:,} runs are stored. To go on from there, repeat the "
+                    f"\ninterrupted: {kept}. To go on from there, repeat the "
                     f"command with sweep.dir={self.directory}",
                     style="bold red", soft_wrap=True,
                 )  # fmt: skip
@@ -175,6 +190,7 @@ class Session:
         halving = self.settings["halving"]
         if halving is None:
             train(planned.plan, planned.ready, self.store)
+            remove_rungs(self.store)  # of a halved sweep that did not come to its end
         else:
             train_by_halving(
                 planned.plan, planned.ready, self.store, planned.jobs, Halving(**halving), train,
@@ -217,28 +233,7 @@ class Session:
         )  # fmt: skip
 
 
-def _epochs(group: Group) -> int:
-    return group.jobs[0].settings()["trainer"]["max_epochs"]
-
-
 def _refuse_if_all_fail(jobs: Sequence[Job]) -> None:
     failed = [job for job in jobs if job.error is not None]
     if failed and len(failed) == len(jobs):
         raise InputError(first_error(failed))
-
-
-@contextmanager
-def refusing(directory: object) -> Iterator[None]:
-    """Around a door of Hydra's: bad input and a refusing disk become Refused, which it lets by."""
-    try:
-        yield
-    except InputError as error:
-        raise Refused(error) from error
-    except OSError as error:
-        raise Refused(
-            InputError(
-                f"{error.filename or directory}: {error.strerror or error}\n"
-                "What was stored before is whole; the same command goes on from there."
-            )
-        ) from error
-    sys.stdout.flush()

@@ -11,6 +11,7 @@ from src.sweep.expand import Job
 from src.sweep.plan import Plan
 from src.sweep.prepare import Means, Ready
 from src.sweep.ranking import Ranked, compare, is_better_high, is_clear
+from src.sweep.rungs import Halving, rungs
 from src.sweep.task import PER_RUN, expected_seconds
 from src.sweep_rules import UNITS
 from src.terminal import new_table
@@ -90,6 +91,20 @@ def show_plan(
                       soft_wrap=True)  # fmt: skip
     if plan.failed:
         console.print(f"Cannot be: {first_error(plan.failed)}\n", style="bold red", soft_wrap=True)
+
+
+def show_halving(console: Console, halving: Halving, plan: Plan) -> None:
+    """When a plan's settings are compared, and who takes no part in that."""
+    longest = max((g.jobs[0].settings()["trainer"]["max_epochs"] for g in plan.groups), default=0)
+    epochs = rungs(halving.first, halving.factor, longest)
+    if epochs:
+        shown = ", ".join(f"{e:,}" for e in epochs[:FEW]) + (", …" if len(epochs) > FEW else "")
+        console.print(
+            f"halved: at epochs {shown} one of {halving.factor:g} settings goes on, so that it "
+            "takes less than that\n", soft_wrap=True,
+        )  # fmt: skip
+    if plan.alone:
+        console.print(f"{runs(len(plan.alone))} that go alone are not halved\n", soft_wrap=True)
 
 
 def _estimate(plan: Plan, ready: Sequence[Ready], means: Means, directories: int) -> str:

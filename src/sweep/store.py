@@ -102,25 +102,25 @@ class Store:
         self.about.setdefault("trained", []).append({"runs": runs, "seconds": seconds})
         write_about(self.directory, self.about)
 
-    def done(self, halves: bool = False) -> set[str]:
-        """The runs that need no training: those in whole parts that did not fail.
-
-        halves: whether runs that were stopped are to stay so.
-        """
-        open_ends = ["failed"] if halves else ["failed", "stopped"]
-        found: set[str] = set()
+    def done(self) -> set[str]:
+        """The runs that have come to their end: those in whole parts that did not fail."""
         for part in self.parts():
             culprit = corrupt_file(self.directory, part)
             if culprit is not None:
                 self._corrupt[part] = culprit
-            else:
-                table = pl.read_parquet(self._file("runs", part), columns=["run_id", "status"])
-                found |= set(table.filter(~pl.col("status").is_in(open_ends))["run_id"])
-        return found
+        return self._ids(~pl.col("status").is_in(["failed", "stopped"]))
 
-    def final(self) -> set[str]:
-        """The runs that have a row already, whatever became of them."""
-        return set(self.read(columns=["run_id"])["run_id"])
+    def stopped(self) -> set[str]:
+        """The runs that halving has stopped, of parts that `done` has found to be whole."""
+        return self._ids(pl.col("status") == "stopped")
+
+    def _ids(self, wanted: pl.Expr) -> set[str]:
+        found: set[str] = set()
+        for part in self.parts():
+            if part not in self._corrupt:
+                table = pl.read_parquet(self._file("runs", part), columns=["run_id", "status"])
+                found |= set(table.filter(wanted)["run_id"])
+        return found
 
     def trained(self) -> int:
         """How many runs did not fail: as `done`, of parts that are known to be whole."""
