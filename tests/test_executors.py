@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from src.errors import InputError
-from src.sweep.executors import processes
+from src.sweep.executors import borrowed, processes
 from src.sweep.executors.choose import find_cluster
+from src.sweep.lock import locked
 from src.sweep.plan import Group
 from src.sweep.prepare import Means
 from src.sweep.sink import Form
@@ -195,3 +196,73 @@ class TestBadInput:
         done = command("src.train", "+experiment=temperature_mlp", "executor=ray")
         assert done.code == 2
         assert "executor=ray is for a sweep, and this is a single run" in done.err
+
+
+class TestNothingIsLeft:
+    """A command that is refused when its directory is held already."""
+
+    def refuse(self, directory: Path) -> None:
+        with pytest.raises(InputError), locked(directory):
+            raise InputError("executor.cpus=64: no node has as many")
+
+    def test_what_was_made_goes(self, tmp_path: Path) -> None:
+        self.refuse(tmp_path / "a" / "b")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_was_there_stays(self, tmp_path: Path) -> None:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "mine.txt").touch()
+        self.refuse(tmp_path / "a" / "b")
+        assert [path.name for path in (tmp_path / "a").iterdir()] == ["mine.txt"]
+        (tmp_path / "empty").mkdir()
+        self.refuse(tmp_path / "empty")
+        assert list((tmp_path / "empty").iterdir()) == []
+
+    def test_what_was_written_stays(self, tmp_path: Path) -> None:
+        with locked(tmp_path / "a"):
+            (tmp_path / "a" / "sweep.json").touch()
+        assert (tmp_path / "a" / "sweep.json").exists()
+
+    def test_a_cluster_that_refuses(
+        self, sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Refuses:
+            stay_local = part_seconds = 0.0
+
+            def open(self, directory: Path) -> str:
+                raise InputError(f"no node has as many for {directory}")
+
+            def close(self) -> None:
+                pass
+
+        monkeypatch.setattr("src.sweep.session.find_cluster", lambda *_: Refuses())
+        with pytest.raises(InputError, match="no node has as many"):
+            sweep("+experiment=temperature_mlp", "seed=1,2", to="new/sweep")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestBorrowed:
+    def test_no_descriptor_is_left_open(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        name = borrowed._write("/there/my.csv", b"a,b\n1,2\n")
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert Path(name).name == "my.csv"
+        assert Path(name).read_bytes() == b"a,b\n1,2\n"
+        assert list(Path(name).parent.iterdir()) == [Path(name)]
+
+
+def test_a_ray_without_nodes_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    from src.sweep.executors import on_ray
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    section = {"part_seconds": 1.0, "stay_local": 0.0, "cpus": 2, "gpus": 0, "address": None}
+    cluster = on_ray.RayCluster(section, {})
+    node = {"Alive": True, "Resources": {"CPU": 1.0}}
+    monkeypatch.setattr(on_ray.ray, "nodes", lambda: [node, node | {"Alive": False}])
+    assert "no node of the Ray cluster is left for executor.cpus=2" in str(cluster.waits())
+    node["Resources"] = {"CPU": 2.0}
+    assert cluster.waits() is None

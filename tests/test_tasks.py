@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from src.engines.cohort import Interrupted
-from src.sweep.bars import Bars
+from src.sweep.bars import Bars, timed
 from src.sweep.drive import drive
 from src.sweep.expand import Job
-from src.sweep.outcomes import part_name, quiet
+from src.sweep.outcomes import failed_part, part_name, quiet
 from src.sweep.packed import Packed, Part
 from src.sweep.plan import Group, Plan
 from src.sweep.sink import Form, Parcels, Sink
@@ -239,3 +239,21 @@ class TestDrive:
 
 def _press() -> bool:
     raise KeyboardInterrupt
+
+
+class TestPace:
+    """What is said, and noted, of the training."""
+
+    @pytest.mark.parametrize(
+        ("good", "said"), [(0, "none of 4 runs was trained"), (3, "trained 3 runs in ")]
+    )
+    def test_runs_that_failed_were_not_trained(self, tmp_path: Path, good: int, said: str) -> None:
+        store, jobs, text = Store(tmp_path), task(8).jobs, io.StringIO()
+        store.begin([], {}, {f"run{i}": i for i in range(8)})
+        store.append("before", part_of(jobs[4:], store))
+        with timed(store, 4, Console(file=text, width=160)):
+            if good:
+                store.append("good", part_of(jobs[:good], store))
+            store.append("bad", failed_part(jobs[good:4], store))
+        assert text.getvalue().startswith(said)
+        assert [one["runs"] for one in store.about.get("trained", [])] == ([good] if good else [])
