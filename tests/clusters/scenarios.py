@@ -74,16 +74,28 @@ def is_idle() -> bool:
     return done.stdout == ""
 
 
+def on_node2() -> list[int]:
+    """What SLURM has begun on the second node: first the steps' keepers, which would report."""
+    keepers, others = [], []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if b"SLURMD_NODENAME=n2" in (folder / "environ").read_bytes().split(b"\0"):
+                others.append(int(folder.name))
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+                if "slurmstepd" in Path("/proc", parent, "comm").read_text():
+                    keepers.append(int(parent))
+    return keepers + others
+
+
 def kill_node() -> None:
     """The second node, as if its power had failed: its daemon, and what it had begun."""
+    if CLUSTER == "slurm":  # a job that has just begun: another may be about to end
+        before = set(on_node2())
+        until(lambda: on_node2() and before.isdisjoint(on_node2()))
     os.kill(int(os.environ["CLUSTER_NODE2"]), signal.SIGKILL)
-    for path in Path("/proc").glob("[0-9]*/environ") if CLUSTER == "slurm" else ():
-        with suppress(OSError):  # it has ended
-            if b"SLURMD_NODENAME=n2" in path.read_bytes().split(b"\0"):
-                parent = path.with_name("stat").read_text().rpartition(")")[2].split()[1]
-                if "slurmstepd" in Path("/proc", parent, "comm").read_text():
-                    os.kill(int(parent), signal.SIGKILL)  # first: it would say that its job ended
-                os.kill(int(path.parent.name), signal.SIGKILL)
+    for process in on_node2():
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
