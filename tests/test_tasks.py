@@ -1,32 +1,29 @@
-"""Tasks: how a plan is cut, what becomes of a lost one, and processes that die for real."""
+"""Tasks: what becomes of a lost one, of its parts, and of what waits."""
 
-import os
-import signal
-import socket
+import io
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from src.errors import InputError
-from src.sweep.bars import Bars
+from src.engines.cohort import Interrupted
+from src.sweep.bars import Bars, timed
 from src.sweep.drive import drive
-from src.sweep.executors import processes
-from src.sweep.executors.choose import find_cluster
 from src.sweep.expand import Job
-from src.sweep.outcomes import quiet
+from src.sweep.outcomes import failed_part, part_name, quiet
+from src.sweep.packed import Packed, Part
 from src.sweep.plan import Group, Plan
-from src.sweep.prepare import Means
-from src.sweep.sink import Form
+from src.sweep.sink import Form, Parcels, Sink
 from src.sweep.store import Store
 from src.sweep.task import STRIKES, Done, Lost, Task, again
-from tests.conftest import Answer, Swept
+from src.sweep.together import Stop
 
-Sweep = Callable[..., Swept]
 WORKER, MACHINE = Lost("a worker died", by_itself=True), Lost("a machine died", by_itself=False)
 
 
@@ -63,13 +60,21 @@ class TestAgain:
         assert one.strikes == 0
 
 
+Outcome = Lost | Callable[[Task, Form], Done]
+
+
 class Scripted:
-    """An executor that does what a list says: Done, or a loss."""
+    """An executor that does what a list says: a loss, or what becomes of a task; then Done.
+
+    adopts: how many runs a lost one had stored. waiting: why nothing is trained.
+    """
 
     part_seconds = 1.0
 
-    def __init__(self, outcomes: Sequence[Lost | None], adopts: int = 0) -> None:
-        self.outcomes, self.adopts = deque(outcomes), adopts
+    def __init__(
+        self, outcomes: Sequence[Outcome], adopts: int = 0, waiting: str | None = None
+    ) -> None:
+        self.outcomes, self.adopts, self.waiting = deque(outcomes), adopts, waiting
         self.given: dict[Hashable, Task] = {}
         self.seen: list[list[int]] = []
         self.was_cancelled = False
@@ -77,8 +82,11 @@ class Scripted:
     def slots(self) -> int:
         return 1
 
+    def waits(self) -> str | None:
+        return self.waiting
+
     def submit(self, tasks: Sequence[Task], form: Form) -> list[Hashable]:
-        del form
+        self.form = form
         handles: list[Hashable] = [len(self.seen) + i for i in range(len(tasks))]
         self.given = dict(zip(handles, tasks, strict=True))
         self.seen += [[job.number for job in one.jobs] for one in tasks]
@@ -88,15 +96,48 @@ class Scripted:
         del seconds
         found: list[tuple[Hashable, Done | Lost]] = []
         for handle, one in self.given.items():
-            outcome = self.outcomes.popleft() if self.outcomes else None
-            if outcome is not None:  # some parts had been written by then
+            outcome = self.outcomes.popleft() if self.outcomes else _nothing
+            if isinstance(outcome, Lost):  # some parts had been written by then
                 store.adopted |= {job.identity for job in one.jobs[: self.adopts]}
-            found.append((handle, outcome or Done({})))
+                found.append((handle, outcome))
+            else:
+                found.append((handle, outcome(one, self.form)))
         self.given = {}
         return found
 
     def cancel(self) -> None:
         self.was_cancelled = True
+
+
+def _nothing(task: Task, form: Form) -> Done:
+    del task, form
+    return Done({})
+
+
+def part_of(jobs: Sequence[Job], sink: Sink) -> Part:
+    """As if these runs had been trained."""
+    rows = [{"run_id": job.run_id, "job": sink.number(job.run_id), "status": "completed"}
+            for job in jobs]  # fmt: skip
+    curve = pl.DataFrame({"run_id": [job.run_id for job in jobs], "step": [1] * len(jobs)})
+    return Part(rows, {job.run_id: ({}, {}) for job in jobs}, curve)
+
+
+def sent(jobs: Sequence[Job], form: Form) -> dict[str, Packed]:
+    """Their part, as a worker sends it."""
+    parcels = Parcels(form)
+    parcels.append(part_name(jobs, parcels), part_of(jobs, parcels))
+    return parcels.parts
+
+
+def sends(task: Task, form: Form) -> Done:
+    """Parts come back with the task, as from Ray."""
+    return Done({}, sent(task.jobs, form))
+
+
+def fails(task: Task, form: Form) -> Done:
+    """Its first run fails, the others are stored."""
+    first, *others = task.jobs
+    return Done({first.identity: "it could not be"}, sent(others, form))
 
 
 class TestDrive:
@@ -110,6 +151,63 @@ class TestDrive:
         plan, bars = Plan(), Bars(quiet())
         drive([task(count)], executor, store, plan, bars, lambda: False, fail_fast=False)
         return plan
+
+    def test_parts_that_come_back_are_stored(self, store: Store) -> None:
+        assert self.drive(store, Scripted([MACHINE, sends])).failed == []
+        assert store.read()["job"].to_list() == [0, 1, 2, 3]
+        assert store.adopted == {f"run{i}" for i in range(4)}
+        plan = self.drive(store, Scripted([fails]), 8)
+        assert [(job.number, job.error) for job in plan.failed] == [(0, "it could not be")]
+
+    @pytest.mark.parametrize("cuts", [([0, 1, 2, 3], [2, 3]), ([2, 3], [0, 1, 2, 3])])
+    def test_a_part_that_ran_twice_leaves_one_result(
+        self, store: Store, cuts: Sequence[Sequence[int]]
+    ) -> None:
+        """A task was taken for lost, and its runs were cut otherwise when it came to its end."""
+        several = [Task(task(4).group.at(places), 1.0) for places in cuts]
+        executor = Scripted([sends, sends])
+        drive(several, executor, store, Plan(), Bars(quiet()), lambda: False, fail_fast=False)
+        assert len(store.read()) == 6, "two parts of other names"
+        store.drop_duplicates()
+        assert store.read()["job"].to_list() == [0, 1, 2, 3]
+        assert sorted(store.read("curves")["run_id"]) == [f"run{i}" for i in range(4)]
+
+    def test_the_same_part_twice_is_one(self, store: Store) -> None:
+        several = [Task(task(4).group, 1.0)] * 2
+        executor = Scripted([sends, sends])
+        drive(several, executor, store, Plan(), Bars(quiet()), lambda: False, fail_fast=False)
+        assert store.read()["job"].to_list() == [0, 1, 2, 3]
+
+    @pytest.mark.parametrize("outcomes", [[fails], [WORKER] * (STRIKES + 2)])
+    def test_fail_fast(self, store: Store, outcomes: Sequence[Outcome]) -> None:
+        """Stops at the first run that fails, or has killed its worker; what came back stays."""
+        executor, plan = Scripted(outcomes), Plan()
+        several = [Task(task(8).group.at(places), 1.0) for places in (range(4), range(4, 8))]
+        with pytest.raises(Stop):
+            drive(several, executor, store, plan, Bars(quiet()), lambda: False, fail_fast=True)
+        assert executor.was_cancelled
+        assert [job.number for job in plan.failed] == [0]
+        assert all(max(numbers) < 4 for numbers in executor.seen)
+        kept = store.read()["job"].to_list()
+        assert kept == ([1, 2, 3] if outcomes == [fails] else [0])
+
+    def test_a_cluster_without_nodes_is_waited_for_and_said_once(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        text, said = io.StringIO(), []
+        executor = Scripted([], waiting="no node is left: waiting for one")
+        monkeypatch.setattr(executor, "ended", lambda *_: [])
+        clock = iter(range(1, 100, 3))  # it is said after ten seconds
+        monkeypatch.setattr("src.sweep.drive.time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+        def stop() -> bool:
+            said.append(text.getvalue().count("no node is left"))
+            return len(said) == 8
+
+        bars = Bars(Console(file=text, width=160))
+        with pytest.raises(Interrupted):
+            drive([task(1)], executor, store, Plan(), bars, stop, fail_fast=False)
+        assert said == [0, 0, 0, 0, 1, 1, 1, 1]
 
     def test_only_what_is_missing_is_tried_again(self, store: Store) -> None:
         executor = Scripted([MACHINE, MACHINE], adopts=1)
@@ -143,106 +241,19 @@ def _press() -> bool:
     raise KeyboardInterrupt
 
 
-class TestProcesses:
-    GRID = ("+experiment=temperature_mlp", "trainer.max_epochs=20", "engine=lightning")
+class TestPace:
+    """What is said, and noted, of the training."""
 
-    def test_equal_and_side_by_side(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-        here = sweep(*self.GRID, "seed=range(4)", "executor.workers=2", to="here")
-        monkeypatch.setattr(processes, "STARTING", 0.0)
-        begun: list[Any] = []
-        real = processes._Process
-        monkeypatch.setattr(processes, "_Process", lambda means: begun.append(means) or real(means))
-        there = sweep(*self.GRID, "seed=range(4)", "executor.workers=2", to="there")
-        assert len(begun) == 2
-        assert here.table.drop("seconds").equals(there.table.drop("seconds"))
-
-    def test_a_killed_process(
-        self, sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        lethal = tmp_path / "lethal.txt"
-        lethal.write_text("2")
-        folder = str(Path(__file__).parent / "clusters" / "lethal")
-        monkeypatch.setenv(
-            "PYTHONPATH", os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
-        )
-        monkeypatch.setenv("SMALL_NETS_LETHAL", str(lethal))
-        monkeypatch.setattr(processes, "STARTING", 0.0)
-        done = sweep(*self.GRID, "seed=1,2,3", "executor.workers=2")
-        assert done.table["status"].to_list() == ["completed", "failed", "completed"]
-        assert f"a process ended with {signal.Signals.SIGKILL.name}" in done.table["message"][1]
-        lethal.unlink()
-        assert sweep(*self.GRID, "seed=1,2,3").table["status"].unique().to_list() == ["completed"]
-
-    def test_a_task_is_sent_its_own_numbers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A form with all numbers beside each task would grow as their square."""
-
-        class Recorder:
-            def __init__(self, means: Means) -> None:
-                del means
-                self.connection = self
-
-            def send(self, message: tuple[Task, Form]) -> None:
-                sent.append(message[1])
-
-        sent: list[Form] = []
-        monkeypatch.setattr(processes, "_Process", Recorder)
-        several = [Task(Group([job], "all"), 1.0) for job in task(3).jobs]
-        form = Form(Path("here"), {f"run{i}": i for i in range(3)}, {}, ["loss"])
-        processes.Processes(Means(2**30, 3)).submit(several, form)
-        assert [one.numbers for one in sent] == [{"run0": 0}, {"run1": 1}, {"run2": 2}]
-        assert all(one.columns == ["loss"] for one in sent)
-
-
-class TestBadInput:
     @pytest.mark.parametrize(
-        ("overrides", "message"),
-        [
-            (
-                ["executor=ray", "executor.address=nowhere"],
-                "executor.address=nowhere is not allowed",
-            ),
-            (["executor=ray", "executor.address=ray://a:1"], "is not allowed.\nAllowed: host:port"),
-            (["executor=ray", "executor.cpus=0"], "executor.cpus=0 is not allowed"),
-            (["executor=slurm", "executor.memory=much"], "executor.memory=much is not allowed"),
-            (["executor=ray,slurm"], "executor is a setting of the whole sweep"),
-            (["executor=local", "executor.kind=cloud"], "executor.kind=cloud is not allowed"),
-            (["executor=cloud"], "executor=cloud"),
-        ],
+        ("good", "said"), [(0, "none of 4 runs was trained"), (3, "trained 3 runs in ")]
     )
-    def test_refused(
-        self, sweep: Sweep, tmp_path: Path, overrides: list[str], message: str
-    ) -> None:
-        with pytest.raises(InputError) as error:
-            sweep("+experiment=temperature_mlp", "seed=1,2", *overrides)
-        assert message in str(error.value)
-        assert not (tmp_path / "sweep").exists()
-
-    def test_extras(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("src.sweep.executors.choose.find_spec", lambda _: None)
-        for kind in ("ray", "slurm"):
-            with pytest.raises(InputError, match=rf"pip install -c constraints.txt '\.\[{kind}\]'"):
-                find_cluster({"kind": kind}, {})
-
-    def test_an_address_of_nothing(self, sweep: Sweep) -> None:
-        pytest.importorskip("ray")
-        with pytest.raises(InputError, match="nothing answers there"):
-            sweep("+experiment=sine", "seed=1,2", "executor=ray", "executor.address=127.0.0.1:9")
-
-    def test_an_address_of_something_else(self, sweep: Sweep) -> None:
-        pytest.importorskip("ray")
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            address = f"127.0.0.1:{server.getsockname()[1]}"
-            with pytest.raises(InputError, match="what answers there is no Ray"):
-                sweep("+experiment=sine", "seed=1,2", "executor=ray", f"executor.address={address}")
-
-    def test_no_sbatch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        pytest.importorskip("submitit")
-        monkeypatch.setenv("PATH", "/nowhere")
-        section = {"kind": "slurm", "part_seconds": 1.0, "stay_local": 0.0, "memory": "1GiB"}
-        with pytest.raises(InputError, match="sbatch is not found here"):
-            find_cluster(section, {"memory": None})
-
-    def test_a_single_run_has_no_executor(self, command: Callable[..., Answer]) -> None:
-        done = command("src.train", "+experiment=temperature_mlp", "executor=ray")
-        assert done.code == 2
-        assert "executor=ray is for a sweep, and this is a single run" in done.err
+    def test_runs_that_failed_were_not_trained(self, tmp_path: Path, good: int, said: str) -> None:
+        store, jobs, text = Store(tmp_path), task(8).jobs, io.StringIO()
+        store.begin([], {}, {f"run{i}": i for i in range(8)})
+        store.append("before", part_of(jobs[4:], store))
+        with timed(store, 4, Console(file=text, width=160)):
+            if good:
+                store.append("good", part_of(jobs[:good], store))
+            store.append("bad", failed_part(jobs[good:4], store))
+        assert text.getvalue().startswith(said)
+        assert [one["runs"] for one in store.about.get("trained", [])] == ([good] if good else [])

@@ -64,16 +64,21 @@ class Bars:
 
 @contextmanager
 def timed(store: Store, count: int, console: Console) -> Iterator[None]:
-    """Around the training of so many runs: notes how long it took, and says so at its end."""
-    began, before = time.perf_counter(), store.trained()
+    """Around the training of so many runs: notes how long it took, and says so at its end.
+
+    Runs that failed were not trained.
+    """
+    began, before = time.perf_counter(), set(store.adopted)
     try:
         yield
     finally:
         seconds = time.perf_counter() - began
-        trained = store.trained() - before
+        trained = store.trained(store.adopted - before)
         if trained:
             store.note_training(trained, seconds)
-    if count:
-        rate = count / seconds
+    if trained:
+        rate = trained / seconds
         pace = f"{rate:.0f} runs a second" if rate >= 2 else f"{1 / rate:.1f} s a run"
-        console.print(f"trained {runs(count)} in {seconds:.1f} s, {pace}")
+        console.print(f"trained {runs(trained)} in {seconds:.1f} s, {pace}")
+    elif count:
+        console.print(f"none of {runs(count)} was trained, in {seconds:.1f} s")

@@ -26,6 +26,7 @@ def conclude(
 
     is_ranked: whether the summary ranks the settings; a search has a ranking of its own.
     """
+    store.drop_duplicates()
     table = store.read()
     write_directories(store, table, jobs, sweep["directories"], console)
     metric = metric_of(table)

@@ -1,5 +1,6 @@
 """Tasks through an executor, with what was lost tried again, until each run has its row."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 
@@ -14,6 +15,8 @@ from src.sweep.sink import Form
 from src.sweep.store import Store
 from src.sweep.task import STRIKES, Done, Lost, Task, again
 from src.sweep.together import Stop
+
+PATIENCE = 10.0  # seconds without a place to train, until it is said
 
 
 def drive(
@@ -50,6 +53,8 @@ class _Driver:
             counts[task.title] = counts.get(task.title, 0) + len(task.jobs)
         self.bar = {title: bars.add(f"{title} ({n:,} runs)", n) for title, n in counts.items()}
         self.ended = dict.fromkeys(counts, 0)
+        self.waiting: float | None = None  # since when
+        self.has_said_so = False
 
     def step(self) -> None:
         """Submit what there is room for, wait a moment, and keep what has come back."""
@@ -57,12 +62,23 @@ class _Driver:
         some = [self.todo.popleft() for _ in range(min(room, len(self.todo)))]
         if some:
             self.running |= zip(self.executor.submit(some, self._form(some)), some, strict=True)
-        for handle, ended in self.executor.ended(0.2, self.store):
+        found = self.executor.ended(0.2, self.store)
+        for handle, ended in found:
             task = self.running.pop(handle)
             if isinstance(ended, Done):
                 self._keep(task, ended)
             else:
                 self._lost(task, ended)
+
+        self._say_waiting(is_idle=not found)
+
+    def _say_waiting(self, is_idle: bool) -> None:
+        """Once: a cluster without nodes is waited for, and would else be so without a word."""
+        why, now = self.executor.waits() if is_idle else None, time.monotonic()
+        self.waiting = None if why is None else self.waiting or now
+        if self.waiting is not None and now - self.waiting >= PATIENCE and not self.has_said_so:
+            self.bars.console.print(why, soft_wrap=True)
+            self.has_said_so = True
 
     def _form(self, tasks: Sequence[Task]) -> Form:
         ids = [job.identity for task in tasks for job in task.jobs]

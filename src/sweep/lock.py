@@ -1,20 +1,26 @@
 """One process at a time in a sweep's directory."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from src.errors import InputError
 
+LOCK = ".lock"
+
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory, which is made; a dead process's lock is free. Raises InputError."""
+    """Hold the directory, which is made; a dead process's lock is free. Raises InputError.
+
+    What was made goes again where nothing else has been written: a refused command leaves nothing.
+    """
+    made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / ".lock", timeout=0)
+    lock = FileLock(directory / LOCK, timeout=0)
     holder = directory / ".holder"
     try:
         lock.acquire()
@@ -29,4 +35,14 @@ def locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         holder.unlink(missing_ok=True)
+        _leave(directory, made)
         lock.release()
+
+
+def _leave(directory: Path, made: Sequence[Path]) -> None:
+    """Remove the lock, while it is held, and these folders, where there is nothing else."""
+    with suppress(OSError):  # it is gone, or others have written beside it
+        if [path.name for path in directory.iterdir()] == [LOCK]:
+            (directory / LOCK).unlink()
+            for folder in made:
+                folder.rmdir()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from src.engines.cohort import Interrupted
 from src.sweep.expand import Job
 from src.sweep.packed import Packed, Part, pack
 from src.sweep.tables import Config
@@ -72,11 +73,13 @@ class Parcels:
 class SharedFolder:
     """Writes the parts into a store that another process keeps.
 
-    wrote: told each part's name, runs and columns, once its files are there.
+    wrote: told each part's name, runs and columns, once its files are there. given_up: whether
+    somebody else has these runs now; nothing is written then, and Interrupted is raised.
     """
 
     form: Form
     wrote: Callable[[str, list[str], list[str]], None]
+    given_up: Callable[[], bool] = lambda: False
     adopted: set[str] = field(default_factory=set)
 
     def number(self, run_id: str) -> int:
@@ -84,6 +87,12 @@ class SharedFolder:
 
     def append(self, name: str, part: Part) -> None:
         packed = pack(part, self.form.swept, self.form.columns)
+        self._refuse_given_up()
         packed.write(self.form.directory, name)
+        self._refuse_given_up()  # in the meantime; `Store.drop_duplicates` finds what it left
         self.adopted |= set(packed.ids)
         self.wrote(name, packed.ids, packed.columns)
+
+    def _refuse_given_up(self) -> None:
+        if self.given_up():
+            raise Interrupted

@@ -94,8 +94,12 @@ class Store:
         } | more
         write_about(self.directory, self.about)
         clean(self.directory)
-        self._failed = drop_duplicates(self.directory)
+        self.drop_duplicates()
         self._columns = align(self.directory, self.swept)
+
+    def drop_duplicates(self) -> None:
+        """One row for each run, whoever has written another: a job that was taken for lost, say."""
+        self._failed = drop_duplicates(self.directory)
 
     def note_training(self, runs: int, seconds: float) -> None:
         """How long a command has trained, for whoever asks for the pace."""
@@ -122,9 +126,10 @@ class Store:
                 found |= set(table.filter(wanted)["run_id"])
         return found
 
-    def trained(self) -> int:
-        """How many runs did not fail: as `done`, of parts that are known to be whole."""
-        return len(self.read(columns=["run_id", "status"]).filter(pl.col("status") != "failed"))
+    def trained(self, ids: Collection[str]) -> int:
+        """How many of these runs are stored and did not fail."""
+        table = self.read(columns=["run_id", "status"]).filter(pl.col("status") != "failed")
+        return len(set(ids).intersection(table["run_id"]))
 
     def heal(self) -> list[Path]:
         """Move the corrupt parts that `done` met aside; the files that were to blame."""

@@ -14,15 +14,18 @@ WORTH = {"failed": 0, "stopped": 1}  # of what is not final, the less, the soone
 
 
 def drop(directory: Path, ids: Collection[str], parts: Collection[str]) -> None:
-    """Take runs out of parts: they are stored elsewhere too."""
+    """Take runs, and their curves, out of parts: they are stored elsewhere too."""
     for part in parts:
-        path = part_file(directory, "runs", part)
-        table = pl.read_parquet(path)
-        kept = table.filter(~pl.col("run_id").is_in(list(ids)))
-        if len(kept) == 0:
-            path.unlink()
-        elif len(kept) < len(table):
-            write_whole(path, lambda p, kept=kept: kept.write_parquet(p))
+        for kind in ("curves", "runs"):  # the rows last: until then this can be done again
+            path = part_file(directory, kind, part)
+            if not path.exists():
+                continue
+            table = pl.read_parquet(path)
+            kept = table.filter(~pl.col("run_id").is_in(list(ids)))
+            if len(kept) == 0 and kind == "runs":
+                path.unlink()
+            elif len(kept) < len(table):
+                write_whole(path, lambda p, kept=kept: kept.write_parquet(p))
 
 
 def drop_duplicates(directory: Path) -> dict[str, str]:

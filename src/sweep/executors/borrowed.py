@@ -50,9 +50,9 @@ def _write(name: str, content: bytes) -> str:
     folder.mkdir(exist_ok=True)
     path = folder / Path(name).name
     if not path.exists():
-        part = Path(tempfile.mkstemp(dir=folder)[1])
-        part.write_bytes(content)
-        part.replace(path)  # whole, for whichever task of this machine comes next
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
+            part.write(content)
+        Path(part.name).replace(path)  # whole, for whichever task of this machine comes next
     return str(path)
 
 

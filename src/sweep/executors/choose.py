@@ -22,6 +22,7 @@ def find_cluster(section: Mapping[str, Any], sweep: Mapping[str, Any]) -> Cluste
         check_value(f"executor.{key}", value)
     if kind == "local":
         return None
+    _refuse_other_device(section["gpus"], sweep["device"])
     if find_spec(PACKAGES[kind]) is None:
         raise InputError(
             f"executor={kind} needs the package {PACKAGES[kind]}, which is not installed.\n"
@@ -34,3 +35,13 @@ def find_cluster(section: Mapping[str, Any], sweep: Mapping[str, Any]) -> Cluste
     from src.sweep.executors.on_slurm import SlurmCluster
 
     return SlurmCluster(section, sweep)
+
+
+def _refuse_other_device(gpus: float, device: str) -> None:
+    """A task without a GPU finds none, on a node that has some, too; one beside it is held idle."""
+    if device == "cuda" and gpus == 0:
+        raise InputError("sweep.device=cuda, but executor.gpus=0: the tasks would have no GPU.\n"
+                         "Fix: executor.gpus=1")  # fmt: skip
+    if device == "cpu" and gpus > 0:
+        raise InputError(f"executor.gpus={gpus:g}, but sweep.device=cpu: no task would use them.\n"
+                         "Fix: sweep.device=cuda, or executor.gpus=0")  # fmt: skip

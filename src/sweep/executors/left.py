@@ -10,7 +10,8 @@ from src.sweep.executors import squeue
 from src.sweep.lock import locked
 
 FOLDER, NAMES = "slurm", "jobs.json"
-WAIT = 60.0
+WAIT = 60.0  # seconds until SLURM must have ended them
+ASK = 1.0  # seconds between two questions to it
 
 
 def note_jobs(directory: Path, name: str) -> None:
@@ -40,11 +41,15 @@ def settle(directory: Path) -> None:
                 f"is no scancel here.\nFix: the same command on the cluster, or, where they have "
                 f"ended, remove {path}"
             )
-        squeue.cancel_named(name)
         began = time.monotonic()
-        while set((squeue.states(name) or {}).values()) & squeue.ALIVE:
+        squeue.cancel_named(name)
+        while squeue.may_live(name):
             if time.monotonic() - began > WAIT:
-                raise InputError(f"SLURM has not ended the jobs named {name} within {WAIT:.0f} s.\n"
-                                 f"Fix: scancel --name={name}, and the same command")  # fmt: skip
-            time.sleep(0.5)
+                raise InputError(
+                    f"sweep.dir={directory} may still be written to: SLURM has not said within "
+                    f"{WAIT:.0f} s that the jobs named {name} have ended.\n"
+                    f"Fix: scancel --name={name} when SLURM answers, and the same command"
+                )
+            time.sleep(ASK)
+            squeue.cancel_named(name)  # the first may not have come through
         shutil.rmtree(path.parent, ignore_errors=True)

@@ -76,6 +76,12 @@ class RayCluster:
     def slots(self) -> int:
         return 2 * max(self._at_once(), 1)  # one to be trained, one to wait for it
 
+    def waits(self) -> str | None:
+        if self._at_once() > 0:
+            return None
+        wanted = f"executor.cpus={self.cpus} executor.gpus={self.gpus}"
+        return f"no node of the Ray cluster is left for {wanted}: waiting for one (Ctrl-C stops)"
+
     def submit(self, tasks: Sequence[Task], form: Form) -> Sequence[Hashable]:
         # Whatever is lost comes back to `drive`, which knows what is to be tried again.
         remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)(perform_borrowed)

@@ -29,7 +29,8 @@ from src.sweep.task import Done, Lost, Task
 from src.sweep_rules import memory_bytes
 
 ASK = 2.0  # seconds between two questions to SLURM
-GRACE = 5.0  # seconds for a job's last words to come through the shared folder
+GRACE = 5.0  # seconds for a killed job's last words to come through the shared folder
+PATIENCE = 60.0  # and for those of a job that came to its end: NFS may show a new file that late
 DEAD = 3  # jobs that end before they begin, until that is taken for a fault of the cluster
 
 
@@ -66,6 +67,7 @@ class SlurmCluster:
         self.sweep = dict(sweep) | {"memory": own}
         self.jobs: dict[Hashable, _Job] = {}
         self.asked, self.begun, self.dead, self.lost = 0.0, False, 0, False
+        self.unsure = False  # whether all jobs that were cancelled have been
         self.folder: Path | None = None
 
     def open(self, directory: Path) -> str:
@@ -99,17 +101,27 @@ class SlurmCluster:
         if self.folder is None:
             return
         self.cancel()
+        if self.unsure and squeue.may_live(self.name):  # `settle` ends them before more is written
+            return
         forget_jobs(self.directory)
         if not self.lost:  # else the logs tell why
             shutil.rmtree(self.folder, ignore_errors=True)
         self.folder = None
 
+    @property
+    def _logs(self) -> Path:
+        assert self.folder is not None, "opened"
+        return self.folder / "log"
+
     def slots(self) -> int:
         return self.section["jobs"]
 
+    def waits(self) -> None:
+        return None  # in its queue, which `squeue` shows
+
     def submit(self, tasks: Sequence[Task], form: Form) -> Sequence[Hashable]:
         assert self.folder is not None, "opened"
-        executor = submitit.SlurmExecutor(self.folder / "log")
+        executor = submitit.SlurmExecutor(self._logs)
         options = {key.replace("-", "_"): v for key, v in self._options().items() if v is not None}
         executor.update_parameters(
             job_name=self.name, time=self.section["time"], array_parallelism=self.section["jobs"],
@@ -167,13 +179,17 @@ class SlurmCluster:
             line = json.loads(text)
             if "failed" in line:
                 return Done(line["failed"])
+            if "error" in line:
+                self.lost = True
+                raise OSError(f"a task of SLURM failed: {line['error']}  (logs: {self._logs})")
             store.adopt(line["part"], line["ids"], line["columns"])
         job.read = len(lines)
         return None
 
     def _given_up(self, job: _Job) -> Lost | None:
         now = time.monotonic()
-        if job.gone is not None and now - job.gone > GRACE:
+        grace = PATIENCE if job.state == "COMPLETED" else GRACE
+        if job.gone is not None and now - job.gone > grace:
             self._refuse_stillborn(job)
             by_itself = job.state not in squeue.MACHINE
             return self._give_up(job, f"SLURM ended a job ({job.state or 'unknown'})", by_itself)
@@ -188,21 +204,21 @@ class SlurmCluster:
     def _give_up(self, job: _Job, why: str, by_itself: bool) -> Lost:
         self.lost = True
         job.journal.with_suffix(CANCELLED).touch()  # for one that lives on where SLURM is blind
-        squeue.cancel([job.number])
+        self.unsure |= not squeue.cancel([job.number])
         return Lost(why, by_itself)
 
     def _refuse_stillborn(self, job: _Job) -> None:
         """Raises OSError where jobs end again and again before they have begun."""
         self.dead = 0 if self.begun else self.dead + 1
         if self.dead >= DEAD:
-            assert self.folder is not None, "opened"
-            logs = sorted((self.folder / "log").glob(f"{job.number}_*.err"))
+            self.lost = True
+            logs = sorted(self._logs.glob(f"{job.number}_*.err"))
             text = logs[-1].read_text().strip().splitlines() if logs else []
             last = text[-1] if text else "their logs are empty"
-            raise OSError(f"SLURM's jobs end before they begin: {last}  (logs: {self.folder}/log)")
+            raise OSError(f"SLURM's jobs end before they begin: {last}  (logs: {self._logs})")
 
     def cancel(self) -> None:
-        squeue.cancel([job.number for job in self.jobs.values()])
+        self.unsure |= not squeue.cancel([job.number for job in self.jobs.values()])
         for job in self.jobs.values():
             job.journal.with_suffix(CANCELLED).touch()
         self.jobs = {}

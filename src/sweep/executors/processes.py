@@ -2,11 +2,13 @@
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from src.errors import InputError
 from src.sweep.executors.protocol import Ended
 from src.sweep.plan import Plan
 from src.sweep.prepare import Means
@@ -16,6 +18,7 @@ from src.sweep.task import Done, Lost, Task, alone_seconds
 from src.sweep.worker import perform
 
 STARTING = 10.0  # seconds that a process needs to import Lightning, on a slow machine
+HELLO = "hello"
 SPAWN = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
 
 
@@ -44,29 +47,43 @@ class Processes:
     def slots(self) -> int:
         return self.means.workers
 
+    def waits(self) -> None:
+        return None
+
     def submit(self, tasks: Sequence[Task], form: Form) -> list[Hashable]:
-        handles: list[Hashable] = []
-        for task in tasks:
+        return [self._send((task, form.only(task.jobs))) for task in tasks]
+
+    def _send(self, message: tuple[Task, Form]) -> Connection:
+        while True:
             process = self.idle.pop() if self.idle else _Process(self.means)
-            process.connection.send((task, form.only(task.jobs)))
             self.busy[process.connection] = process
-            handles.append(process.connection)
-        return handles
+            try:
+                process.connection.send(message)
+            except BrokenPipeError:
+                del self.busy[process.connection]
+                process.refuse_stillborn()  # else it was idle, and died of nothing of ours
+                continue
+            return process.connection
 
     def ended(self, seconds: float, store: Store) -> list[Ended]:
         del store  # parts come back
         found: list[Ended] = []
         for connection in wait(list(self.busy), seconds):
             assert isinstance(connection, Connection)
-            process = self.busy.pop(connection)
+            process = self.busy[connection]
             try:
                 answer = connection.recv()
             except (EOFError, OSError):  # it died, and its end of the pipe with it
+                process.refuse_stillborn()
+                del self.busy[connection]
                 found.append((connection, Lost(process.death(), by_itself=True)))
+                continue
+            if answer == HELLO:
+                process.has_begun = True
                 continue
             if isinstance(answer, OSError):
                 raise answer
-            self.idle.append(process)
+            self.idle.append(self.busy.pop(connection))
             found.append((connection, answer))
         return found
 
@@ -77,7 +94,10 @@ class Processes:
 
 
 class _Process:
+    """has_begun: whether it has said that it is there."""
+
     def __init__(self, means: Means) -> None:
+        self.has_begun = False
         self.connection, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=_serve, args=(theirs, means), daemon=True)
         self.process.start()
@@ -89,6 +109,25 @@ class _Process:
         how = f"exit code {code}" if code is None or code >= 0 else signal.Signals(-code).name
         return f"a process ended with {how}"
 
+    def refuse_stillborn(self) -> None:
+        """Raises InputError, or OSError, where it died before it had begun: so would the next."""
+        if self.has_begun or self._said_hello():
+            return
+        why = f"before it had begun to train, {self.death()}"
+        main = sys.modules["__main__"]
+        is_script = getattr(main, "__file__", None) is not None and main.__spec__ is None
+        if is_script and self.process.exitcode == 1:  # it raised, which was printed above
+            raise InputError(
+                f"{why}: each process imports {main.__file__}, which must not sweep again then.\n"
+                'Fix: if __name__ == "__main__": around what that file does, or executor.workers=1'
+            )
+        raise OSError(why)
+
+    def _said_hello(self) -> bool:
+        with suppress(EOFError, OSError):  # of one that died before anybody listened
+            return self.connection.poll() and self.connection.recv() == HELLO
+        return False
+
     def kill(self) -> None:
         self.process.kill()
         self.process.join()
@@ -99,6 +138,7 @@ def _serve(connection: Connection, means: Means) -> None:
     """Train whatever comes, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     with suppress(EOFError, BrokenPipeError):
+        connection.send(HELLO)
         while True:
             task, form = connection.recv()
             connection.send(_answer(task, form, means))
@@ -110,3 +150,5 @@ def _answer(task: Task, form: Form, means: Means) -> Any:
         return Done(perform(task, parcels, means), parcels.parts)
     except OSError as error:
         return error
+    except Exception as error:  # no fault of a run: the next process would meet it, too
+        return OSError(f"a process failed: {type(error).__name__}: {error}")

@@ -20,6 +20,10 @@ class Executor(Protocol):
         """How many tasks may be under way, those included that wait for a worker."""
         ...
 
+    def waits(self) -> str | None:
+        """Why no task can be trained now, for a person to read; None where nothing is known."""
+        ...
+
     def submit(self, tasks: Sequence[Task], form: Form) -> Sequence[Hashable]:
         """Begin tasks; a handle for each. form: what their parts must look like."""
         ...

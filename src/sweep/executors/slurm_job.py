@@ -1,8 +1,8 @@
 """A task as a SLURM job has it: its parts go into the sweep's folder, and a journal says so.
 
-The journal is how the driver follows a job: a line for each part, one at the end, and the time of
-its last change, which is renewed while the job lives. What SLURM itself says of a job may come
-minutes late, or never.
+The journal is how the driver follows a job: a line for each part, one at the end or for an error
+that ends the sweep, and the time of its last change, which is renewed while the job lives. What
+SLURM itself says of a job may come minutes late, or never.
 """
 
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from src.engines.cohort import Interrupted
+from src.errors import words_of
 from src.result import versions
 from src.sweep.prepare import find_means
 from src.sweep.sink import Form, SharedFolder
@@ -27,20 +28,23 @@ CANCELLED = ".cancelled"  # beside the journal of a job that was given up
 def perform_shared(
     task: Task, form: Form, sweep: Mapping[str, Any], cores: int, journal: Path
 ) -> None:
-    """Train a task; its parts are in the store when this returns."""
+    """Train a task; its parts are in the store when this returns.
+
+    What goes wrong with this machine, and not with a run, is said in the journal and raised: the
+    next job would meet it as well.
+    """
     given_up = journal.with_suffix(CANCELLED)
     say = _Journal(journal)
-    sink = SharedFolder(form, lambda *part: _wrote(say, given_up, *part))
-    stopped = _Watched(given_up)
+    sink = SharedFolder(form, say.part, given_up.exists)
     with say.alive():
-        failed = perform(task, sink, find_means(dict(sweep), workers=cores), stopped)
-        say({"failed": dict(failed)})
-
-
-def _wrote(say: "_Journal", given_up: Path, name: str, ids: list[str], columns: list[str]) -> None:
-    if given_up.exists():  # somebody else has these runs now
-        raise Interrupted
-    say({"part": name, "ids": ids, "columns": columns})
+        try:
+            means = find_means(dict(sweep), workers=cores)
+            say({"failed": dict(perform(task, sink, means, _Watched(given_up)))})
+        except Interrupted:
+            raise
+        except Exception as error:
+            say({"error": words_of(error) if isinstance(error, OSError) else str(error)})
+            raise
 
 
 class _Watched:
@@ -62,6 +66,9 @@ class _Journal:
     def __call__(self, line: Mapping[str, Any]) -> None:
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+    def part(self, name: str, ids: list[str], columns: list[str]) -> None:
+        self({"part": name, "ids": ids, "columns": columns})
 
     def alive(self) -> "_Beat":
         self.path.touch()

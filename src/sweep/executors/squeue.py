@@ -16,7 +16,8 @@ ALIVE = {
     *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "RESIZING", "STOPPED"),
     *("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SIGNALING", "STAGE_OUT"),
 }
-MACHINE = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "CANCELLED", "REVOKED", ""}  # no fault of the job
+# No fault of the job; of one that is COMPLETED the words have not come through.
+MACHINE = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "CANCELLED", "REVOKED", "COMPLETED", ""}
 WAIT = 15  # seconds for a free node to be tried
 
 
@@ -33,10 +34,18 @@ def states(name: str) -> dict[str, str] | None:
     return dict(line.split("|", 1) for line in done.stdout.split() if "|" in line)
 
 
-def cancel(jobs: Sequence[str]) -> None:
-    """Cancel jobs; those that have ended already are none of its concern."""
-    if jobs:
-        _run(["scancel", *jobs])
+def may_live(name: str) -> bool:
+    """Whether a job of a name has not ended, or may have not: SLURM does not answer."""
+    found = states(name)
+    return found is None or not ALIVE.isdisjoint(found.values())
+
+
+def cancel(jobs: Sequence[str]) -> bool:
+    """Cancel jobs; whether SLURM took it, which it may not where some have ended already."""
+    if not jobs:
+        return True
+    done = _run(["scancel", *jobs])
+    return done is not None and done.returncode == 0
 
 
 def cancel_named(name: str) -> None:
