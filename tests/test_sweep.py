@@ -497,6 +497,18 @@ class TestVerify:
         assert len(re.findall(r"completed +\S+e-\d+ +1\.0e-05 +equal", done.text)) == 2
         assert done.code == 0
 
+    def test_of_runs_that_halving_stopped(self, sweep: Sweep) -> None:
+        """Trained alone up to there, by the schedule of the whole run."""
+        done = sweep(
+            *MLP, "trainer.max_epochs=30", "optimizer.lr=0.001,0.01", "seed=0,1",
+            "scheduler=cosine", "log_every=4", "early_stop={patience: 20}",
+            "sweep.halving={factor: 2, first: 10}", "sweep.verify=4",
+        )  # fmt: skip
+        assert done.code == 0
+        assert sorted(done.table["epochs"]) == [10, 10, 30, 30]
+        for status in ("stopped", "completed"):
+            assert len(re.findall(rf"{status} +\S+e\S\d+ +1\.0e-05 +equal", done.text)) == 2
+
     def test_fails_loudly(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
         sweep(*MLP, "seed=range(4)")
         real = verify.alone
