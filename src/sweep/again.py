@@ -12,7 +12,7 @@ from rich.console import Console
 from src.build import build
 from src.errors import InputError
 from src.fit import fit
-from src.sweep.directories import write_hydra, write_runs
+from src.sweep.directories import outdated, write_hydra, write_runs
 from src.sweep.events import SESSION
 from src.sweep.ranking import is_better_high
 from src.sweep.store import Store
@@ -55,13 +55,14 @@ def row_of(table: pl.DataFrame, job: int) -> dict[str, Any]:
 
 
 def write_events_of(store: Store, table: pl.DataFrame, jobs: list[int], console: Console) -> None:
-    """Directories with event files for those of the runs that have no such file."""
+    """Directories with event files for those of the runs that have no such file, or an old one."""
 
     def has_events(directory: Path) -> bool:
         names = [path.name for path in directory.glob("events.out.tfevents.*")]
         return any(not name.endswith(SESSION) for name in names)
 
-    missing = [job for job in jobs if not has_events(store.directory / str(job))]
+    old = outdated(store, table)
+    missing = [job for job in jobs if job in old or not has_events(store.directory / str(job))]
     write_runs(store, table, missing, {}, {"logger": LOGGED})
     for job in jobs:
         how = "written" if job in missing else "there already"
