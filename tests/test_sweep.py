@@ -506,6 +506,7 @@ class TestVerify:
         )  # fmt: skip
         assert done.code == 0
         assert sorted(done.table["epochs"]) == [10, 10, 30, 30]
+        assert not (done.store.directory / "paused").exists()  # of a rung alone
         for status in ("stopped", "completed"):
             assert len(re.findall(rf"{status} +\S+e\S\d+ +1\.0e-05 +equal", done.text)) == 2
 
