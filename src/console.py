@@ -91,6 +91,9 @@ def _show_status(console: Console, result: Result, directory: Path) -> None:
             f"interrupted after epoch {result.epochs}. To go on from there, repeat the command "
             f"with ckpt={directory / 'checkpoint.ckpt'}"
         )
+    elif result.status == "stopped":
+        most = result.config["trainer"]["max_epochs"]
+        say(f"stopped after epoch {result.epochs} of {most}, as the halving of its sweep did")
     elif result.steps and train is not None and base is not None and train > 0.999 * base > 0:
         how = "worse than" if train > 1.001 * base else "no better than"
         say(

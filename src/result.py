@@ -18,7 +18,8 @@ from src.overrides import SWEEP_ONLY
 if TYPE_CHECKING:
     from src.trajectory import Trajectory  # this file is read without torch
 
-Status = Literal["completed", "diverged", "interrupted"]
+# stopped: by a sweep's halving, at the end of an epoch.
+Status = Literal["completed", "diverged", "interrupted", "stopped"]
 MAX_PREDICTIONS = 1000
 MAX_VALUES = 1000
 # What cannot change a number: where things go, how they are shown, how far the run is continued.

@@ -56,6 +56,8 @@ class Run:
     probe: inputs in raw units, shape (probes, features), predicted at the end.
     config: the resolved config it was built from, as plain containers.
     ckpt: a checkpoint to continue from, already checked.
+    until: the epoch at which it is stopped, as a sweep's halving did; its schedule is the whole
+    run's all the same.
     """
 
     name: str
@@ -81,8 +83,14 @@ class Run:
     histograms: bool = True
     all_pictures: bool = False
     ckpt: Path | None = None
+    until: int | None = None
 
     @property
     def steps(self) -> int:
         """Optimizer steps of the whole run."""
         return self.max_epochs * self.data.steps_per_epoch
+
+    @property
+    def last_epoch(self) -> int:
+        """The one at whose end training ends, if nothing ends it before."""
+        return self.max_epochs if self.until is None else self.until

@@ -1,6 +1,7 @@
 """The pictures that teach, for a run that is over: from its directory, into its directory."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _result(directory: Path) -> dict[str, Any]:
     path = directory / "result.json"
     try:
         found = json.loads(path.read_text())
-        return {key: found[key] for key in ("status", "steps", "curves")}
+        return {key: found[key] for key in ("status", "epochs", "steps", "curves")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is not the result of a run: {error}\n"
@@ -83,4 +84,5 @@ def _lesson(directory: Path, run: Run, about: dict[str, Any], console: Console) 
     numbers = sum(p.numel() for p in run.net.parameters())
     if step == 0 or run.data.train.target is None or numbers > LARGEST:
         return Lesson(run, run, None, curves, step, diverged)
-    return walk_again(run, _built(run.config), console)
+    until = int(about["epochs"]) if about["status"] == "stopped" else None
+    return walk_again(run, replace(_built(run.config), until=until), console)

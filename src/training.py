@@ -78,7 +78,9 @@ def _train(
             return "diverged", points
         finally:
             progress.close()
-    return ("interrupted" if points.was_interrupted else "completed"), points
+    if points.was_interrupted:
+        return "interrupted", points
+    return ("stopped" if points.epochs_done == run.until else "completed"), points
 
 
 def _fit_where_the_net_is(

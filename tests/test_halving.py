@@ -245,3 +245,26 @@ def test_a_search_prunes_what_halving_stops(sweep: Sweep) -> None:
             assert trial.intermediate_values == {runs["epochs"][0]: pytest.approx(reached)}
         else:
             assert trial.value == pytest.approx(reached)
+
+
+def test_a_search_for_the_epochs_is_halved(sweep: Sweep) -> None:
+    """A batch of short trials alone is no reason to refuse what the space holds."""
+    space = (
+        *("hydra/sweeper=search", "+experiment=temperature_mlp", "optimizer.lr=0.001"),
+        *("search.batch=1", "search.trials=4", "search.seeds=2", "search.sampler=random"),
+    )
+    done = sweep(*space, "trainer.max_epochs=choice(10,60)", HALVING)
+    assert done.code == 0
+    assert set(done.table["trainer.max_epochs"]) == {10, 60}
+    with pytest.raises(InputError, match=r"trainer.max_epochs=15: all have ended by then"):
+        sweep(*space, "trainer.max_epochs=choice(10,15)", HALVING, to="short")
+
+
+def test_a_search_whose_last_setting_diverges(sweep: Sweep) -> None:
+    done = sweep(
+        "hydra/sweeper=search", "+experiment=temperature_mlp", "trainer.max_epochs=60",
+        "optimizer.lr=choice(1e8,1e9)", "search.batch=2", "search.trials=4", "search.seeds=2",
+        "sweep.halving={factor: 2, first: 20}",
+    )  # fmt: skip
+    assert done.code == 0
+    assert set(done.table["status"]) == {"diverged"}

@@ -25,11 +25,13 @@ from src.page.curves import BEST, SPREAD, shown_settings
 from src.page.export import ranking_table
 from src.page.thin import number
 from src.page.write import page as page_of
+from src.predict import read_run
 from src.sweep.call import call
 from src.sweep.ranking import rank
 from src.sweep.store import Store
+from src.teach import _built, _lesson, _result
 from tests.browser import open_page, start_browser
-from tests.conftest import Answer, Swept
+from tests.conftest import Answer, Swept, quiet
 
 Sweep = Callable[..., Swept]
 GRID = (
@@ -352,6 +354,26 @@ def test_rerun(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
         report.main([directory, "--rerun", "0"])
     assert broken.value.code == 1
     assert "DIFFERENT" in capsys.readouterr().out
+
+
+def test_what_halving_stopped(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    """Repeated alone, and walked again for its pictures, it ends where halving stopped it."""
+    store = sweep(*GRID[:2], "seed=0", "optimizer.lr=0.01,0.0001", "scheduler=cosine",
+                  "sweep.halving={factor: 2, first: 20}").store  # fmt: skip
+    row = store.read().row(0, named=True)
+    assert (row["status"], row["epochs"]) == ("stopped", 20)
+    report.main([str(store.directory), "--rerun", "0"])
+    said = capsys.readouterr().out
+    assert re.search(r"^0 +stopped .* equal *$", said, re.MULTILINE)
+    assert "stopped after epoch 20 of 60, as the halving of its sweep did" in said
+    found = json.loads((store.directory / "rerun_0" / "result.json").read_text())
+    assert (found["status"], found["epochs"]) == ("stopped", 20)
+    assert found["metrics"]["val/loss"] == pytest.approx(row["val/loss"], rel=1e-4)
+    report.main([str(store.directory), "--tensorboard", "0"])
+    run = store.directory / "0"
+    lesson = _lesson(run, _built(read_run(run)[0]), _result(run), quiet())
+    assert lesson.curves["val/loss"] == pytest.approx(found["curves"]["val/loss"], rel=1e-4)
+    assert lesson.step == found["steps"]
 
 
 @given(st.floats())

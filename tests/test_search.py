@@ -234,6 +234,7 @@ REFUSED: dict[tuple[str, ...], tuple[str, ...]] = {
     (RATE, "loss=bce"): ("bce takes probabilities",),
     (RATE, "data.batch_size=500"): ("data.batch_size=500", "9 rows"),
     (RATE, "sweep.dir=one,two"): ("the whole search",),
+    (RATE, "sweep.halving={first: 20}"): ("all have ended by then",),
 }
 
 
@@ -246,6 +247,29 @@ def test_refused(overrides: tuple[str, ...], tmp_path: Path) -> None:
     for words in REFUSED[overrides]:
         assert words in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_refused_in_a_foreign_directory(sweep: Sweep) -> None:
+    """Of another sweep, of a run, or of another search: they stay as they were."""
+    done = sweep("+experiment=sine", "trainer.max_epochs=2", "seed=0,1", "logger=none")
+    searched = sweep(*MLP, RATE, "search.trials=2", "search.seeds=1", to="searched").store.directory
+    whole = done.store.directory
+    other = "holds a search of something else"
+    for place, more, words in (
+        (whole, (), "holds a sweep of sine"),
+        (whole / "0", (), "is the directory of a single run"),
+        (searched, ("model.width=2,3",), other),
+        (searched, ("model.width=2,3", "sweep.dry_run=true"), other),
+    ):
+        before = content(place)
+        with pytest.raises(InputError) as caught:
+            sweep(*MLP, RATE, *more, to=str(place))
+        assert f"sweep.dir={place} {words}" in str(caught.value)
+        assert content(place) == before
+
+
+def content(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 def test_no_target(tmp_path: Path) -> None:

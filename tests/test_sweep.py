@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from src import predict
+from src import predict, report
 from src.build import build
 from src.compose import compose_settings
 from src.errors import InputError
@@ -497,6 +497,19 @@ class TestVerify:
         assert len(re.findall(r"completed +\S+e-\d+ +1\.0e-05 +equal", done.text)) == 2
         assert done.code == 0
 
+    def test_of_runs_that_halving_stopped(self, sweep: Sweep) -> None:
+        """Trained alone up to there, by the schedule of the whole run."""
+        done = sweep(
+            *MLP, "trainer.max_epochs=30", "optimizer.lr=0.001,0.01", "seed=0,1",
+            "scheduler=cosine", "log_every=4", "early_stop={patience: 20}",
+            "sweep.halving={factor: 2, first: 10}", "sweep.verify=4",
+        )  # fmt: skip
+        assert done.code == 0
+        assert sorted(done.table["epochs"]) == [10, 10, 30, 30]
+        assert not (done.store.directory / "paused").exists()  # of a rung alone
+        for status in ("stopped", "completed"):
+            assert len(re.findall(rf"{status} +\S+e\S\d+ +1\.0e-05 +equal", done.text)) == 2
+
     def test_fails_loudly(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
         sweep(*MLP, "seed=range(4)")
         real = verify.alone
@@ -552,6 +565,33 @@ class TestRanking:
         table = self.table.rename({"val/loss": "val/accuracy"})
         sgd, adam = rank(table, ["optimizer", "seed"], "val/accuracy")
         assert (sgd.setting, sgd.best_job, adam.best_job) == ({"optimizer": "sgd"}, 1, 3)
+
+
+def test_directories_of_runs_that_went_on(sweep: Sweep) -> None:
+    """What halving stopped, looked at and then trained to its end: nothing of it stays behind."""
+    grid = (*MLP, "optimizer.lr=0.001,0.01", "seed=1", "data.val_fraction=0.2")
+    halved = sweep(*grid, "sweep.halving={factor: 2, first: 10}")
+    (stopped,) = halved.table.filter(status="stopped")["job"]
+    directory = halved.store.directory / str(stopped)
+    report.main([str(halved.store.directory), "--tensorboard", str(stopped)])
+    assert json.loads((directory / "result.json").read_text())["status"] == "stopped"
+    short = predict.predict(*predict.read_run(directory), "[[20.0], [70.0]]")
+    (directory / "parts.png").touch()
+    kept = (halved.store.directory / str(1 - stopped) / "result.json").stat().st_mtime_ns
+    done, plain = sweep(*grid), sweep(*grid, to="plain")
+    assert done.table["status"].to_list() == ["completed"] * 2
+    found = json.loads((directory / "result.json").read_text())
+    assert (found["status"], found["epochs"]) == ("completed", 40)
+    wanted = predict.predict(*predict.read_run(plain.store.directory / str(stopped)),
+                             "[[20.0], [70.0]]")  # fmt: skip
+    assert predict.predict(*predict.read_run(directory), "[[20.0], [70.0]]") == wanted != short
+    assert not (directory / "parts.png").exists()
+    other = halved.store.directory / str(1 - stopped) / "result.json"
+    assert other.stat().st_mtime_ns == kept  # what is right stays as it is
+    (directory / "result.json").write_text(json.dumps(found | {"status": "diverged", "epochs": 3}))
+    report.main([str(done.store.directory), "--tensorboard", str(stopped)])
+    again = json.loads((directory / "result.json").read_text())
+    assert (again["status"], again["metrics"]) == ("completed", found["metrics"])
 
 
 def test_predict_from_the_store(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,11 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import setup_globals
 from hydra.types import HydraContext
@@ -25,10 +26,14 @@ from src.sweep.bars import Notify
 from src.sweep.expand import Job
 from src.sweep.launch import refuse_nothing, typed_command
 from src.sweep.refusing import refusing
-from src.sweep.session import Session
+from src.sweep.rungs import check_halving
+from src.sweep.session import Planned, Session
 from src.sweep.together import Stop
 from src.terminal import new_console
 from src.values import check_value
+
+if TYPE_CHECKING:
+    from src.search.study import Search  # Optuna, which may not be installed
 
 
 def launch_search(
@@ -79,8 +84,8 @@ def _settings(master: DictConfig) -> dict[str, Any]:
 def _search(session: Session, space: Space, settings: Mapping[str, Any]) -> int:
     from src.search.loop import run_search  # Optuna, which may not be installed
     from src.search.measure import find_measure
-    from src.search.show import show_best, show_space
-    from src.search.study import FILE, Search, Settings
+    from src.search.show import show_best
+    from src.search.study import Search, Settings
 
     present = Present(space, lambda o: _composed(session, o), session.expander.folders)
     refuse_space(settings["sampler"], space, present.conditional)
@@ -90,21 +95,17 @@ def _search(session: Session, space: Space, settings: Mapping[str, Any]) -> int:
                      baseline=measure.baseline)  # fmt: skip
     about = {key_of(k): o.removeprefix(f"{k}=") for k, o in space.fixed.items()
              if _counts(key_of(k))}  # fmt: skip
+    make = partial(Search, session.directory, space, present, whole, about)
+    first = _first_batch(session, make)
     if session.settings["dry_run"]:
-        with tempfile.TemporaryDirectory() as folder:
-            if (session.directory / FILE).exists():
-                shutil.copy(session.directory / FILE, folder)
-            search = Search(Path(folder), space, present, whole, about)
-            show_space(session.console, search)
-            lists = search.lists(search.batch())
-        session.show(session.plan(lists, whole=False))
+        session.show(first.planned)
         session.console.print("sweep.dry_run=true: nothing was trained or written")
         return 0
     with session.held():
-        search = Search(session.directory, space, present, whole, about)
-        show_space(session.console, search)
+        session.refuse_changed(first.planned)
+        search = make()
         session.metric = measure.name  # which halving ranks by, too
-        train = _Trainer(session, measure.name)
+        train = _Trainer(session, measure.name, first)
         try:
             failed = run_search(search, train, session.console)
         except Stop:
@@ -112,6 +113,46 @@ def _search(session: Session, space: Space, settings: Mapping[str, Any]) -> int:
         code = session.conclude(train.jobs, is_ranked=False)
         show_best(session.console, search)
     return max(code, min(failed, 1))
+
+
+@dataclass(frozen=True)
+class _First:
+    """The batch that a search begins with. lists: the overrides of its runs."""
+
+    lists: list[list[str]]
+    planned: Planned
+
+
+def _first_batch(session: Session, make: Callable[[Path], "Search"]) -> _First:
+    """Drawn in a copy of the study, so that nothing is held or written if it is refused.
+
+    Shows the space. make: the search with its study in a file. Raises InputError.
+    """
+    from src.search.show import show_space
+    from src.search.study import FILE
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / FILE
+        if (session.directory / FILE).exists():
+            shutil.copy(session.directory / FILE, file)
+        search = make(file)
+        asked = search.batch()
+        lists = search.lists(asked)
+        first = asked[0].number * search.settings.seeds if asked else 0
+        planned = session.plan(lists, first, whole=False)
+        _refuse_short(session, search.space, planned)
+        show_space(session.console, search)
+    return _First(lists, planned)
+
+
+def _refuse_short(session: Session, space: Space, planned: Planned) -> None:
+    """Raises InputError where no trial that may come reaches the first rung of halving."""
+    epochs = [job.settings()["trainer"]["max_epochs"] for job in planned.jobs if job.error is None]
+    for parameter in space.parameters:
+        if parameter.name == "trainer.max_epochs":
+            epochs += [int(float(end)) for end in parameter.ends]
+    if epochs:
+        check_halving(session.settings["halving"], max(epochs))
 
 
 def _composed(session: Session, overrides: Sequence[str]) -> Mapping[str, Any]:
@@ -131,17 +172,19 @@ def _counts(name: str) -> bool:
 
 @dataclass
 class _Trainer:
-    """Trains override lists in a session, and says how each run ended.
+    """Trains override lists in a session, and says how each run ended. begin: planned already.
 
     Raises Interrupted, and Stop after a failure with sweep.fail_fast.
     """
 
     session: Session
     metric: str
+    begin: _First
     jobs: list[Job] = field(default_factory=list)
 
     def __call__(self, lists: list[list[str]], first: int) -> list[Outcome]:
-        planned = self.session.plan(lists, first, whole=False)
+        is_begin = not self.jobs and lists == self.begin.lists
+        planned = self.begin.planned if is_begin else self.session.plan(lists, first, whole=False)
         if not self.jobs:
             self.session.show(planned)
         self.jobs += planned.jobs

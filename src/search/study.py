@@ -61,17 +61,18 @@ class Asked:
 class Search:
     """The study in a directory. Raises InputError where the directory holds another search.
 
-    about: what the trials of one study have in common, beside its space and settings.
+    about: what the trials of one study have in common, beside its space and settings. file: of the
+    study, where it is not the directory's own.
     """
 
     def __init__(
         self, directory: Path, space: Space, present: Present, settings: Settings,
-        about: Mapping[str, str],
+        about: Mapping[str, str], file: Path | None = None,
     ) -> None:  # fmt: skip
         self.space = space
         self.present = present
         self.settings = settings
-        self.path = directory / FILE
+        self.path = file or directory / FILE
         self._storage = _storage(self.path)
         self.study = _study(self._storage, directory, settings, _about(space, settings, about))
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ from rich.console import Console
 from src.build import build
 from src.errors import InputError
 from src.fit import fit
-from src.sweep.directories import write_hydra, write_runs
+from src.sweep.directories import outdated, write_hydra, write_runs
 from src.sweep.events import SESSION
 from src.sweep.ranking import is_better_high
 from src.sweep.store import Store
 from src.sweep.tables import no_job
-from src.sweep.verify import check, show_checks
+from src.sweep.verify import check, show_checks, stopped_at
 
 LOGGED = {"tensorboard": True, "histograms": True}
 FORMS = "job numbers (37,42), best:5 or worst:5"
@@ -54,13 +55,14 @@ def row_of(table: pl.DataFrame, job: int) -> dict[str, Any]:
 
 
 def write_events_of(store: Store, table: pl.DataFrame, jobs: list[int], console: Console) -> None:
-    """Directories with event files for those of the runs that have no such file."""
+    """Directories with event files for those of the runs that have no such file, or an old one."""
 
     def has_events(directory: Path) -> bool:
         names = [path.name for path in directory.glob("events.out.tfevents.*")]
         return any(not name.endswith(SESSION) for name in names)
 
-    missing = [job for job in jobs if not has_events(store.directory / str(job))]
+    old = outdated(store, table)
+    missing = [job for job in jobs if job in old or not has_events(store.directory / str(job))]
     write_runs(store, table, missing, {}, {"logger": LOGGED})
     for job in jobs:
         how = "written" if job in missing else "there already"
@@ -70,11 +72,13 @@ def write_events_of(store: Store, table: pl.DataFrame, jobs: list[int], console:
 def rerun(store: Store, row: Mapping[str, Any], console: Console) -> bool:
     """Repeat a run alone, through Lightning, with everything logged, into a directory of its own.
 
-    Whether it ends where the table says, within the bound of `sweep.verify`.
+    One that halving stopped is repeated up to there. Whether it ends where the table says, within
+    the bound of `sweep.verify`.
     """
     settings = store.configs([row["run_id"]])[row["run_id"]][0]
     settings |= {"ckpt": None, "engine": None, "logger": LOGGED}
-    run = build(settings)
+    until = stopped_at(row)
+    run = replace(build(settings), until=until)
     directory = _free(store.directory / f"rerun_{row['job']}")
     directory.mkdir()
     write_hydra(directory / ".hydra", row, settings, None)
@@ -84,7 +88,7 @@ def rerun(store: Store, row: Mapping[str, Any], console: Console) -> bool:
     ((_, stored),) = store.parameters([row["run_id"]])
     alone = {name: p.detach() for name, p in run.net.named_parameters()}
     kept = {name: stored[name] for name in alone}
-    found = check(settings, row["status"], kept, (result.status, alone))
+    found = check(settings, row["status"], kept, (result.status, alone), until)
     text = "\nAgainst the sweep's table: |p - p'| / |p'| over all parameters"
     console.print(text, style="bold", soft_wrap=True)
     show_checks(console, {row["job"]: found})

@@ -1,5 +1,6 @@
 """Run directories of a sweep, written from its store: what a single run leaves, but pictures."""
 
+import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,10 @@ Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 def write_directories(
     store: Store, table: pl.DataFrame, jobs: Sequence[Job], most: int, console: Console
 ) -> None:
-    """A directory for each run of a small sweep that has none yet, for the best of a large one."""
+    """A directory for each run of a small sweep that has none yet, for the best of a large one.
+
+    Those that are there already, and tell of another end than the table, are written anew.
+    """
     ended = table.filter(pl.col("status").is_in(["completed", "diverged"]))
     if len(table) > most:
         metric = metric_of(table)
@@ -42,12 +46,35 @@ def write_directories(
             f"{store.directory} sweep.directories={len(table)}",
             soft_wrap=True,
         )
-    missing = [
+    missing = {
+        job for job in ended["job"] if not (store.directory / str(job) / "result.json").exists()
+    }
+    numbers = sorted(missing | outdated(store, table))
+    write_runs(store, table, numbers, {job.identity: job for job in jobs})
+
+
+def outdated(store: Store, table: pl.DataFrame) -> set[int]:
+    """The job numbers of directories whose run was trained again, or on, since they were written.
+
+    As after halving, where the same command without it trains what was stopped to its end.
+    """
+    there = [path.parent for path in store.directory.glob("*/result.json")]
+    found = {int(path.name): path for path in there if path.name.isdecimal()}
+    trained = table.filter(pl.col("job").is_in(list(found)), pl.col("status") != "failed")
+    return {
         row["job"]
-        for row in ended.iter_rows(named=True)
-        if not (store.directory / str(row["job"]) / "result.json").exists()
-    ]
-    write_runs(store, table, missing, {job.identity: job for job in jobs})
+        for row in trained.iter_rows(named=True)
+        if _tells(found[row["job"]]) != (row["status"], row["epochs"])
+    }
+
+
+def _tells(directory: Path) -> tuple[Any, Any] | None:
+    """Status and epochs of a run's result; None where there is none that can be read."""
+    try:
+        result = json.loads((directory / "result.json").read_text())
+        return result["status"], result["epochs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # to be written again
 
 
 def write_runs(
@@ -76,8 +103,11 @@ def write_directory(
     """.hydra, result.json, weights.safetensors, scalar events. result.json is the last one."""
     began = time.perf_counter()
     directory.mkdir(parents=True, exist_ok=True)
-    for old in directory.glob("events.out.tfevents.*"):
-        old.unlink()  # of a process that was killed here
+    old = [*directory.glob("events.out.tfevents.*")]  # of a process that was killed here
+    if _tells(directory) != (row["status"], row["epochs"]):
+        old += [*directory.glob("*.png"), *directory.glob("*.gif")]  # of what the run was before
+    for path in old:
+        path.unlink()
     write_hydra(directory / ".hydra", row, config, job)
     run = trained(config, state)
     columns = [c for c in curve.columns if c != "run_id" and curve[c].is_not_null().any()]

@@ -1,7 +1,7 @@
 """The files of a store: whole or not there.
 
-A part is four files of one name, of which the one below runs/ is written last: a part without
-it does not exist. Each file is written to a temporary name and renamed.
+A part is up to five files of one name, a kind each, of which the one below runs/ is written last:
+a part without it does not exist. Each file is written to a temporary name and renamed.
 """
 
 import errno
@@ -18,6 +18,7 @@ KINDS = {
     "runs": "parquet", "curves": "parquet", "configs": "parquet", "weights": "safetensors",
     "paused": "safetensors",  # of a rung alone
 }  # fmt: skip
+EVERYWHERE = ("runs", "curves", "configs", "weights")
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
@@ -44,12 +45,16 @@ def part_names(directory: Path) -> list[str]:
 
 
 def clean(directory: Path) -> None:
-    """Remove what a killed process left: temporary files, parts without their last file."""
+    """Remove what a killed process left: temporary files, parts without their last file.
+
+    Makes the folders that every store has.
+    """
     parts = set(part_names(directory))
     for kind, suffix in KINDS.items():
         folder = directory / kind
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
+        if kind in EVERYWHERE:
+            folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob("*"):
             if path.suffix == ".tmp" or (path.suffix == f".{suffix}" and path.stem not in parts):
                 path.unlink()
 

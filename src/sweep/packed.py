@@ -47,8 +47,9 @@ class Packed:
     def write(self, directory: Path, name: str) -> None:
         """Write the files whole, runs/ last: with it the part is there. Raises OSError."""
         for kind in sorted(self.files, key=lambda kind: kind == "runs"):
-            content = self.files[kind]
-            write_whole(part_file(directory, kind, name), lambda p, c=content: p.write_bytes(c))
+            content, path = self.files[kind], part_file(directory, kind, name)
+            path.parent.mkdir(exist_ok=True)  # paused/ is made by the first who pauses
+            write_whole(path, lambda p, c=content: p.write_bytes(c))
 
 
 def pack(part: Part, swept: Mapping[str, Any], columns: Sequence[str] = ()) -> Packed:

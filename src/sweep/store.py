@@ -30,7 +30,7 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._corrupt: dict[str, Path] = {}  # part -> the file that cannot be read
-        self._failed: dict[str, str] = {}  # run -> the part of one that failed, or was stopped
+        self._open: dict[str, str] = {}  # run -> the part of one that failed, or was stopped
         self._columns: list[str] | None = None  # of every part
         self.adopted: set[str] = set()  # runs that this process has stored
         self.about = new_about()
@@ -99,7 +99,7 @@ class Store:
 
     def drop_duplicates(self) -> None:
         """One row for each run, whoever has written another: a job that was taken for lost, say."""
-        self._failed = drop_duplicates(self.directory)
+        self._open = drop_duplicates(self.directory)
 
     def note_training(self, runs: int, seconds: float) -> None:
         """How long a command has trained, for whoever asks for the pace."""
@@ -221,7 +221,7 @@ class Store:
                     )
 
     def append(self, name: str, part: Part) -> None:
-        """Write a part; a run that was stored before (failed, then) is replaced.
+        """Write a part; a run that was stored before (one that failed, or was stopped) is replaced.
 
         Raises OSError where the disk is full; what is stored stays whole.
         """
@@ -237,7 +237,7 @@ class Store:
     def adopt(self, name: str, ids: Collection[str], columns: Collection[str]) -> None:
         """Take in a part whose files were written: its runs, and the columns of its table."""
         # Only of those that may be replaced: reading every part at each one takes ever longer.
-        older = {self._failed[i] for i in ids if i in self._failed} - {name}
+        older = {self._open[i] for i in ids if i in self._open} - {name}
         drop(self.directory, ids, older)
         self.adopted |= set(ids)
         known = self.columns

@@ -98,19 +98,20 @@ def _noisy(
 
 
 def alone(
-    settings: dict[str, Any], nudge: float = 0.0, reverse: bool = False, noise: int | None = None
-) -> tuple[Status, dict[str, Tensor]]:
+    settings: dict[str, Any], until: int | None = None, nudge: float = 0.0, reverse: bool = False,
+    noise: int | None = None,
+) -> tuple[Status, dict[str, Tensor]]:  # fmt: skip
     """Train a run by itself, through Lightning.
 
-    nudge: inf or -inf, initial weights one ulp larger or smaller. reverse: the rows of each
-    batch in the opposite order. noise: a seed; after each step every weight is an ulp larger, or
-    smaller, or as it was, at random: what a program that rounds otherwise does (Parker's Monte
-    Carlo arithmetic, 1997).
+    until: as of `stopped_at`. nudge: inf or -inf, initial weights one ulp larger or smaller.
+    reverse: the rows of each batch in the opposite order. noise: a seed; after each step every
+    weight is an ulp larger, or smaller, or as it was, at random: what a program that rounds
+    otherwise does (Parker's Monte Carlo arithmetic, 1997).
     """
     from src.data.module import ExampleData  # Lightning, for which a sweep need not wait
     from src.training import train_by_lightning
 
-    run = build(settings)
+    run = replace(build(settings), until=until)
     if nudge:
         with torch.no_grad():
             for p in run.net.parameters():
@@ -139,12 +140,20 @@ def distance(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
     return value if math.isfinite(value) else math.inf
 
 
+def stopped_at(row: Mapping[str, Any]) -> int | None:
+    """The epoch at which halving stopped the run of a row; None for a run that ended by itself."""
+    return row["epochs"] if row["status"] == "stopped" else None
+
+
 def check(
     settings: dict[str, Any], status: str, parameters: Mapping[str, Tensor],
-    single: tuple[Status, Mapping[str, Tensor]] | None = None,
+    single: tuple[Status, Mapping[str, Tensor]] | None = None, until: int | None = None,
 ) -> Check:  # fmt: skip
-    """Compare a member's outcome with that of its single run, which is trained unless given."""
-    plain_status, plain = single or alone(settings)
+    """Compare a member's outcome with that of its single run, which is trained unless given.
+
+    until: as of `stopped_at`.
+    """
+    plain_status, plain = single or alone(settings, until)
     bound, sensitive = BOUNDS[settings["precision"]], None
     difference = 0.0 if status == plain_status == "diverged" else distance(parameters, plain)
     if status != plain_status:
@@ -154,7 +163,7 @@ def check(
         for nudge, reverse, noise in DRAWS:
             if noise is not None and difference <= max(bound, SENSITIVITY * sensitive):
                 break
-            other_status, other = alone(settings, nudge, reverse, noise)
+            other_status, other = alone(settings, until, nudge, reverse, noise)
             # A run whose very outcome hangs on one ulp can be held to nothing.
             gap = math.inf if other_status != plain_status else distance(other, plain)
             sensitive = max(sensitive, gap)
@@ -178,9 +187,10 @@ def verify(store: Store, jobs: Sequence[Job], count: int, console: Console) -> i
     console.print("differences of the parameters, |p - p'| / |p'|; own sensitivity: what rounding "
                   "makes of the single run", soft_wrap=True)  # fmt: skip
     found = {
-        row["job"]: check(known[row["run_id"]].settings(), row["status"], weights[row["run_id"]])
+        row["job"]: check(known[row["run_id"]].settings(), row["status"], weights[row["run_id"]],
+                          until=stopped_at(row))
         for row in chosen
-    }
+    }  # fmt: skip
     show_checks(console, found)
     broken = sum(not one.holds for one in found.values())
     if broken:

@@ -60,8 +60,10 @@ class LoggedPoints(Watcher):
             stop = self.run.early_stop
             if stop is not None and self.since_mark >= stop.patience:
                 trainer.should_stop = True
+        if self.epochs_done == self.run.until:
+            trainer.should_stop = True
         if self.interrupted():
-            self.was_interrupted = self.epochs_done < self.run.max_epochs
+            self.was_interrupted = self.epochs_done < self.run.last_epoch
             trainer.should_stop = True
 
     def record(self, step: int) -> None:

@@ -32,7 +32,7 @@ class ShowProgress(Watcher):
         self.run = run
         self.points = points
         self.console = console
-        tenth = max(run.max_epochs // 10, 1)
+        tenth = max(run.last_epoch // 10, 1)
         self.every = run.print_every or (0 if console.is_terminal else tenth)
         self.bar: Progress | None = None
         self.drawn = 0.0
@@ -48,7 +48,7 @@ class ShowProgress(Watcher):
                 auto_refresh=False,
                 transient=True,
             )
-            self.bar.add_task("fit", total=self.run.max_epochs, loss="")
+            self.bar.add_task("fit", total=self.run.last_epoch, loss="")
             self.bar.start()
 
     def on_epoch_end(self, trainer: pl.Trainer) -> None:
