@@ -3,10 +3,8 @@
 import io
 import json
 import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from src.run import Run
 from src.sweep.call import call
 from src.sweep.store import Store
 from src.training import train_by_lightning
+from tests.warm import Warm, warm
 
 # Experiments that train.
 TRAINED = [
@@ -123,20 +122,21 @@ def sweep(tmp_path: Path) -> Callable[..., Swept]:
     return sweep
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Warm]:
+    """The process that commands are forked from."""
+    with warm() as found:
+        yield found
+
+
 @pytest.fixture
-def command(tmp_path: Path) -> Callable[..., Answer]:
-    """Runs `python -m MODULE ARGUMENTS` in an empty folder."""
+def command(tmp_path: Path, forks: Warm) -> Callable[..., Answer]:
+    """Runs `python -m MODULE ARGUMENTS` in an empty folder, in a process of its own."""
 
     def command(module: str, *arguments: str, **environment: str) -> Answer:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        told = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+        code = forks.run(module, arguments, tmp_path, told)
+        out, err = (tmp_path.with_name(f"{tmp_path.name}.{name}") for name in ("out", "err"))
+        return Answer(code, out.read_text(), err.read_text())
 
     return command

@@ -79,7 +79,7 @@ jobs = st.lists(st.sampled_from(sorted(VALUES)), unique=True, min_size=1, max_si
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(jobs)
 def test_as_hydra_composes_it(hydra: Any, jobs: list[list[str]]) -> None:
     loader, master = hydra

@@ -338,9 +338,6 @@ def test_rerun(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["metrics"]["val/loss"] == pytest.approx(row["val/loss"], rel=1e-4)
     report.main([directory, "--rerun", "1"])  # diverged, both
     assert "diverged" in capsys.readouterr().out
-    report.main([directory, "--rerun", "0"])  # nothing is overwritten
-    assert (store.directory / "rerun_0_2" / "result.json").exists()
-    assert json.loads((again / "result.json").read_text()) == found
     with pytest.raises(SystemExit) as refused:
         report.main([directory, "--rerun", "2"])
     assert refused.value.code == 2
@@ -353,6 +350,8 @@ def test_rerun(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as broken:
         report.main([directory, "--rerun", "0"])
     assert broken.value.code == 1
+    assert (store.directory / "rerun_0_2" / "result.json").exists()  # nothing is overwritten
+    assert json.loads((again / "result.json").read_text()) == found
     assert "DIFFERENT" in capsys.readouterr().out
 
 

@@ -308,8 +308,8 @@ def test_a_diverged_run_has_its_pictures(
 @pytest.mark.parametrize("overrides", [
     ("+experiment=xor", "model.width=2", "early_stop={patience: 2}", "log_every=1"),
     ("+experiment=moons", "data.batch_size=50", "scheduler=cosine", "model.activation=relu"),
-    ("+experiment=sine", "model.activation=relu", "model.width=30", "scheduler=step"),
-    ("+experiment=sine", "model.init=normal", "model.bias=false"),
+    ("+experiment=sine", "model.activation=relu", "model.width=30", "scheduler=step",
+     "model.init=normal", "model.bias=false"),
     ("+experiment=temperature_mlp", "data.normalize_target=standardize", "data.batch_size=1"),
 ])  # fmt: skip
 def test_every_kind_of_run_has_its_pictures(
