@@ -71,7 +71,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         ),
         *("src.tensorboard", "src.watchers"),
     ),
-    "src.sweep.family": (),
+    "src.sweep.family": ("src.result",),
     "src.sweep.rules": ("src.optim",),
     "src.sweep.plan": ("src.engines.paused", "src.result", "src.sweep.expand", "src.sweep.rules"),
     "src.overrides": (),
