@@ -98,6 +98,18 @@ class TestHalving:
         assert "20 runs to train, 4 already there" in done.text
         assert_frame_equal(rows(done), rows(whole), check_exact=True)
 
+    def test_some_of_what_was_stopped(self, sweep: Sweep) -> None:
+        sweep(*GRID, HALVING)
+        done, whole = sweep(*GRID, "seed=range(2)"), sweep(*GRID, to="whole")
+        assert dict(done.table.group_by("status").len().iter_rows())["stopped"] == 10
+        ids = done.table.filter(status="completed")["run_id"].to_list()
+        found = list(done.store.parameters(ids))
+        assert len(found) == len(ids), "and none of what they were before"
+        theirs = dict(whole.store.parameters(ids))
+        for run_id, parameters in found:
+            for name, values in parameters.items():
+                assert values.equal(theirs[run_id][name])
+
     def test_several_cohorts_diverged_failed_and_alone(self, sweep: Sweep) -> None:
         grid = ("+experiment=temperature_mlp", "trainer.max_epochs=30", "seed=1,2")
         done = sweep(*grid, "model.width=3,5,[2,2]", "optimizer.lr=0.001,0.01,1e9,abc",

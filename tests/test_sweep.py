@@ -96,10 +96,10 @@ class TestWholeSweep:
         ((_, stored),) = done.store.parameters([row["run_id"]])
         assert all(torch.equal(weights.parameters[n], stored[n]) for n in stored)
         (part,) = done.store.parts()
-        ids, tensors = done.store.weights(part)
+        places, tensors = done.store.weights(part)
         run = build(result["config"])
         assert run.data.target_normaliser is not None
-        place = ids.index(row["run_id"])
+        place = places[row["run_id"]]
         assert torch.equal(
             tensors["normaliser.target.shift"][place], run.data.target_normaliser.shift
         )

@@ -74,8 +74,7 @@ def _pick(rung: Store, part: str, rows: pl.DataFrame) -> Packed:
             table = pl.read_parquet(path)
             files[kind] = table_bytes(table.filter(pl.col("run_id").is_in(ids)))
     if rung.has_weights(part):
-        members, tensors = rung.weights(part)
-        place = {run_id: i for i, run_id in enumerate(members)}
+        place, tensors = rung.weights(part)
         index = torch.tensor([place[run_id] for run_id in ids])
         picked = {name: values[index] for name, values in tensors.items()}
         files["weights"] = tensors_to_bytes(picked, {"run_ids": json.dumps(ids)})

@@ -198,27 +198,27 @@ class Store:
         """Not where all its runs failed."""
         return self._file("weights", part).exists()
 
-    def weights(self, part: str) -> tuple[list[str], dict[str, Tensor]]:
-        """A part's run_ids, and its tensors (members, *shape): parameters and normalisers."""
+    def weights(self, part: str) -> tuple[dict[str, int], dict[str, Tensor]]:
+        """The place of each run of a part, and its tensors (members, *shape).
+
+        They are parameters and normalisers. Those of a run that was replaced stay where its row
+        has left, and have no place any more.
+        """
         tensors, about = read_tensors(self._file("weights", part))
-        return json.loads(about["run_ids"]), tensors
+        rows = set(pl.read_parquet(self._file("runs", part), columns=["run_id"])["run_id"])
+        ids: list[str] = json.loads(about["run_ids"])
+        return {run_id: i for i, run_id in enumerate(ids) if run_id in rows}, tensors
 
     def parameters(self, run_ids: Collection[str]) -> Iterator[tuple[str, dict[str, Tensor]]]:
         """Each of these runs with its final parameters by name, a part at a time."""
         wanted = set(run_ids)
         for part in filter(self.has_weights, self.parts()):
-            ids, tensors = self.weights(part)
-            for place, run_id in enumerate(ids):
+            places, tensors = self.weights(part)
+            mine = {n: t for n, t in tensors.items() if not n.startswith("normaliser.")}
+            for run_id, place in places.items():
                 if run_id in wanted:
                     # Copies: a view would keep the whole part in memory.
-                    yield (
-                        run_id,
-                        {
-                            name: values[place].clone()
-                            for name, values in tensors.items()
-                            if not name.startswith("normaliser.")
-                        },
-                    )
+                    yield run_id, {name: values[place].clone() for name, values in mine.items()}
 
     def append(self, name: str, part: Part) -> None:
         """Write a part; a run that was stored before (one that failed, or was stopped) is replaced.

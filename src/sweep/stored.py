@@ -59,10 +59,9 @@ def trained_runs(store: Store, run_ids: Collection[str]) -> Iterator[tuple[str, 
 
 def _tensors(store: Store, run_id: str) -> dict[str, Tensor]:
     for part in filter(store.has_weights, store.parts()):
-        ids, tensors = store.weights(part)
-        if run_id in ids:
-            place = ids.index(run_id)
-            return {name: values[place].clone() for name, values in tensors.items()}
+        places, tensors = store.weights(part)
+        if run_id in places:
+            return {name: values[places[run_id]].clone() for name, values in tensors.items()}
     raise InputError(f"{store.directory} has lost the weights of this run.\n"
                      "Fix: the sweep's command again, with this sweep.dir")  # fmt: skip
 
