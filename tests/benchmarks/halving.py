@@ -7,6 +7,18 @@ halving ends with, and how much worse is the one it does end with? Halving is re
 stored curves, and the first repetition is halved in earnest, and compared. Beside it what the same
 epochs are worth if all settings are trained equally long.
 
+On 2 cores of a shared 2.5 GHz Xeon, 9,984 runs, 1000 epochs, factor 3 from epoch 100:
+
+    temperature_mlp  to the end 6.3 s, halved 8.2 s (epochs trained: 3.87 times fewer)
+    sine             to the end 57.5 s, halved 28.8 s (4.17 times fewer)
+
+and of 20 repetitions (96 settings of 8 seeds) the best kept, with the median regret
+
+    temperature_mlp  by the median 2 (18 %), by the mean 9 (2.1 %), all to epoch 240: 0 (86 %)
+    sine             by the median 17 (0 %), by the mean 18 (0 %), all to epoch 240: 10 (0.58 %)
+
+The nets of temperature_mlp train for 0.2 ms; a rung costs as much.
+
 Tables and one picture an example go to outputs/benchmarks/halving/. Some ten minutes.
 
     python -m tests.benchmarks.halving --runs 960 --repetitions 3 --repeats 1 --examples sine
