@@ -75,7 +75,9 @@ def _become(
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, path in enumerate(outputs, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-    sys.path[0] = folder
+    # As at its start: this process may have been given another PYTHONPATH, or none.
+    given = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = [folder, *given, *(path for path in sys.path[1:] if path not in given)]
     sys.argv[1:] = arguments
     as_main: Any = runpy._run_module_as_main  # type: ignore[attr-defined]  # what python -m calls
     as_main(module)
