@@ -25,6 +25,7 @@ from src.search.space import Space, space_of
 from src.sweep.bars import Notify
 from src.sweep.expand import Job
 from src.sweep.launch import refuse_nothing, typed_command
+from src.sweep.plan import longest
 from src.sweep.refusing import refusing
 from src.sweep.rungs import check_halving
 from src.sweep.session import Planned, Session
@@ -147,11 +148,11 @@ def _first_batch(session: Session, make: Callable[[Path], "Search"]) -> _First:
 
 def _refuse_short(session: Session, space: Space, planned: Planned) -> None:
     """Raises InputError where no trial that may come reaches the first rung of halving."""
-    epochs = [job.settings()["trainer"]["max_epochs"] for job in planned.jobs if job.error is None]
+    epochs = [longest(planned.jobs)]
     for parameter in space.parameters:
         if parameter.name == "trainer.max_epochs":
             epochs += [int(float(end)) for end in parameter.ends]
-    if epochs:
+    if max(epochs):
         check_halving(session.settings["halving"], max(epochs))
 
 

@@ -31,9 +31,9 @@ def train_by_halving(
     train(Plan(failed=list(plan.failed)), [], store)
     field = Field(store, {job.run_id for job in jobs}, halving, metric)
     under_way = list(ready)
-    longest = max((_epochs(group) for group in ready), default=0)
+    longest = max((group.group.epochs for group in ready), default=0)
     for epoch in rungs(halving.first, halving.factor, longest):
-        here = [group for group in under_way if _epochs(group) > epoch]
+        here = [group for group in under_way if group.group.epochs > epoch]
         if not here:
             break
         rung = open_rung(store, epoch)
@@ -43,7 +43,7 @@ def train_by_halving(
         move(rung, store, rows.filter(~pl.col("run_id").is_in(list(field.final))))
         _say(console, verdict.ranks, epoch, field.keys)
         gone = set(rows["run_id"])
-        under_way = [group for group in under_way if _epochs(group) <= epoch]
+        under_way = [group for group in under_way if group.group.epochs <= epoch]
         under_way += [on for group in here if (on := _going_on(group, gone, rung)) is not None]
     whole = Plan(groups=[group.group for group in under_way], alone=plan.alone)
     try:
@@ -51,10 +51,6 @@ def train_by_halving(
     finally:
         plan.failed += whole.failed
     remove_rungs(store)
-
-
-def _epochs(group: Ready) -> int:
-    return group.group.jobs[0].settings()["trainer"]["max_epochs"]
 
 
 def _reach(
@@ -84,7 +80,7 @@ def _reach(
 
 def _share(first: int, last: int, group: Ready) -> float:
     """Of what is left of a group's training."""
-    return (last - first) / max(_epochs(group) - first, 1)
+    return (last - first) / max(group.group.epochs - first, 1)
 
 
 def _going_on(group: Ready, gone: Container[str], rung: Store) -> Ready | None:

@@ -29,6 +29,11 @@ class Group:
     since: Paused | None = None
     until: int | None = None
 
+    @property
+    def epochs(self) -> int:
+        """Of its training, to the end; the same for all, whatever has become of some."""
+        return self.jobs[0].settings()["trainer"]["max_epochs"]
+
     def at(self, places: Sequence[int]) -> "Group":
         """Some of the jobs, as they stand."""
         since = None if self.since is None else self.since.select(places)
@@ -59,6 +64,11 @@ class Plan:
     def todo(self) -> int:
         """Runs to be trained."""
         return sum(len(group.jobs) for group in self.groups) + len(self.alone)
+
+
+def longest(jobs: Iterable[Job]) -> int:
+    """The epochs of the longest training among jobs; of those whose config cannot be, 0."""
+    return max((j.settings()["trainer"]["max_epochs"] for j in jobs if j.error is None), default=0)
 
 
 def make_plan(jobs: Sequence[Job], done: Iterable[str] = ()) -> Plan:

@@ -27,7 +27,7 @@ from src.sweep.files import write_whole
 from src.sweep.halve import train_by_halving
 from src.sweep.keys import executor_settings, refuse_varying, sweep_settings, swept_keys
 from src.sweep.lock import locked
-from src.sweep.plan import Plan, make_plan
+from src.sweep.plan import Plan, longest, make_plan
 from src.sweep.prepare import Ready, find_means, prepare
 from src.sweep.rung_store import latest_rung, remove_rungs
 from src.sweep.rungs import Halving, check_batches, check_halving
@@ -61,7 +61,9 @@ class Session:
     ) -> None:  # fmt: skip
         self.master, self.console, self.command, self.notify = master, console, command, notify
         self.settings: dict[str, Any] = sweep_settings(master)
-        check_batches(self.settings["halving"], master.hydra.sweeper.get("max_batch_size"))
+        halving = self.settings["halving"]
+        self.halving = None if halving is None else Halving(**halving)
+        check_batches(halving, master.hydra.sweeper.get("max_batch_size"))
         self.expander = Expander(master, context.config_loader)
         self.store = Store(Path(str(master.hydra.sweep.dir)))
         if not self.settings["dry_run"]:
@@ -92,10 +94,8 @@ class Session:
         experiments = sorted({str(job.settings()["name"]) for job in jobs if job.error is None})
         self.store.refuse_other(experiments)
         contents(self.store, jobs)  # refused before the plan, not after
-        if whole:
-            check_halving(self.settings["halving"], max(
-                job.settings()["trainer"]["max_epochs"] for job in jobs if job.error is None
-            ))  # fmt: skip
+        if whole and self.halving is not None:  # else not all settings need be looked at
+            check_halving(self.settings["halving"], longest(jobs))
         parts = self.store.parts()
         plan = make_plan(jobs, self._done(jobs))
         ready = prepare(plan, self.means, self.settings["dry_run"])
@@ -106,7 +106,7 @@ class Session:
     def _done(self, jobs: Sequence[Job]) -> set[str]:
         """The runs that need no training."""
         done = self.store.done()
-        if self.settings["halving"] is not None:
+        if self.halving is not None:
             halved = done | self.store.stopped()
             if {job.run_id for job in jobs if job.error is None} <= halved:
                 return halved
@@ -119,8 +119,8 @@ class Session:
             self.console, planned.plan, planned.ready, self.means, self.directory,
             self.settings["directories"],
         )  # fmt: skip
-        if self.settings["halving"] is not None and planned.plan.todo:
-            show_halving(self.console, Halving(**self.settings["halving"]), planned.plan)
+        if self.halving is not None and planned.plan.todo:
+            show_halving(self.console, self.halving, planned.plan)
         if self.cluster is not None and not self._goes_out(planned):
             self.console.print(
                 f"executor.stay_local={self.cluster.stay_local:g}: this sweep takes less on one "
@@ -187,13 +187,12 @@ class Session:
             bars = Bars(self.console, self.notify)
             execute(plan, ready, store, self.means, bars, self.settings["fail_fast"], cluster)
 
-        halving = self.settings["halving"]
-        if halving is None:
+        if self.halving is None:
             train(planned.plan, planned.ready, self.store)
             remove_rungs(self.store)  # of a halved sweep that did not come to its end
         else:
             train_by_halving(
-                planned.plan, planned.ready, self.store, planned.jobs, Halving(**halving), train,
+                planned.plan, planned.ready, self.store, planned.jobs, self.halving, train,
                 self.console, self.metric,
             )  # fmt: skip
 

@@ -95,7 +95,7 @@ def show_plan(
 
 def show_halving(console: Console, halving: Halving, plan: Plan) -> None:
     """When a plan's settings are compared, and who takes no part in that."""
-    longest = max((g.jobs[0].settings()["trainer"]["max_epochs"] for g in plan.groups), default=0)
+    longest = max((group.epochs for group in plan.groups), default=0)
     epochs = rungs(halving.first, halving.factor, longest)
     if epochs:
         shown = ", ".join(f"{e:,}" for e in epochs[:FEW]) + (", …" if len(epochs) > FEW else "")

@@ -33,19 +33,21 @@ def drop_duplicates(directory: Path) -> dict[str, str]:
 
     Returns the part of each run that failed, or was stopped, and so may be replaced.
     """
-    where: dict[str, list[tuple[int, str]]] = {}
-    for part in part_names(directory):
-        table = pl.read_parquet(part_file(directory, "runs", part), columns=["run_id", "status"])
-        for run_id, status in table.iter_rows():
-            where.setdefault(run_id, []).append((WORTH.get(status, len(WORTH)), part))
-    worse: dict[str, set[str]] = {}
-    for run_id, places in where.items():
-        for _, part in sorted(places)[:-1]:
-            worse.setdefault(part, set()).add(run_id)
-    for part, ids in worse.items():
-        drop(directory, ids, [part])
-    best = {run_id: max(places) for run_id, places in where.items()}
-    return {run_id: part for run_id, (worth, part) in best.items() if worth < len(WORTH)}
+    tables = [
+        pl.read_parquet(
+            part_file(directory, "runs", part), columns=["run_id", "status"]
+        ).with_columns(pl.lit(part).alias("part"))
+        for part in part_names(directory)
+    ]
+    if not tables:
+        return {}
+    worth = pl.col("status").replace_strict(WORTH, default=len(WORTH), return_dtype=pl.Int8)
+    rows = pl.concat(tables).with_columns(worth.alias("worth")).sort("worth", "part")
+    best = pl.col("run_id").is_last_distinct()
+    for (part,), worse in rows.filter(~best).group_by("part"):
+        drop(directory, worse["run_id"].to_list(), [str(part)])
+    replaceable = rows.filter(best & (pl.col("worth") < len(WORTH)))
+    return dict(replaceable.select("run_id", "part").iter_rows())
 
 
 def align(

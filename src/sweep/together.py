@@ -79,7 +79,7 @@ def _parts(ready: Sequence[Ready], bars: Bars) -> Iterator[Item]:
     for group in ready:
         jobs = group.group.jobs
         title = f"{group.group.title} ({len(jobs):,} runs)"
-        epochs = max(group.group.until or jobs[0].settings()["trainer"]["max_epochs"], 1)
+        epochs = max(group.group.until or group.group.epochs, 1)
         task = bars.add(title, len(jobs) * epochs)
         for number, part in enumerate(group.group.pieces(group.part)):
             yield group, part, bars.ticker(task, number, len(part.jobs))

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,6 @@ class _Job:
     running: float | None = None
     gone: float | None = None
     state: str = ""
-    failed: dict[str, str] = field(default_factory=dict)
 
 
 class SlurmCluster:
