@@ -1,0 +1,3 @@
+"""The tests of a checkout."""
+
+import src  # noqa: F401, which puts its package on the path

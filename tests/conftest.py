@@ -12,27 +12,33 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
+from hypothesis import settings
 from rich.console import Console
 
-from src import conf_files
-from src.build import build
-from src.compose import compose_settings
-from src.engine import engine_of
-from src.fit import fit
-from src.result import Ending, Result
-from src.run import Run
-from src.sweep.call import call
-from src.sweep.store import Store
-from src.training import train_by_lightning
+from small_nets.commands.python_api import call
+from small_nets.config import conf_files, defaults_lists
+from small_nets.run.build.build import build
+from small_nets.run.build.compose import compose_settings
+from small_nets.run.fit import fit
+from small_nets.run.lightning.train import train_by_lightning
+from small_nets.run.outputs.result import Ending, Result
+from small_nets.run.outputs.stored_run import StoredRun
+from small_nets.run.prediction.request import answers, question
+from small_nets.run.spec import Run
+from small_nets.sweep.cohorts.single_run import engine_of
+from small_nets.sweep.store.store import Store
 from tests.warm import Warm, warm
 
 # Experiments that train.
 TRAINED = [
     name for name in conf_files.experiments()
-    if conf_files.experiment(name).get("trainer", {}).get("max_epochs", 1) > 0
+    if defaults_lists.experiment(name).get("trainer", {}).get("max_epochs", 1) > 0
 ]  # fmt: skip
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)
+# A busy machine is no fault of the code.
+settings.register_profile("without a deadline", deadline=None)
+settings.load_profile("without a deadline")
 
 
 @dataclass
@@ -51,6 +57,12 @@ class Finished:
 def quiet() -> Console:
     """A console that nobody reads."""
     return Console(file=io.StringIO(), width=160, markup=False)
+
+
+def predicted(stored: StoredRun, inputs: str | None) -> list[dict[str, Any]]:
+    """What the predict command answers to these --inputs; None: to the validation rows."""
+    asked = question(stored, inputs)
+    return answers(asked, stored.predict(asked.rows))
 
 
 @pytest.fixture

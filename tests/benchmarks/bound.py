@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from src.engines.cohort import Cohort
-from src.engines.stacked import train
-from src.engines.trace import Flat
+from small_nets.engines.cohort import Cohort
+from small_nets.engines.stacked.trace import Flat
+from small_nets.engines.stacked.train import train
 from tests.benchmarks.cases import CORES, Case, Measure, cohort, configs
 
 SOURCE = Path(__file__).parent / "bound.cpp"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.compose import compose_settings
-from src.engines.cohort import Cohort
-from src.sweep.members import start
+from small_nets.engines.cohort import Cohort
+from small_nets.run.build.compose import compose_settings
+from small_nets.sweep.cohorts.start import start
 
 ROOT = Path(__file__).parent.parent.parent
 CORES = len(os.sched_getaffinity(0))

@@ -38,10 +38,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from src.draw import save_png
-from src.sweep.call import call
-from src.sweep.rungs import Halving
-from src.sweep.store import Store
+from small_nets.commands.python_api import call
+from small_nets.run.pictures.fit import save_png
+from small_nets.sweep.halving.rungs import Halving
+from small_nets.sweep.store.store import Store
 from tests.benchmarks.halving_picture import halving_figure
 from tests.benchmarks.kept import (
     Finished,

@@ -3,9 +3,9 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from src.pictures.figure import GREY, LIGHT, PALETTE, caption, new_figure
-from src.sweep.rungs import survivors
-from src.values import show
+from small_nets.config.schema import show
+from small_nets.run.figures.figure import GREY, LIGHT, PALETTE, caption, new_figure
+from small_nets.sweep.halving.rungs import survivors
 from tests.benchmarks.kept import Finished, Replayed
 
 TOP = 5

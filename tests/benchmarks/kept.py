@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from src.sweep.ranking import SEEDS, rank
-from src.sweep.rungs import Halving, Ranks, rungs, survivors
-from src.sweep.store import Store
+from small_nets.sweep.halving.rungs import Halving, Ranks, rungs, survivors
+from small_nets.sweep.results.ranking import SEEDS, rank
+from small_nets.sweep.store.store import Store
 
 METRIC = "val/loss"
 Setting = tuple[Any, ...]
@@ -34,7 +34,7 @@ class Finished:
     @classmethod
     def of(cls, store: Store, epochs: int) -> "Finished":
         keys = [key for key in store.swept if key not in SEEDS]
-        return cls(store.read(), store.read("curves", ["run_id", "step", METRIC]), keys, epochs)
+        return cls(store.read(), store.curves(columns=["step", METRIC]), keys, epochs)
 
     def at(self, epoch: int) -> Values:
         """Each setting's metric over its seeds; NaN for runs that had diverged by then."""
@@ -66,7 +66,7 @@ class Finished:
 class Replayed:
     """ranks: at each rung, of those who came to it. finalists: who is trained to the end."""
 
-    ranks: dict[int, Ranks[Setting]]
+    ranks: dict[int, Ranks]
     finalists: list[Setting]
     epochs: int
 
@@ -86,7 +86,7 @@ class Replayed:
 
 def replay(whole: Finished, halving: Halving) -> Replayed:
     """Who goes on from each rung."""
-    found: dict[int, Ranks[Setting]] = {}
+    found: dict[int, Ranks] = {}
     going = list(whole.at(whole.epochs))
     for epoch in rungs(halving.first, halving.factor, whole.epochs):
         values = whole.at(epoch)

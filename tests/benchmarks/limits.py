@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from src.sweep.show import duration, size
+from small_nets.sweep.results.summary import duration, size
 from tests.benchmarks.measured import Measured, slope
 from tests.benchmarks.parts import Parts, lines
 

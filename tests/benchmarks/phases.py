@@ -14,8 +14,14 @@ from typing import Any
 
 from rich.console import Console
 
-from src.sweep import conclude, expand, fused, lowered, packed, session, store, together
-from src.sweep.call import call
+from small_nets.commands.python_api import call
+from small_nets.engines import engine as lowered
+from small_nets.engines.fused import engine as fused
+from small_nets.sweep import session
+from small_nets.sweep.jobs import expand
+from small_nets.sweep.results import conclude
+from small_nets.sweep.store import part, store
+from small_nets.sweep.training import in_process
 from tests.benchmarks.clock import Clock
 
 # Phase -> where its functions are looked up. The first ones are the driver's alone; those from
@@ -23,19 +29,19 @@ from tests.benchmarks.clock import Clock
 PHASES: dict[str, Sequence[tuple[Any, str]]] = {
     "expanding": [(expand.Expander, "expand")],
     "planning": [(session, "make_plan"), (session, "swept_keys"), (session, "refuse_varying"),
-                 (session, "contents"), (session, "show_plan")],
+                 (session, "table_digests"), (session, "show_plan")],
     "beginning": [(session.Session, "_begin")],
     "preparing": [(session, "prepare")],
-    "start": [(together, "start")],
+    "start": [(in_process, "start")],
     "training": [(fused.Fused, "train"), (lowered.Stacked, "train")],
-    "rows": [(together, "cohort_part")],
+    "rows": [(in_process, "cohort_part")],
     "packing": [(store, "pack")],
-    "writing": [(packed.Packed, "write"), (store.Store, "adopt"), (together, "part_name")],
+    "writing": [(part.Packed, "write"), (store.Store, "adopt")],
     "reading": [(store.Store, "read"), (store.Store, "curves"), (store.Store, "configs")],
     "ranking": [(conclude, "rank"), (conclude, "show_summary")],
     "directories": [(conclude, "write_directories"), (conclude, "draw_overlays")],
     "events": [(conclude, "write_sweep_events")],
-    "returning": [(session, "returns")],
+    "returning": [(conclude, "returns")],
 }  # fmt: skip
 OF_A_NODE = ("preparing", "start", "training", "rows", "packing")
 MIB = ("plan", "train", "conclude")  # of a Session: the peak of memory after each

@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from src.sweep.files import KINDS
+from small_nets.sweep.store.manifest import KINDS
 from tests.benchmarks.commands import python
 from tests.benchmarks.limits import Machine, limits_table, needs_table
 from tests.benchmarks.measured import Measured

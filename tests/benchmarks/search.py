@@ -33,11 +33,12 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from src.draw import save_png
-from src.pictures.loss import Line, losses_figure
-from src.search.study import read_study
-from src.sweep.call import call
-from src.sweep.store import Store
+from small_nets.commands.python_api import call
+from small_nets.run.figures.loss import Line, losses_figure
+from small_nets.run.outputs.directory_kind import STUDY
+from small_nets.run.pictures.fit import save_png
+from small_nets.search.journal import look_at
+from small_nets.sweep.store.store import Store
 
 METRIC = "val/loss"
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
@@ -91,7 +92,7 @@ def by_search(way: str, repeat: int, sizes: Sizes) -> list[Tried]:
             ),
             Path(folder),
         )  # fmt: skip
-        study = read_study(store.directory)
+        study = look_at(store.directory / STUDY)[0]
         assert study is not None, "a search leaves its study"
         return [
             Tried(

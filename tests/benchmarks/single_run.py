@@ -20,10 +20,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from src.build import build
-from src.compose import compose_settings
-from src.tensorboard import TensorBoard
-from src.training import train_by_lightning
+from small_nets.run.build.build import build
+from small_nets.run.build.compose import compose_settings
+from small_nets.run.lightning.train import train_by_lightning
+from small_nets.run.outputs.event_files import TensorBoard
 
 REPEATS = 5
 ROOT = Path(__file__).parent.parent.parent
@@ -35,6 +35,7 @@ from omegaconf import OmegaConf
 OmegaConf.register_new_resolver("stamp", lambda *_: "empty")
 OmegaConf.register_new_resolver("experiments", lambda *_: "")
 OmegaConf.register_new_resolver("base", lambda *_: "")
+OmegaConf.register_new_resolver("command", lambda *_: "")
 @hydra.main(config_path=sys.argv.pop(1), config_name="train", version_base="1.3")
 def run(config): pass
 run()

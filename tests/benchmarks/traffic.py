@@ -5,10 +5,10 @@ from typing import Any
 
 from ray import cloudpickle
 
-from src.sweep.bars import Bars
-from src.sweep.drive import _Driver
-from src.sweep.executors.on_ray import RayCluster
-from src.sweep.task import Done
+from small_nets.sweep.executors.dispatch import _Driver
+from small_nets.sweep.executors.ray_executor import RayCluster
+from small_nets.sweep.training.progress import Bars
+from small_nets.sweep.training.task import Done
 from tests.benchmarks.clock import Clock
 
 WEIGHED = 12  # tasks; pickling each once more would be part of what is measured

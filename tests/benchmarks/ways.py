@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 
-from src.build import build
-from src.engines import stacked as engine
-from src.engines.cannot import CannotFuse
-from src.engines.cohort import Cohort
-from src.engines.program import lower
-from src.engines.shapes import lanes_for, part_sizes
+from small_nets.engines.cohort import Cohort
+from small_nets.engines.stacked import train as engine
+from small_nets.engines.stacked.cost import lanes_for, part_sizes
+from small_nets.engines.stacked.program import lower
+from small_nets.engines.unsupported import CannotFuse
+from small_nets.run.build.build import build
 from tests.benchmarks.cases import CORES, ROOT, Case, Measure, cohort, configs, parts
 
 
@@ -77,8 +77,8 @@ def stacked(case: Case, compiled: bool) -> Measure:
 def fused(case: Case) -> Measure | None:
     """The fused engine; None where it has no kernel for the case, or LLVM is missing."""
     try:
-        from src.engines.fused import program as kernels
-        from src.engines.fused.train import train
+        from small_nets.engines.fused import program as kernels
+        from small_nets.engines.fused.train import train
 
         program = kernels.lower(cohort(configs(case, case.steps)[:1]))
     except (CannotFuse, ImportError):
@@ -98,7 +98,7 @@ def by_jax(case: Case) -> Iterator[Measure | None]:
     linears = [m for m in run.net.modules() if isinstance(m, torch.nn.Linear)]
     sizes = [linears[0].in_features, *(m.out_features for m in linears)]
     model = run.config["model"]
-    adam = run.config["optimizer"]["_target_"].endswith("Adam")
+    adam = run.config["optimizer"]["_target_"] == "adam"
     about = [case.models, len(run.data.train), sizes, case.steps, adam,
              model["output_activation"], model["activation"]]  # fmt: skip
     command = [sys.executable, "-m", "tests.benchmarks.jax_sweep", json.dumps(about)]

@@ -1,13 +1,14 @@
 """Up to which width are the fused kernels faster than BLAS? `python -m tests.benchmarks.wide`
 
-µs per step and model of both engines, in turn, for ever wider nets. `shapes.LARGE`, by which a
+µs per step and model of both engines, in turn, for ever wider nets. `LARGE` of
+`small_nets.engines.stacked.cost`, by which a
 sweep chooses, is about where they would cross.
 """
 
 from rich.console import Console
 from rich.table import Table
 
-from src.engines.shapes import LARGE
+from small_nets.engines.stacked.cost import LARGE
 from tests.benchmarks.cases import CORES, Case
 from tests.benchmarks.sweep import figures, in_turn
 from tests.benchmarks.ways import fused, stacked

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from src.sweep.store import Store
+from small_nets.sweep.store.store import Store
 from tests.conftest import ROOT
 
 CLUSTER = os.environ["CLUSTER"]
@@ -29,7 +29,9 @@ SWEEP = (
 THERE = (f"executor={CLUSTER}", "executor.stay_local=0", "executor.part_seconds=0.4")
 THERE += ("executor.memory=2GiB",) if CLUSTER == "slurm" else ()
 # To be disturbed: six cohorts, a task each.
-LONG = ("trainer.max_epochs=3000", "model.width=5,10,15", "seed=range(20)")
+# SLURM's jobs take seconds to begin; Ray's tasks must last long enough to be met in the middle.
+LONG = (f"trainer.max_epochs={10_000 if CLUSTER == 'ray' else 3000}",)
+LONG += ("model.width=5,10,15", "seed=range(20)")
 LONG += ("executor.part_seconds=1000",)
 
 
@@ -48,11 +50,11 @@ def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def until(test: Callable[[], object], seconds: float = 200) -> None:
+def until(test: Callable[[], object], seconds: float = 200, pause: float = 0.2) -> None:
     began = time.monotonic()
     while not test():
         assert time.monotonic() - began < seconds, "nothing came"
-        time.sleep(0.2)
+        time.sleep(pause)
 
 
 def parts(directory: Path) -> int:
@@ -63,7 +65,7 @@ def assert_equal(one: Path, other: Path) -> None:
     """Row by row, to the bit."""
     tables = [Store(p).read().drop("seconds", "overrides").sort("job") for p in (one, other)]
     assert_frame_equal(tables[0], tables[1], check_exact=True)
-    curves = [Store(p).read("curves").sort("run_id", "step") for p in (one, other)]
+    curves = [Store(p).curves().sort("run_id", "step") for p in (one, other)]
     assert_frame_equal(curves[0], curves[1], check_exact=True)
 
 
@@ -75,7 +77,12 @@ def is_idle() -> bool:
 
 
 def on_node2() -> list[int]:
-    """What SLURM has begun on the second node: first the steps' keepers, which would report."""
+    """What the second node has begun: on SLURM first the steps' keepers, which would report."""
+    if CLUSTER == "ray":  # a process of the node has the name of its task while it has one
+        node = os.environ["CLUSTER_NODE2"]
+        done = subprocess.run(["pgrep", "-P", node, "-f", "^ray::perform"],
+                              capture_output=True, text=True, check=False)  # fmt: skip
+        return [int(process) for process in done.stdout.split()]
     keepers, others = [], []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended
@@ -88,12 +95,19 @@ def on_node2() -> list[int]:
 
 
 def kill_node() -> None:
-    """The second node, as if its power had failed: its daemon, and what it had begun."""
-    if CLUSTER == "slurm":  # a job that has just begun: another may be about to end
+    """The second node, as if its power had failed: its daemon, and what it had begun.
+
+    Only work that has just begun is sure to be lost: what is nearly done may come back first.
+    """
+    if CLUSTER == "ray":  # its processes are used again
+        until(lambda: not on_node2(), pause=0.02)
+        until(on_node2, pause=0.02)
+    else:
         before = set(on_node2())
         until(lambda: on_node2() and before.isdisjoint(on_node2()))
+    begun = on_node2()
     os.kill(int(os.environ["CLUSTER_NODE2"]), signal.SIGKILL)
-    for process in on_node2():
+    for process in begun if CLUSTER == "ray" else on_node2():
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
 

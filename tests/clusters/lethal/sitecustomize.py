@@ -17,7 +17,7 @@ from typing import Any
 
 
 def _deadly(module: ModuleType) -> None:
-    perform = module._perform
+    perform = module.perform_task
 
     def kills(task: Any, *more: Any) -> Any:
         path = Path(os.environ.get("SMALL_NETS_LETHAL", "no such file"))
@@ -25,7 +25,7 @@ def _deadly(module: ModuleType) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return perform(task, *more)
 
-    module._perform = kills  # type: ignore[attr-defined]
+    module.perform_task = kills  # type: ignore[attr-defined]
 
 
 def _pretends(module: ModuleType) -> None:
@@ -35,7 +35,7 @@ def _pretends(module: ModuleType) -> None:
         module.versions = lambda: found  # type: ignore[attr-defined]
 
 
-CHANGED = {"src.sweep.worker": _deadly, "src.result": _pretends}
+CHANGED = {"small_nets.sweep.training.worker": _deadly, "small_nets.run.outputs.result": _pretends}
 
 
 class Finder:

@@ -1,0 +1,171 @@
+"""The composed config against what exists, before torch is imported and before any work."""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from small_nets.config import conf_files
+from small_nets.config.components import ACTIVATIONS, METRICS, loss_of_config
+from small_nets.config.conf_files import CONF
+from small_nets.config.errors import InputError, unknown
+from small_nets.config.replaced_choice import drop_replaced
+from small_nets.config.schema import check_value
+from small_nets.config.sections import (
+    GROUPS,
+    check_section,
+    no_choice,
+    refuse_hidden,
+    removed,
+    replaced,
+    stated_at_root,
+)
+from small_nets.config.sizes import check_sizes
+from small_nets.system.command_names import command
+
+
+class Refused(BaseException):
+    """Carries an InputError through Hydra, which turns a callback's Exception into a warning."""
+
+
+def no_experiment(folders: Sequence[Path] = (CONF,)) -> InputError:
+    return InputError(
+        "No experiment was chosen.\nThe experiments are:\n"
+        f"{conf_files.list_experiments(folders)}\n"
+        f"Fix: {command('train')} +experiment=sine, or data=table for a table of your own"
+    )
+
+
+def folders_of(hydra: DictConfig) -> list[Path]:
+    """The folders of Hydra's search path (--config-dir puts one in front or behind)."""
+    sources = [s for s in hydra.runtime.config_sources if s.schema == "file" and s.path]
+    return [Path(s.path) for s in sources if Path(s.path).is_dir()] or [CONF]
+
+
+def settle(config: DictConfig) -> list[str]:
+    """Drop what belongs to choices that were replaced from a composed config, `hydra` included.
+
+    Returns a line for each setting that goes.
+    """
+    hydra = config.hydra
+    typed: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return drop_replaced(config, hydra.runtime.choices, list(map(str, typed)), folders_of(hydra))
+
+
+def unknown_in(section: str, key: str, known: Iterable[str]) -> InputError:
+    """The error for a key that a section of the root config does not have."""
+    return unknown(f"{section}.{key} does not exist.", key, known, f"The keys of {section} are")
+
+
+def refuse_removed(config: Container[Any], folders: Sequence[Path]) -> None:
+    """Raises InputError where a key that every run needs is not there."""
+    for key in conf_files.root(folders):
+        if key not in config:
+            raise removed(key)
+
+
+def check_settings(
+    settings: Mapping[str, Any],
+    choices: Mapping[str, str | None],
+    folders: Sequence[Path] = (CONF,),
+) -> None:
+    """The same for a config that is resolved already."""
+    refuse_removed(settings, folders)
+    if settings.get("data") is None and choices.get("data") is None:
+        raise no_experiment(folders)
+    conf_files.refuse_second_root(folders)
+    for group in ("experiment", "sweep"):
+        if choices.get(group) is not None:
+            refuse_hidden(group, str(choices[group]), folders)
+    expected = conf_files.root(folders)
+    _check_root(settings, expected, choices, folders)
+    for key, default in expected.items():
+        if isinstance(default, dict):
+            check_keys(key, settings[key], default, choices, folders)
+        else:
+            check_value(key, settings[key])
+    for group in GROUPS:
+        check_section(group, settings[group], choices, folders)
+    check_combination(settings)
+
+
+def check_keys(
+    section: str, found: Any, known: Mapping[str, Any], choices: Mapping[str, str | None],
+    folders: Sequence[Path],
+) -> None:  # fmt: skip
+    """A section of the root config, such as sweep, that is no group."""
+    if not isinstance(found, dict):
+        raise replaced(section, found, known)
+    for key, value in found.items():
+        if key not in known:
+            where = stated_at_root([section, key], choices, folders)
+            raise InputError(f"{unknown_in(section, key, known)}{where}")
+        check_value(f"{section}.{key}", value)
+    for key in known:
+        if key not in found:
+            raise removed(f"{section}.{key}")
+
+
+def _check_root(
+    settings: Mapping[str, Any],
+    expected: Mapping[str, Any],
+    choices: Mapping[str, str | None],
+    folders: Sequence[Path],
+) -> None:
+    known = [*expected, *GROUPS]
+    for key in settings:
+        if key not in known:
+            where = stated_at_root([key], choices, folders)
+            raise InputError(f"{unknown_root(key, known, choices, folders)}{where}")
+    for group in GROUPS:
+        chosen = choices.get(group)
+        if chosen in (None, "base") or not isinstance(settings.get(group), dict):
+            raise no_choice(group, chosen, folders)
+
+
+def unknown_root(
+    path: str,
+    known: Sequence[str],
+    choices: Mapping[str, str | None],
+    folders: Sequence[Path] = (CONF,),
+) -> InputError:
+    """The error for a path whose first word is neither a setting nor a group."""
+    return unknown(
+        f"{path} does not exist.", path, known, "The settings and groups are",
+        conf_files.paths(choices, folders),
+    )  # fmt: skip
+
+
+def check_combination(settings: Mapping[str, Any]) -> None:
+    """Settings that are allowed one by one, but not together. Raises InputError."""
+    check_sizes(settings)
+    if settings["logger"]["histograms"] and not settings["logger"]["tensorboard"]:
+        raise InputError("logger.histograms=true, but nothing is logged.\nFix: logger=tensorboard")
+    if settings["optimizer"].get("foreach") and settings["optimizer"].get("fused"):
+        raise InputError("optimizer.foreach and optimizer.fused are two ways of one update.\n"
+                         "Fix: one of them")  # fmt: skip
+    loss, compares = settings["loss"]["_target_"], loss_of_config(settings).compares
+    model = settings["model"]
+    output = str(model.get("output_activation", model.get("activation", "identity")))
+    activation = ACTIVATIONS[output]
+    wanting = [f"loss={loss}"] if compares == "probabilities" else []
+    wanting += [f"metrics=[{n}]" for n in settings["metrics"]
+                if METRICS[n].compares == "probabilities"]  # fmt: skip
+    if wanting and not activation.is_probability:
+        raise InputError(
+            f"{wanting[0]} takes probabilities, but the output activation is {output}, "
+            "whose values are not bounded to 0 and 1.\nFix: model.output_activation=sigmoid"
+        )
+    if compares == "logits" and activation.formula == "softmax":
+        raise InputError(
+            f"loss={loss} takes logits and applies softmax itself, but the output activation "
+            f"is {output}: softmax twice.\nFix: model.output_activation=identity"
+        )
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """The program's own part of a composed config."""
+    found = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
+    OmegaConf.copy_cache(from_config=config, to_config=found)  # the stamp of the sweep's directory
+    return found

@@ -1,0 +1,96 @@
+"""What a run would hold, counted from its config: a slip of the finger must not take the memory."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from small_nets.config.components import SOURCES, Extent
+from small_nets.config.errors import InputError
+from small_nets.config.logging_interval import log_every
+from small_nets.config.schema import show
+
+Settings = Mapping[str, Any]
+MOST_NUMBERS = 10**8  # of a net, and of a built-in source: small nets have some thousands
+MOST_POINTS = 10**6  # logged in a run
+MOST_LAYERS = 1000
+
+
+def extent(data: Settings) -> Extent | None:
+    """Of a checked config's data section; None where it does not tell.
+
+    As of a table of the user's own, which is a file, or of a source that leaves something to its
+    component's defaults.
+    """
+    source = SOURCES.get(data["source"].get("_target_"))
+    try:
+        return None if source is None or source.extent is None else source.extent(data["source"])
+    except KeyError:
+        return None
+
+
+def training_rows(data: Settings) -> int | None:
+    """Those that are not held out, as `small_nets.data.split` parts them."""
+    found = extent(data)
+    return None if found is None else found[0] - int(data["val_fraction"] * found[0])
+
+
+def check_sizes(settings: Settings) -> None:
+    """Raises InputError for a net, a source or a curve beyond what is sensible.
+
+    settings: whose values are allowed one by one.
+    """
+    _check_data(settings["data"])
+    _check_net(settings)
+    epochs, every = settings["trainer"]["max_epochs"], log_every(settings)
+    if epochs // every > MOST_POINTS:
+        raise InputError(
+            f"log_every={every} logs {epochs // every:,} points in trainer.max_epochs={epochs}, "
+            f"more than {MOST_POINTS:,}.\nFix: log_every={-(-epochs // 1000)}, or null"
+        )
+
+
+def _check_data(data: Settings) -> None:
+    found = extent(data)
+    if found is None:
+        return
+    rows, inputs, outputs = found
+    numbers = rows * (inputs + (outputs or 0))
+    if numbers > MOST_NUMBERS:
+        names = ("points", "rows", "features")
+        source = data["source"]
+        given = " ".join(f"data.source.{k}={source[k]}" for k in names if k in source)
+        raise InputError(
+            f"{given or 'data.source'} makes {numbers:,} numbers, more than {MOST_NUMBERS:,}.\n"
+            "Fix: fewer rows"
+        )
+
+
+def _check_net(settings: Settings) -> None:
+    model = settings["model"]
+    key, several = ("width", False) if "width" in model else ("layers", True)
+    if key not in model:
+        return
+    layers = list(_pairs(settings) if not several else model["layers"])
+    if len(layers) > MOST_LAYERS:
+        raise InputError(f"model.{key} has {len(layers):,} layers, more than {MOST_LAYERS:,}.\n"
+                         "Fix: fewer layers")  # fmt: skip
+    numbers = sum(before * after + after for before, after in layers)
+    if numbers > MOST_NUMBERS:
+        shown = f"model.{key}={show(model[key])}"
+        if not several and model.get("outputs") is not None:
+            shown += f" model.outputs={model['outputs']}"
+        raise InputError(
+            f"{shown} is a net of {numbers:,} weights and biases, more than {MOST_NUMBERS:,}.\n"
+            "Fix: a narrower net"
+        )
+
+
+def _pairs(settings: Settings) -> Iterator[tuple[int, int]]:
+    """Inputs and outputs of each layer of a multilayer perceptron."""
+    data, model = settings["data"], settings["model"]
+    found, width = extent(data), model["width"]
+    columns = data.get("inputs")
+    known = len(columns) if isinstance(columns, list) else 1
+    _, inputs, outputs = (0, known, 1) if found is None else found
+    widths = [] if width is None else width if isinstance(width, list) else [width]
+    return pairwise([inputs, *widths, model.get("outputs") or outputs or 1])

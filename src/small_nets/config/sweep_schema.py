@@ -1,0 +1,102 @@
+"""What the fields of a whole sweep may be: below sweep, search and executor. Imports no torch."""
+
+import re
+
+from small_nets.config.cast_value import entries, to_float, to_whole
+from small_nets.config.data_schema import SEED
+from small_nets.config.field_types import (
+    Field,
+    boolean,
+    integer,
+    is_number,
+    is_positive,
+    nullable,
+    number,
+    one_of,
+    text,
+)
+
+OBJECTIVES = ("median", "mean", "bound")
+SAMPLERS = ("tpe", "random", "qmc", "cmaes", "gp")
+UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+MOST_RUNS = 10**7  # of one sweep: each takes about a kilobyte while it is planned
+MOST_BYTES = 2**50
+
+
+def memory_bytes(text: object) -> int | None:
+    """Bytes of a text such as 2GiB; None where it is no such text, or of more than 1 PiB."""
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?) ?(B|KiB|MiB|GiB)", str(text))
+    size = None if found is None else int(float(found[1]) * UNITS[found[2]])
+    return None if size is None or size > MOST_BYTES else size
+
+
+def _is_halving(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) <= {"factor", "first"}
+        and is_number(value.get("factor", 3))
+        and value.get("factor", 3) > 1
+        and is_positive(value.get("first", 100))
+    )
+
+
+def _memory(example: str) -> Field:
+    return Field(
+        lambda v: memory_bytes(v) is not None,
+        f"a number and a unit ({', '.join(UNITS)}), up to 1048576GiB",
+        example,
+    )
+
+
+SWEEP_FIELDS: dict[str, Field] = {
+    "sweep.dir": text("a directory", example="outputs/my_sweep"),
+    "sweep.dry_run": boolean(example="true"),
+    "sweep.verify": integer(0, example="3"),
+    "sweep.memory": nullable(_memory("2GiB"), "a quarter of what is free"),
+    "sweep.device": one_of(("cpu", "cuda"), example="cpu"),
+    "sweep.compile": nullable(boolean(example="true"), "where the estimate says that it pays"),
+    "sweep.fail_fast": boolean(example="true"),
+    "sweep.max_runs": integer(1, MOST_RUNS, example="2000000"),
+    "sweep.directories": integer(0, example="200"),
+    "sweep.halving": nullable(
+        Field(
+            _is_halving,
+            "{factor: of so many settings one goes on (a number above 1; default 3), first: "
+            "epochs before some stop (1 or more; default 100)}",
+            "'{factor: 3, first: 100}'",
+            cast=entries({"factor": to_float, "first": to_whole}, {}),
+        )
+    ),
+    "search.trials": integer(1, example="250"),
+    "search.batch": integer(1, example="64"),
+    "search.seeds": integer(1, example="8"),
+    "search.objective": one_of(OBJECTIVES, example="median"),
+    "search.metric": nullable(
+        text("a metric of the runs", example="val/accuracy"), "val/loss, or train/loss"
+    ),
+    "search.sampler": one_of(SAMPLERS, example="tpe"),
+    "search.seed": SEED,
+    "executor.kind": one_of(("local", "ray", "slurm"), example="local"),
+    "executor.workers": nullable(integer(1, example="4"), "one for each core"),
+    "executor.address": nullable(
+        Field(
+            lambda v: v == "auto" or re.fullmatch(r"[^/]+:\d+", str(v)) is not None,
+            "host:port of the cluster's head, or auto (a Ray that runs on this machine)",
+            "10.0.0.1:6379",
+        ),
+        "RAY_ADDRESS, or a Ray of one's own",
+    ),
+    "executor.cpus": integer(1, example="1"),
+    "executor.gpus": integer(0, example="1"),
+    "executor.part_seconds": number(0, is_open=True, example="20"),
+    "executor.stay_local": number(0, example="60"),
+    "executor.partition": nullable(text("a partition", example="short"), "the cluster's default"),
+    "executor.account": nullable(text("an account", example="physics"), "the user's own"),
+    "executor.qos": nullable(
+        text("a quality of service", example="normal"), "the cluster's default"
+    ),
+    "executor.time": integer(1, example="60"),
+    "executor.memory": _memory("4GiB"),
+    "executor.jobs": integer(1, example="100"),
+    "executor.silent": number(0, is_open=True, example="60"),
+}

@@ -1,0 +1,28 @@
+"""Names of columns as they are typed, and cells as they are shown, in messages."""
+
+import shlex
+from collections.abc import Sequence
+
+from small_nets.config.grammar_quoting import in_quotes, quote
+
+LONGEST = 60  # letters of a cell
+
+
+def shown(cell: object) -> str:
+    """A cell in quotes, cut where it is long."""
+    text = repr(cell)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def typed_list(names: Sequence[str]) -> str:
+    """[a,"sepal length (cm)"]: a list of names in Hydra's grammar."""
+    plain = [name.isidentifier() and quote(name) is name for name in names]
+    texts = [n if is_plain else in_quotes(n) for n, is_plain in zip(names, plain, strict=True)]
+    return f"[{','.join(texts)}]"
+
+
+def without(names: Sequence[str]) -> str:
+    """The fix that takes columns out of the inputs, as a shell takes it."""
+    which = "it" if len(names) == 1 else "them"
+    drop = shlex.quote(f"data.drop={typed_list(names)}")
+    return f"data.inputs without {which} (with data.inputs=all: {drop})"

@@ -1,0 +1,130 @@
+"""Which rows are held out for validation."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from small_nets.data.sources import Table
+
+
+@dataclass(frozen=True)
+class Strata:
+    """Which class each row is of, and how many rows of each class are held out.
+
+    places: shape (rows,), the place of each row's class. held_out: by place.
+    """
+
+    places: Tensor
+    held_out: tuple[int, ...]
+
+
+def strata(
+    table: Table, val_fraction: float, shuffle: bool, stratify: bool | None,
+    names: Sequence[str] | None = None,
+) -> Strata | None:  # fmt: skip
+    """What a split is stratified by; None for a split that is not.
+
+    Of int(val_fraction * rows) rows that are held out, each class has its share, rounded so that
+    they add up (by largest remainders), and a row at least on either side. stratify: None where
+    that is possible, True to insist on it. names: of the classes, for messages. Raises
+    ValueError where it is insisted on and cannot be.
+    """
+    held_out = int(val_fraction * len(table.input))
+    if stratify is False or held_out == 0:
+        return None
+    reason = _no_classes(table, shuffle)
+    if reason is not None or table.target is None:
+        return _not_stratified(stratify, reason or "")
+    places = class_places(table.target)
+    counts = torch.bincount(places, minlength=max(table.target.shape[1], 2)).tolist()
+    there = [place for place, count in enumerate(counts) if count]
+    few = [place for place in there if counts[place] < 2]
+    if few:
+        called = names[few[0]] if names and len(names) == len(counts) else few[0]
+        return _not_stratified(
+            stratify,
+            f"the class {called!r} has one row, and each class needs one in either split.\n"
+            "Fix: more rows of it, or data.stratify=null",
+        )
+    smaller = min(held_out, len(places) - held_out)
+    if smaller < len(there):
+        return _not_stratified(
+            stratify,
+            f"one of the splits has {smaller} row{'s' if smaller != 1 else ''}, and there are "
+            f"{len(there)} classes.\n"
+            "Fix: another data.val_fraction, or data.stratify=null",
+        )
+    return Strata(places, tuple(_shares(counts, held_out)))
+
+
+def _not_stratified(stratify: bool | None, reason: str) -> None:
+    if stratify:
+        raise ValueError(f"data.stratify=true, but {reason}")
+
+
+def _no_classes(table: Table, shuffle: bool) -> str | None:
+    if table.task == "regression" or table.target is None:
+        return "these targets are numbers, and no classes.\nFix: data.stratify=null"
+    if not shuffle:
+        return (
+            "data.shuffle=false holds out the last rows as they stand.\n"
+            "Fix: data.shuffle=true, or data.stratify=null"
+        )
+    return None
+
+
+def class_places(target: Tensor) -> Tensor:
+    """The place of each row's class, (rows,): of (rows, 1) with 0 and 1, or one-hot rows."""
+    return (target[:, 0] > 0.5).long() if target.shape[1] == 1 else target.argmax(dim=1)
+
+
+def _shares(counts: Sequence[int], held_out: int) -> list[int]:
+    """How many of each class: in proportion, `held_out` together, and some left of each."""
+    wanted = [held_out * count / sum(counts) for count in counts]
+    found = [min(max(int(w), 1), n - 1) if n else 0 for w, n in zip(wanted, counts, strict=True)]
+    while sum(found) != held_out:
+        step = 1 if sum(found) < held_out else -1
+        # The class that misses most, or has most too many; of equals the first.
+        able = [c for c, n in enumerate(counts) if n and 1 <= found[c] + step <= n - 1]
+        found[max(able, key=lambda c: (wanted[c] - found[c]) * step)] += step
+    return found
+
+
+def split(
+    rows: int, val_fraction: float, shuffle: bool, seed: int, by: Strata | None = None
+) -> tuple[Tensor, Tensor]:
+    """Row indices (train, validation), each of shape (n,).
+
+    int(val_fraction * rows) rows are held out: the last ones of a permutation drawn by a
+    generator of its own, so that the split never shifts a model's initial weights.
+    by: the last ones of each class, in the order of the same permutation.
+    Without shuffle, the last rows as they stand.
+
+    Raises ValueError where one of the splits would have no row.
+    """
+    held_out = int(val_fraction * rows)
+    if val_fraction != 0 and not 0 < held_out < rows:
+        least = math.ceil(1000 / rows) / 1000
+        possible = f"{least:g} or more, and below 1," if rows > 1 else "none of one row,"
+        raise ValueError(
+            f"data.val_fraction={val_fraction:g} is not allowed: of {rows} rows it holds out "
+            f"{held_out} and leaves {rows - held_out} for training.\nAllowed: 0 for no validation "
+            f"split, or {possible} so that each split has a row"
+        )
+    if held_out == 0:
+        return torch.arange(rows), torch.arange(0)
+    order = (
+        torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
+        if shuffle
+        else torch.arange(rows)
+    )
+    if by is None:
+        return order[: rows - held_out], order[rows - held_out :]
+    places, is_held = by.places[order], torch.zeros(rows, dtype=torch.bool)
+    for place, count in enumerate(by.held_out):
+        if count:
+            is_held[(places == place).nonzero()[-count:, 0]] = True
+    return order[~is_held], order[is_held]

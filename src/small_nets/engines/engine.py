@@ -1,0 +1,112 @@
+"""A cohort's program, whichever engine it is for: what the plan asks of each."""
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from small_nets.engines.cohort import Cohort, Trained, nothing
+from small_nets.engines.snapshot import Paused
+from small_nets.engines.stacked import train as stacked
+from small_nets.engines.stacked.cost import eager_seconds, lanes_for, part_sizes
+from small_nets.engines.stacked.program import Program
+
+Tick = Callable[[int], None]
+
+
+class Lowered(Protocol):
+    """name: of the engine. sizes: the least and the usual number of members of a part."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sizes(self) -> tuple[int, int]: ...
+
+    @property
+    def is_slow_to_probe(self) -> bool:
+        """Whether it would have to be compiled for that."""
+        ...
+
+    def train(
+        self, cohort: Cohort, part: int, tick: Tick = nothing,
+        since: Paused | None = None, until: int | None = None,
+    ) -> Trained:  # fmt: skip
+        """Train a part of at most so many members; from a pause on, or up to one.
+
+        since: of these members, whose start is then not read. until: the epoch of the next pause.
+        """
+        ...
+
+    def guess(self, member: Cohort, part: int) -> float:
+        """Seconds of a full part from its first step to its last, by shapes alone."""
+        ...
+
+    def probe(self, member: Cohort, part: int, workers: int) -> float:
+        """Seconds that a step of a full part takes while as many train as will."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """For `engines.stacked`."""
+
+    program: Program
+    sizes: tuple[int, int]
+
+    @classmethod
+    def of(cls, member: Cohort, program: Program) -> "Stacked":
+        return cls(program, part_sizes(member, program.compiled))
+
+    @property
+    def name(self) -> str:
+        return "stacked, compiled" if self.program.compiled else "stacked"
+
+    @property
+    def is_slow_to_probe(self) -> bool:
+        return self.program.compiled
+
+    def guess(self, member: Cohort, part: int) -> float:
+        del part  # a full one
+        return eager_seconds(member)
+
+    def train(
+        self, cohort: Cohort, part: int, tick: Tick = nothing,
+        since: Paused | None = None, until: int | None = None,
+    ) -> Trained:  # fmt: skip
+        # One size where the program is made for it: a further one would be traced while others
+        # train.
+        fixed = self.program.compiled or self.program.layout == "first"
+        lanes = lanes_for(part, self.sizes) if fixed else None
+        return stacked.train(cohort, self.program, tick, lanes, since, until)
+
+    def probe(self, member: Cohort, part: int, workers: int) -> float:
+        lanes = lanes_for(part, self.sizes)
+
+        def run(cohort: Cohort) -> None:
+            stacked.train(cohort, self.program, lanes=lanes)
+
+        return probe(run, member, 8, workers)
+
+
+def probe(run: Callable[[Cohort], object], member: Cohort, steps: int, workers: int) -> float:
+    """Seconds of a step, with as many threads as there are workers."""
+    if member.epochs == 0:
+        return 0.0
+    each = member.steps // member.epochs
+    few = math.ceil(steps / each)
+
+    def timed(epochs: int, at_once: int = workers) -> float:
+        cohort = replace(member, epochs=epochs, log_every=epochs)
+        began = time.perf_counter()
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(run, [cohort] * at_once))
+        return time.perf_counter() - began
+
+    timed(few, 1)  # traces and compiles, which is not for two threads at once
+    # The difference, without what a part costs before its first step and after its last; the
+    # least of two, since whatever else the machine does only adds to it.
+    long, short = (min(timed(epochs), timed(epochs)) for epochs in (3 * few, few))
+    return max(long - short, 0.0) / (2 * few * each)

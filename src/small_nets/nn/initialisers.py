@@ -1,0 +1,28 @@
+"""Initial weights by name."""
+
+from collections.abc import Callable
+from pkgutil import resolve_name
+
+from torch import Tensor, nn
+
+from small_nets.config.components import INITIALISERS
+
+# "default" is what torch draws when a Linear is built: uniform within 1/sqrt(inputs).
+INITS: dict[str, Callable[[Tensor], Tensor] | None] = {
+    name: None if where is None else resolve_name(where) for name, where in INITIALISERS.items()
+}
+
+
+def initialise(net: nn.Module, init: str) -> None:
+    """Redraw every Linear's weight by `init`, in the order of the layers, and zero its bias.
+
+    "default" leaves what torch drew, bias included.
+    """
+    draw = INITS[init]
+    if draw is None:
+        return
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear):
+            draw(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,0 +1,73 @@
+"""Single neurons written out: with fixed weights, or with bare tensors for parameters."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from small_nets.nn.activations import MODULES
+
+
+class WeightedSum(nn.Module):
+    """x · w + b with bare tensors: (rows, inputs) -> (rows, 1).
+
+    w: shape (inputs,). b: one number, shape (1,). trainable: whether they get gradients.
+    """
+
+    def __init__(self, w: Tensor, b: Tensor, trainable: bool) -> None:
+        super().__init__()
+        self.w = nn.Parameter(w, requires_grad=trainable)
+        self.b = nn.Parameter(b, requires_grad=trainable)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_columns(x, len(self.w))
+        return (x * self.w).sum(dim=-1, keepdim=True) + self.b
+
+
+def _check_columns(x: Tensor, columns: int) -> None:
+    # One weight would broadcast over any number of columns.
+    if x.shape[-1] != columns:
+        raise ValueError(f"the input has {x.shape[-1]} columns, but there are {columns} weights")
+
+
+class FixedNeuron(nn.Sequential):
+    """activation(x · weights + bias) with weights that nobody trains.
+
+    (rows, len(weights)) -> (rows, 1). activation: "step", or a name of a layer's.
+    """
+
+    def __init__(self, *, weights: Sequence[float], bias: float, activation: str = "step") -> None:
+        w, b = torch.tensor([float(x) for x in weights]), torch.tensor([float(bias)])
+        act = MODULES[activation]()
+        super().__init__(OrderedDict(weighted_sum=WeightedSum(w, b, False), activation=act))
+
+
+class BareNeuron(nn.Sequential):
+    """activation(x · w + b), where w and b are bare tensors.
+
+    w is drawn from weight_scale times a standard normal, then b from a standard normal.
+    (rows, inputs) -> (rows, 1). activation: a name of a layer's, or "naive_sigmoid", the
+    formula as the textbook prints it, which rounds to 1 and so can end in a NaN.
+    """
+
+    def __init__(
+        self, *, inputs: int, weight_scale: float = 1.0, activation: str = "naive_sigmoid"
+    ) -> None:
+        w = weight_scale * torch.randn(inputs)
+        b = torch.randn(1)
+        act = MODULES[activation]()
+        super().__init__(OrderedDict(weighted_sum=WeightedSum(w, b, True), activation=act))
+
+
+class BareLine(nn.Module):
+    """y = w x + b with two scalar tensors, w drawn first. (rows, 1) -> (rows, 1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(()))
+        self.b = nn.Parameter(torch.randn(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_columns(x, 1)
+        return self.w * x + self.b

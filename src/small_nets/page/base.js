@@ -1,0 +1,104 @@
+// The data, and what all parts of the page share.
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const { keys: KEYS, settings: SETTINGS, runs: RUNS, head: HEAD } = DATA;
+const COMPLETED = 0, DIVERGED = 1;
+const byId = (id) => document.getElementById(id);
+
+// What the one control says; every chart reads it, and draws itself anew when it changes.
+const STATE = { metric: DATA.metrics[0].name, x: 0, y: null, cell: "median" };
+const isHigh = () => DATA.metrics.find((m) => m.name === STATE.metric).high;
+
+function el(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (value !== null && value !== undefined) node.setAttribute(key, value);
+  }
+  node.append(...children.filter((c) => c !== null));
+  return node;
+}
+
+function fill(node, ...children) {
+  node.replaceChildren(...children);
+  return node;
+}
+
+const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+
+// Four digits, as a reader compares them.
+function short(value) {
+  if (value === null || value === undefined) return "";
+  if (Number.isInteger(value) && Math.abs(value) < 1e6) return value.toLocaleString("en");
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : String(+value.toPrecision(4));
+}
+
+function duration(seconds) {
+  if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  return seconds < 7200 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+// The settings that differ, as they are typed: optimizer=adam optimizer.lr=0.01
+function label(setting, leave = []) {
+  const words = KEYS.map((key, k) => (leave.includes(k) ? null : `${key.name}=${key.texts[SETTINGS[setting][k]]}`));
+  return words.filter((w) => w !== null).join(" ") || "all runs";
+}
+
+function quantile(sorted, share) {
+  if (!sorted.length) return null;
+  const place = share * (sorted.length - 1), low = Math.floor(place), rest = place - low;
+  return rest ? sorted[low] * (1 - rest) + sorted[low + 1] * rest : sorted[low];
+}
+const ascending = (a, b) => a - b;
+const medianOf = (values) => quantile([...values].sort(ascending), 0.5);
+
+// The runs that a condition holds for: the metric's values, and how many diverged.
+function collect(groupOf, metric = STATE.metric) {
+  const values = RUNS.metrics[metric], groups = new Map();
+  for (let i = 0; i < RUNS.job.length; i++) {
+    const group = groupOf(RUNS.setting[i], i);
+    if (group === null) continue;
+    if (!groups.has(group)) groups.set(group, { values: [], places: [], diverged: 0, failed: 0, all: 0 });
+    const found = groups.get(group);
+    found.all += 1;
+    if (RUNS.status[i] === COMPLETED && values[i] !== null) {
+      found.values.push(values[i]);
+      found.places.push(i);
+    } else if (RUNS.status[i] === DIVERGED) found.diverged += 1;
+    else found.failed += 1;
+  }
+  return groups;
+}
+
+const commandOf = (overrides) => `${HEAD.train} ${overrides}`;
+
+// A button that copies a command; where it is not written beside it, it says what it copies.
+function copyButton(text, code = null) {
+  const button = el("button", { type: "button", "aria-label": `Copy the command ${text}`, title: code ? null : text }, code ? "Copy" : "Copy command");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      say(`Copied: ${text}`);
+    } catch {
+      // A page from a file may not write to the clipboard in every browser: show it, selected.
+      const shown = code ?? el("code", {}, text);
+      if (!code) button.after(shown);
+      window.getSelection().selectAllChildren(shown);
+      say("The command is selected: copy it with Ctrl+C");
+    }
+  });
+  return button;
+}
+
+function commandBlock(text) {
+  const code = el("code", {}, text);
+  return el("div", { class: "command" }, code, copyButton(text, code));
+}
+
+// For a moment at the foot of the window, and to screen readers.
+let silence = 0;
+function say(text) {
+  byId("said").textContent = text;
+  clearTimeout(silence);
+  silence = setTimeout(() => fill(byId("said")), 4000);
+}

@@ -1,0 +1,192 @@
+"""From a sweep's store to what its page shows: plain containers, small enough for a browser."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from small_nets.nn.early_stopping import losses_in
+from small_nets.page.numbers import number, numbers
+from small_nets.sweep.results.ranking import (
+    SEEDS,
+    Ranked,
+    Setting,
+    compare,
+    is_alike,
+    is_better_high,
+    rank,
+    settings_of,
+)
+from small_nets.sweep.store.columns import STATUSES, cell, metric_columns
+from small_nets.sweep.store.store import Store
+from small_nets.system.command_names import command
+
+MOST_RUNS = 20_000
+MOST_SETTINGS = 5_000
+MOST_LOST = 2_000
+ALWAYS = 100  # settings of the highest rank, on every page
+
+
+def metrics_of(table: pl.DataFrame, swept: Mapping[str, Any]) -> list[str]:
+    """The columns that measure a run: val/loss first, constant and empty ones left out."""
+    found = [c for c in metric_columns(table.columns, swept) if table[c].n_unique() > 1]
+    first = losses_in(found)
+    return [*first, *(m for m in found if m not in first)]
+
+
+def head(store: Store, table: pl.DataFrame) -> dict[str, Any]:
+    """What the page begins with: the command, the date, versions, counts, time and pace."""
+    about = store.about
+    trained = about.get("trained", [])
+    seconds, runs = (sum(t[key] for t in trained) for key in ("seconds", "runs"))
+    counts = dict(table.group_by("status").len().iter_rows())
+    engines = table.drop_nulls("engine").group_by("engine").len().sort("len", descending=True)
+    return {
+        "experiments": about["experiments"],
+        "directory": str(store.directory),
+        "command": about.get("command"),
+        "train": command("train"),  # in front of a run's overrides
+        "date": about.get("date"),
+        "versions": about.get("versions", {}),
+        "git": about.get("git"),
+        "counts": {status: counts.get(status, 0) for status in STATUSES},
+        "alone": table["reason"].is_not_null().sum() if "reason" in table.columns else 0,
+        "engines": [list(row) for row in engines.iter_rows()],
+        "seconds": seconds or None,
+        "runs_per_second": runs / seconds if seconds else None,
+    }
+
+
+def _keys(
+    table: pl.DataFrame, names: Sequence[str], settings: Sequence[Setting]
+) -> list[dict[str, Any]]:
+    """The swept settings with their values: numbers sorted, texts as they were first given."""
+    keys = []
+    for place, name in enumerate(names):
+        values: list[Any] = list(dict.fromkeys(setting[place] for setting in settings))
+        # A run that failed may have a text where others have numbers.
+        is_number = table[name].dtype.is_numeric() and not any(
+            v is None or isinstance(v, str) for v in values
+        )
+        if is_number:
+            values.sort()
+        is_log = is_number and _is_geometric([float(v) for v in values])
+        keys.append({"name": name, "values": values, "texts": [cell(v) for v in values],
+                     "number": is_number, "log": is_log})  # fmt: skip
+    return keys
+
+
+def _is_geometric(values: Sequence[float]) -> bool:
+    """Whether a log axis suits: rates of 0.01, 0.1 and 1, but not widths of 5, 10 and 20."""
+    if len(values) < 3 or values[0] <= 0 or values[-1] / values[0] <= 20:
+        return False
+    gaps = [np.diff(scaled) for scaled in (np.log(values), values)]
+    uneven = [g.std() / g.mean() for g in gaps]
+    return bool(uneven[0] < uneven[1])
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Which places of a ranking are shown: all, or the first and others evenly spaced."""
+    if count <= most:
+        return list(range(count))
+    rest = most - ALWAYS
+    return [*range(ALWAYS), *(ALWAYS + i * (count - ALWAYS) // rest for i in range(rest))]
+
+
+def _statistics(
+    ranked: Mapping[Setting, Ranked], order: Sequence[Setting], best: Ranked
+) -> list[Any]:
+    """Of each setting: n, mean, sd, low, high, median, and whether it is as good as the best."""
+    same = compare(best, [ranked[key] for key in order])
+    found = []
+    for key, difference in zip(order, same, strict=True):
+        r = ranked[key]
+        alike = is_alike(difference, first=r is best)
+        values = (r.n, r.mean, r.sd, r.low, r.high, r.median)
+        found.append([*(number(v) for v in values), alike, r.best_job])
+    return found
+
+
+def contents(store: Store, table: pl.DataFrame, main: str) -> tuple[dict[str, Any], pl.DataFrame]:
+    """The settings with their ranking for each metric, and the runs, column by column.
+
+    Also the table of runs with the place of each one's setting as a column, null where the
+    setting is not on the page.
+
+    main: the metric that settings are ordered by. Runs and settings beyond what a browser can
+    hold are left out, and `notes` says so; the numbers of a ranking are always of all runs.
+    """
+    names = [key for key in store.swept if key not in SEEDS]
+    metrics = metrics_of(table, store.swept)
+    metrics = [main, *(m for m in metrics if m != main)]
+    rankings = {
+        metric: {tuple(r.setting.values()): r for r in rank(table, names, metric)}
+        for metric in metrics
+    }
+    order = list(rankings[main])
+    shown = [order[i] for i in _spread(len(order), MOST_SETTINGS)]
+    notes = []
+    if len(shown) < len(order):
+        notes.append(f"{len(shown):,} of {len(order):,} settings are on this page: the best "
+                     f"{ALWAYS}, and others evenly spaced in the ranking.")  # fmt: skip
+    if "experiment" in names:
+        notes.append("The settings are of several experiments: their losses measure different "
+                     "things, and the ranking puts them side by side all the same.")  # fmt: skip
+    of_row = settings_of(table, names)
+    keys = _keys(table, names, list(dict.fromkeys(of_row)))
+    place = [{value: i for i, value in enumerate(key["values"])} for key in keys]
+    data = {
+        "head": head(store, table),
+        "metrics": [{"name": m, "high": is_better_high(m)} for m in metrics],
+        "keys": keys,
+        "setting_count": len(order),
+        "settings": [[at[v] for at, v in zip(place, key, strict=True)] for key in shown],
+        "diverged": [rankings[main][key].diverged for key in shown],
+        "failed": [rankings[main][key].failed for key in shown],
+        "stopped": [rankings[main][key].stopped for key in shown],
+        "stats": {
+            metric: _statistics(ranked, shown, next(iter(ranked.values())))
+            for metric, ranked in rankings.items()
+        },
+    }  # fmt: skip
+    number_of = {key: i for i, key in enumerate(shown)}
+    table = table.with_columns(pl.Series("setting", [number_of.get(s) for s in of_row], pl.Int64))
+    return data | _runs(table, metrics, notes) | {"notes": notes}, table
+
+
+def _runs(table: pl.DataFrame, metrics: Sequence[str], notes: list[str]) -> dict[str, Any]:
+    """The runs of the settings that are shown, as columns."""
+    rows = table.filter(pl.col("setting").is_not_null())
+    if len(rows) > MOST_RUNS:
+        rows = rows.sample(MOST_RUNS, seed=0).sort("job")
+        notes.append(f"The charts and the table of runs show {MOST_RUNS:,} of {len(table):,} runs, "
+                     "drawn at random; the ranking is of all.")  # fmt: skip
+    seeds = [key for key in SEEDS if key in rows.columns]
+    return {
+        "runs": {
+            "job": rows["job"].to_list(),
+            "setting": rows["setting"].to_list(),
+            "status": [STATUSES.index(s) for s in rows["status"]],
+            "seeds": {key: rows[key].to_list() for key in seeds},
+            "metrics": {m: numbers(rows[m]) for m in metrics},
+            "overrides": rows["overrides"].to_list(),
+        },
+        "lost": _lost(table, notes),
+    }
+
+
+def lost_runs(table: pl.DataFrame) -> pl.DataFrame:
+    """The runs that failed, then those that diverged: with step, message and command."""
+    lost = table.filter(pl.col("status").is_in(["failed", "diverged"]))
+    lost = lost.sort(pl.col("status") != "failed", "job")
+    columns = ["job", "status", "diverged_step", "message", "overrides"]
+    known = [pl.col(c) if c in lost.columns else pl.lit(None).alias(c) for c in columns]
+    return lost.select(known)
+
+
+def _lost(table: pl.DataFrame, notes: list[str]) -> list[list[Any]]:
+    lost = lost_runs(table)
+    if len(lost) > MOST_LOST:
+        notes.append(f"The table of failures and divergences lists {MOST_LOST:,} of {len(lost):,}.")
+    return [list(row) for row in lost.head(MOST_LOST).iter_rows()]

@@ -1,0 +1,67 @@
+"""The page: one HTML file with everything in it."""
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from plotly.offline import get_plotlyjs
+
+from small_nets.page.contents import contents
+from small_nets.page.curves import bands, extreme_runs, shown_settings, single_curves
+from small_nets.page.fits import fits
+from small_nets.page.search import search
+from small_nets.run.outputs.provenance import refuse_foreign
+from small_nets.sweep.store.store import Store
+from small_nets.system.atomic_file import write_whole
+
+HERE = Path(__file__).parent
+SCRIPTS = ("base", "charts", "tables", "compare", "seeds", "curves", "fits", "search", "main")
+
+
+def write_page(store: Store, table: pl.DataFrame, metric: str) -> Path:
+    """report.html in the sweep's directory. Raises InputError, OSError."""
+    path = store.directory / "report.html"
+    refuse_foreign([path])
+    write_whole(path, page(store, table, metric))
+    return path
+
+
+def page(store: Store, table: pl.DataFrame, metric: str) -> str:
+    """The report of a sweep as HTML.
+
+    metric: what settings are ranked by at first.
+    """
+    data, runs = contents(store, table, metric)
+    names = [m["name"] for m in data["metrics"] if not m["name"].startswith("best/")]
+    shown = shown_settings(len(data["settings"]))
+    extremes = extreme_runs(runs, metric)
+    data |= {
+        "curves": bands(store, runs, shown, names),
+        "extremes": single_curves(store, extremes, names),
+        "fits": fits(store, extremes),
+        "search": search(store, data["notes"]),
+    }
+    data["notes"] += [f"Left out: {said}." for said in store.lost()]
+    title = f"{', '.join(data['head']['experiments'])}: {len(table):,} runs"
+    return _assemble(title, data)
+
+
+def _assemble(title: str, data: dict[str, Any]) -> str:
+    # No "<" inside the data: a message may hold "</script>".
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    scripts = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    parts = {
+        "title": html.escape(title),
+        "style": (HERE / "page.css").read_text(encoding="utf-8"),
+        "plotly": get_plotlyjs().replace("</script", "<\\/script"),
+        "data": text,
+        "script": f'"use strict";\n(() => {{\n{scripts}\n}})();',
+    }
+    whole = (HERE / "page.html").read_text(encoding="utf-8")
+    for name, part in parts.items():
+        before, mark, after = whole.partition(f"<!-- {name} -->")
+        assert mark, f"page.html has no place for {name}"
+        whole = before + part + after
+    return whole

@@ -1,0 +1,81 @@
+"""Learning rates beside the curvature of the loss: on a quadratic, and along training."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from small_nets.run.figures.figure import BLUE, GREY, caption, drawable, new_figure
+
+COLOURS = ("#56B4E9", "#0072B2", "#009E73", "#000000", "#D55E00", "#CC79A7")
+
+
+def rates_figure(
+    eigenvalues: Sequence[float],
+    rates: Sequence[tuple[float, float, float]],
+    norms: Sequence[Sequence[float]],
+) -> Figure:
+    """Left: the worst-case contraction by learning rate. Right: the distance by step.
+
+    rates: (multiple of η*, learning rate, contraction), one a line of `norms`, which are
+    |w| / |start| after 0, 1, 2, … steps.
+    """
+    figure, (left, right) = new_figure(2)
+    smallest, largest = min(eigenvalues), max(eigenvalues)
+    grid = np.linspace(0, 1.1 * max(lr for _, lr, _ in rates), 400)
+    each = np.abs(1 - np.outer(grid, np.asarray(eigenvalues)))
+    left.plot(grid, each.max(axis=1), color=GREY, label="max over λ of |1 - ηλ|", zorder=2)
+    left.axhline(1, color=GREY, linestyle=":", linewidth=1)
+    left.axvline(2 / (smallest + largest), color=GREY, linestyle="--", linewidth=1)
+    for (multiple, lr, contraction), line, colour in zip(rates, norms, COLOURS, strict=False):
+        left.scatter([lr], [contraction], 50, colour, zorder=3)
+        shown = np.asarray(line)
+        steps = np.flatnonzero((shown > 1e-12) & (shown < 1e6))
+        right.plot(steps, shown[steps], color=colour, label=f"{multiple:.2f} η*  (η = {lr:.3g})")
+    left.set(
+        xlabel="learning rate η", ylabel="contraction a step", ylim=(0, None),
+        title="Smallest at η* = 2 / (λmin + λmax), dashed",
+    )  # fmt: skip
+    left.legend(frameon=False)
+    right.set(
+        yscale="log", xlabel="step", ylabel="distance to the minimum, relative",
+        title="Gradient descent on ½ wᵀAw",
+    )  # fmt: skip
+    right.legend(frameon=False)
+    return figure
+
+
+def sharpness_figure(
+    steps: Sequence[int], largest: Sequence[float], bound: Sequence[float], title: str, note: str
+) -> Figure:
+    """λmax of the Hessian and 2 / learning rate by step.
+
+    Each of `largest` and `bound` has a value for each step; what is not finite is not drawn.
+    note: what the bound means for the rule that trained it.
+    """
+    figure, (ax,) = new_figure()
+    drawn: list[float] = []
+    for name, values, style, colour in (
+        ("λmax of the Hessian", largest, ".-", BLUE),
+        ("2 / learning rate", bound, "--", GREY),
+    ):
+        shown = drawable(values)
+        ax.plot(steps, shown, style, color=colour, label=name)
+        drawn += shown[np.isfinite(shown)].tolist()
+    positive = [v for v in drawn if v > 0]
+    # A net that starts on a hilltop has λmax below 0, which a log scale cannot show.
+    if positive and max(positive) > 20 * min(positive):
+        if len(positive) == len(drawn):
+            ax.set_yscale("log")
+        else:
+            ax.set_yscale("symlog", linthresh=max(min(positive), 1e-3 * max(positive)))
+    last = max(1, *steps)
+    ax.set_xlim(-0.02 * last, 1.02 * last)
+    ax.set(xlabel="step", ylabel="curvature (loss / parameter²)", title=title)
+    ax.legend(edgecolor="none")
+    caption(
+        figure,
+        "The largest eigenvalue of the training loss's Hessian: how sharply the loss bends in its "
+        f"steepest direction. Above the dashed line a step of gradient descent overshoots. {note}",
+    )
+    return figure

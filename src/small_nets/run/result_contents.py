@@ -1,0 +1,164 @@
+"""The result of a run whose net is trained: metrics, baseline, predictions, parameters."""
+
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from rich.console import Console
+from torch import Tensor, nn
+
+from small_nets.run.evaluate import (
+    baseline,
+    evaluate,
+    gradients,
+    more_metrics,
+    predict,
+    regression_metrics,
+    squared_errors,
+)
+from small_nets.run.figures.learning_rates import rates_figure
+from small_nets.run.outputs.result import (
+    MAX_PREDICTIONS,
+    MAX_VALUES,
+    Ending,
+    Result,
+    git_state,
+    run_id,
+    versions,
+)
+from small_nets.run.pictures.hessian import compare_rates, curvature, hessian
+from small_nets.run.spec import Run
+from small_nets.run.terminal.run_summary import show_curvature, show_rates
+
+Prediction = dict[str, Any]
+
+
+def conclude(
+    run: Run, ending: Ending, seconds: float, console: Console
+) -> tuple[Result, dict[str, Figure]]:
+    """The result of a run whose net is trained, and the pictures that its analysis drew."""
+    run.net.eval()
+    metrics = _final_metrics(run, ending)
+    metrics |= of_table(run)
+    figures = {} if ending.is_lost else analyse(run, console, metrics)
+    result = Result(
+        experiment=run.name,
+        seed=run.seed,
+        status=ending.status,
+        epochs=ending.epochs,
+        steps=int(ending.curves["step"][-1]),
+        kept=ending.kept,
+        stopped_early=ending.stopped_early,
+        metrics=metrics,
+        baseline=baseline_of(run),
+        predictions=predictions(run),
+        parameters=parameters(run),
+        curves=ending.curves,
+        config=run.config,
+        run_id=run_id(run.config),
+        seconds={"fit": seconds, "total": seconds},
+        versions=versions(),
+        git=git_state(),
+    )
+    return result, figures
+
+
+def _final_metrics(run: Run, ending: Ending) -> dict[str, float]:
+    """The last point's values; with early stopping, those of the parameters that were kept."""
+    if ending.kept is not None:
+        metrics = evaluate(run.net, run.loss, run.data)
+    else:
+        metrics = {name: v[-1] for name, v in ending.curves.items() if name != "step"}
+    return metrics | more_metrics(run.net, run.data.train, run.metrics)
+
+
+def of_table(run: Run, constant: bool = False) -> dict[str, float]:
+    """R² and RMSE where the user's own numbers are learned: of the net, or the best constant."""
+    normaliser = run.data.target_normaliser
+    if not run.labels.is_table or run.data.table.task != "regression" or normaliser is None:
+        return {}
+    assert run.data.train.target is not None, "a table has a target"
+    best = run.loss.best_constant(run.data.train.target)
+    found: dict[str, float] = {}
+    for prefix, split in run.data.splits.items():
+        assert split.target is not None, "a table has a target"
+        names = run.labels.of_targets(split.target.shape[1])
+        with torch.no_grad():
+            row = best.expand_as(split.target) if constant else None
+            prediction = run.net(split.input) if row is None else row
+        errors = squared_errors(prediction, split.target)
+        scores = regression_metrics(errors, split.target, normaliser, names)
+        found |= {f"{prefix}/{name}": value for name, value in scores.items()}
+    return found
+
+
+def baseline_of(run: Run) -> dict[str, float]:
+    """Metric -> what the constant predictor has. Its R² says nothing, and is left out."""
+    rmse = {n: v for n, v in of_table(run, constant=True).items() if n.split("/")[1] == "rmse"}
+    return baseline(run.loss, run.data) | rmse
+
+
+def analyse(run: Run, console: Console, metrics: dict[str, float]) -> dict[str, Figure]:
+    """Adds the curvature's numbers to the metrics; the figures it draws."""
+    if run.analysis is None or run.data.train.target is None:
+        return {}
+    net, loss, train = run.net, run.loss, run.data.train
+    found = curvature(net, loss, train)
+    metrics |= {"hessian/lambda_min": found.smallest, "hessian/lambda_max": found.largest}
+    show_curvature(console, found, run.config["optimizer"]["lr"])
+    if not found.is_convex:
+        return {}
+    metrics["hessian/optimal_lr"] = found.best_lr
+    if run.analysis != "optimal_lr":
+        return {}
+    rates = compare_rates(hessian(net, loss, train))
+    for rate in rates:
+        metrics[f"contraction/{rate.multiple:.3g}"] = rate.contraction
+        metrics[f"measured/{rate.multiple:.3g}"] = rate.rate
+    show_rates(console, rates)
+    lines = [(r.multiple, r.lr, r.contraction) for r in rates]
+    figure = rates_figure(found.eigenvalues.tolist(), lines, [r.norms for r in rates])
+    return {"optimal_lr": figure}
+
+
+def predictions(run: Run) -> list[Prediction]:
+    """The probes, or else the validation rows, or else the training rows; raw units."""
+    table, data = run.data.table, run.data
+    if run.probe is not None:
+        asked = torch.tensor(run.probe[:MAX_PREDICTIONS], dtype=torch.float64)
+        return prediction_rows(run.net, run, asked, None)
+    rows = (data.val or data.train).rows[:MAX_PREDICTIONS]
+    target = None if table.target is None else table.target[rows]
+    return prediction_rows(run.net, run, table.input[rows], target)
+
+
+def prediction_rows(
+    net: nn.Module, run: Run, input: Tensor, target: Tensor | None
+) -> list[Prediction]:
+    """One entry a row of input (rows, features) and target (rows, outputs), raw units."""
+    output = predict(net, run.data, input)
+    targets: list[Any] = [None] * len(input) if target is None else target.tolist()
+    return [
+        {"input": x, "prediction": y, "target": t}
+        for x, y, t in zip(input.tolist(), output.tolist(), targets, strict=True)
+    ]
+
+
+def parameters(run: Run) -> dict[str, dict[str, Any]]:
+    """Name -> shape, values and the gradient of the whole training split's loss, in network units.
+
+    Values and gradients are left out (None) for parameters of more than 1,000 numbers.
+    """
+    found = gradients(run.net, run.loss, run.data.train)
+
+    def listed(values: Tensor | None) -> Any:
+        return None if values is None or values.numel() > MAX_VALUES else values.tolist()
+
+    return {
+        name: {
+            "shape": list(parameter.shape),
+            "values": listed(parameter.detach()),
+            "gradient": listed(found.get(name)),
+        }
+        for name, parameter in run.net.named_parameters()
+    }

@@ -1,0 +1,97 @@
+"""The terminal: its console, its tables, and numbers as they are shown there."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from small_nets.system.printable import printable
+
+FEW_NUMBERS = 10
+
+
+class PlainConsole(Console):
+    """Shows texts as they are: no markup in them, and no control character.
+
+    A setting such as [mse, bce] would be read as a style, and a name with an escape sequence would
+    move the cursor.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        # Where every text and every cell passes, before its width is measured.
+        return super().render_str(printable(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        # What came here without passing there: the texts of bars.
+        for segment in super().render(renderable, options):
+            is_ours = segment.control is None
+            yield segment._replace(text=printable(segment.text)) if is_ours else segment
+
+
+def new_console() -> Console:
+    """To stdout. Where that is no terminal, wide enough that no table is folded."""
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=120)
+
+
+def warn(console: Console, text: str) -> None:
+    """What must not be overlooked."""
+    console.print(text, style="bold red", soft_wrap=True, markup=False)
+
+
+def numbers(values: Any, limit: int = FEW_NUMBERS, form: str = ".4f") -> str:
+    """Nested numbers on one line."""
+    flat = flatten(values)
+    shown = "  ".join(number(v, form) for v in flat[:limit])
+    return shown + (f"  … ({len(flat)} numbers)" if len(flat) > limit else "")
+
+
+def number(value: float | None, form: str = ".4f") -> str:
+    """Four decimals by default: what a reader compares with a published figure."""
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    return format(value, form if abs(value) < 1e6 else ".10g")
+
+
+def flatten(values: Any) -> list[Any]:
+    """The numbers of nested lists, in order."""
+    if not isinstance(values, list | tuple):
+        return [values]
+    return [x for item in values for x in flatten(item)]
+
+
+def new_table(*columns: str, numbers: bool = False) -> Table:
+    """A table without lines. numbers: all columns but the first are ranged right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for i, column in enumerate(columns):
+        justify = "right" if numbers and i else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=numbers or i == 0)
+    return table
+
+
+def print_metrics(
+    console: Console, title: str, metrics: Mapping[str, float], baseline: Mapping[str, float]
+) -> None:
+    """Metrics below a title, each beside the constant predictor's where that has one."""
+    table = new_table("metric", "value", "constant predictor")
+    for name, value in metrics.items():
+        base = baseline.get(name)
+        table.add_row(name, f"{value:.6g}", "" if base is None else f"{base:.6g}")
+    print_titled(console, title, table)
+
+
+def print_titled(console: Console, title: str, table: Table) -> None:
+    """A table below its title."""
+    # Not rich's own title, which it folds to the table's width.
+    console.print(title, style="bold", soft_wrap=True)
+    console.print(table)
+    console.print()

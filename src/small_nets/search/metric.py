@@ -1,0 +1,65 @@
+"""What a search measures: the metrics that its runs will have, and which of them is the one."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from small_nets.config.errors import InputError, unknown
+from small_nets.nn.early_stopping import losses_in
+from small_nets.run.build.build import build
+from small_nets.run.evaluate import evaluate, more_metrics
+from small_nets.run.result_contents import baseline_of, of_table
+from small_nets.run.spec import Run
+from small_nets.search.conditional import ConditionalSpace
+from small_nets.search.study import Settings
+from small_nets.sweep.jobs.expand import Job
+from small_nets.sweep.results.ranking import is_better_high
+
+MOST = 20  # combinations of choices that are tried, to find one that can be built
+
+
+def with_metric(
+    settings: Mapping[str, Any], space: ConditionalSpace, expand: Callable[[Sequence[str]], Job]
+) -> Settings:
+    """The settings of a search, with the metric that is asked for, or val/loss, or train/loss
+    where a run holds nothing out.
+
+    expand: overrides -> job. Raises InputError for a metric that the runs will not have, and
+    where none of the first combinations of choices can be a run.
+    """
+    run = _first_run(space, expand)
+    found = evaluate(run.net, run.loss, run.data)
+    losses = losses_in(found)
+    best = [f"best/{name}" for name in found]
+    found |= more_metrics(run.net, run.data.train, run.metrics) | of_table(run)
+    if not losses:
+        raise InputError("There is nothing to search for: the runs have no target, so no loss.\n"
+                         "Fix: an experiment that trains")  # fmt: skip
+    name = settings["metric"] or losses[0]
+    if name not in [*found, *best]:
+        raise unknown(f"search.metric={name} is no metric of these runs.", name, [*found, *best],
+                      "The metrics are")  # fmt: skip
+    constant = baseline_of(run).get(name.removeprefix("best/"), 0.0)  # 0: of R²
+    more = {"metric": name, "high": is_better_high(name), "baseline": constant}
+    return Settings(**{**settings, **more})
+
+
+def _first_run(space: ConditionalSpace, expand: Callable[[Sequence[str]], Job]) -> Run:
+    """In the middle of the space, untrained; with the first choices that go together."""
+    first: InputError | None = None
+    for typed in islice(_middles(space), MOST):
+        job = expand([*typed, "seed=0"])
+        try:
+            if job.error is None:
+                return build(job.settings())
+            raise InputError(job.error)
+        except InputError as error:
+            first = first or error
+    assert first is not None, "every space has a middle"
+    raise first
+
+
+def _middles(space: ConditionalSpace) -> Iterator[list[str]]:
+    for chosen, others in space.branches():
+        middle = {p.name: p.at(0 if p.kind == "choice" else 0.5) for p in others}
+        yield space.overrides(chosen | middle)

@@ -1,0 +1,170 @@
+"""The study of a search on disk: asked, told, and gone on with after any end.
+
+study.log in the sweep's directory is Optuna's journal, and holds only what is true: a trial is
+written in one line once all of it is drawn, and told when its runs are in the store. What draws
+is a copy in memory, made from the journal before every batch. So a process that is killed at any
+moment leaves a study from which the next one draws what the first would have drawn.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from small_nets.config.errors import InputError
+from small_nets.run.outputs.directory_kind import STUDY
+from small_nets.search.conditional import ConditionalSpace
+from small_nets.search.journal import open_storage, study_in
+from small_nets.search.objective import Verdict, objective_text
+from small_nets.search.proposals import Drawer, FiniteSpace
+from small_nets.search.sampler_limits import LIMITS
+
+STATES = {
+    "finite": TrialState.COMPLETE, "lost": TrialState.PRUNED, "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Those below `search`, resolved. metric: what is measured; high: whether more is better.
+
+    baseline: the metric of a predictor that has learned nothing.
+    """
+
+    trials: int
+    batch: int
+    seeds: int
+    objective: str
+    sampler: str
+    seed: int
+    metric: str
+    high: bool = False
+    baseline: float = 0.0
+
+    @property
+    def objective_text(self) -> str:
+        """What is searched for, in words."""
+        return objective_text(self.metric, self.objective, self.seeds)
+
+
+class Search:
+    """The study in a directory. Raises InputError where the directory holds another search.
+
+    about: what the trials of one study have in common, beside its space and settings. file: of the
+    study, where it is not the directory's own.
+    """
+
+    def __init__(
+        self, directory: Path, space: ConditionalSpace, settings: Settings,
+        about: Mapping[str, str], file: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.space, self.settings = space, settings
+        self.finite = FiniteSpace.of(space)
+        self._drawer = Drawer(space, self.finite, settings.sampler, settings.seed,
+                              settings.batch, high=settings.high)  # fmt: skip
+        self.path = file or directory / STUDY
+        self._storage, self.repaired = open_storage(self.path)
+        known = {p.name: p.text for p in space.parameters} | {
+            "search.metric": settings.metric, "search.objective": settings.objective,
+            "search.seeds": str(settings.seeds),
+            "direction": "maximize" if settings.high else "minimize",
+        }  # fmt: skip
+        self.study = _study(self._storage, directory, {**about, **known})
+
+    @property
+    def most(self) -> int:
+        """How many trials there can be: as many as are asked for, or as the space has settings."""
+        asked, end = self.settings.trials, self.finite
+        return asked if end is None else min(asked, end.count)
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All of them, by number."""
+        return self.study.get_trials(deepcopy=False)
+
+    def batch(self) -> list[FrozenTrial]:
+        """The trials to train next: what was asked and not told, and new ones up to a whole batch.
+
+        Whole: up to a multiple of `batch`, so that a search that was stopped within one goes on
+        with the same. Empty when all are told.
+        """
+        count, size = len(self.trials), self.settings.batch
+        waiting = any(t.state == TrialState.RUNNING for t in self.trials)
+        end = count if waiting and count % size == 0 else (count // size + 1) * size
+        for trial in self._drawer.new(self._seen(), min(end, self.most)):
+            self.study.add_trial(trial)
+        return [trial for trial in self.trials if trial.state == TrialState.RUNNING]
+
+    def lists(self, asked: Sequence[FrozenTrial]) -> list[list[str]]:
+        """The override lists of their runs: trial by trial, one for each seed."""
+        seeds = range(self.settings.seeds)
+        return [[*self.space.overrides(t.params), f"seed={s}"] for t in asked for s in seeds]
+
+    @property
+    def seconds(self) -> float:
+        """For how long it was searched, up to the last trial that is told."""
+        return max((t.user_attrs.get("seconds", 0.0) for t in self.trials), default=0.0)
+
+    def tell(self, number: int, verdict: Verdict, seconds: float) -> None:
+        """How a trial ended. seconds: since the search began, pauses left out."""
+        trial = self.trials[number]
+        found = {"values": verdict.values, "diverged": verdict.diverged, "jobs": verdict.jobs,
+                 "seconds": seconds, "message": verdict.message}  # fmt: skip
+        for key, value in found.items():
+            if value is not None:
+                self._storage.set_trial_user_attr(trial._trial_id, key, value)
+        if verdict.ended == "stopped" and verdict.epochs is not None:
+            # As Optuna knows it: pruned, with what it had reached.
+            self._storage.set_trial_intermediate_value(
+                trial._trial_id, verdict.epochs, verdict.value
+            )
+        value = verdict.value if verdict.ended == "finite" else None
+        self.study.tell(number, value, STATES[verdict.ended])
+
+    def _seen(self) -> list[FrozenTrial]:
+        """The trials as the sampler is shown them.
+
+        To one that takes only numbers, a trial that was lost is as bad as the worst so far: of a
+        region where everything diverges it would otherwise learn nothing, and ask there for ever.
+        """
+        if LIMITS[self.settings.sampler].sees_lost:
+            return self.trials
+        known = [t.value for t in self.trials if t.value is not None] or [self.settings.baseline]
+        worst = min(known) if self.settings.high else max(known)
+        return [
+            create_trial(
+                # What a trial had reached when halving stopped it; of one that was lost, the worst.
+                value=worst if t.last_step is None else t.intermediate_values[t.last_step],
+                params=t.params, distributions=t.distributions,
+                system_attrs=t.system_attrs, user_attrs=t.user_attrs,
+            )
+            if t.state == TrialState.PRUNED else t
+            for t in self.trials
+        ]  # fmt: skip
+
+
+def _study(storage: JournalStorage, directory: Path, about: Mapping[str, str]) -> optuna.Study:
+    """about: what must be the same for trials to be of one study, as texts by name."""
+    study = study_in(storage) or optuna.create_study(
+        study_name=directory.name or "search", storage=storage,
+        direction=optuna.study.StudyDirection[about["direction"].upper()],
+    )  # fmt: skip
+    before = study.user_attrs.get("about")
+    if before is None:  # new, or of a process that was killed right here
+        study.set_user_attr("about", dict(about))
+        return study
+    differ = [key for key in {**before, **about} if before.get(key) != about.get(key)]
+    if differ:
+        lines = [f"  {k}: {before.get(k, 'not given')} then, {about.get(k, 'not given')} now"
+                 for k in differ]  # fmt: skip
+        raise InputError(
+            f"sweep.dir={directory} holds a search of something else:\n"
+            + "\n".join(lines)
+            + "\nFix: another sweep.dir, or the search as it was (search.trials, search.batch, "
+            "search.sampler and search.seed may change)"
+        )
+    return study

@@ -1,0 +1,98 @@
+"""From sweep overrides to the override lists of all jobs: Hydra's grid, and its limits."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep
+
+from small_nets.config.errors import InputError
+from small_nets.config.multirun_keys import refuse_mixtures
+from small_nets.config.overrides import SWEEP_ONLY
+from small_nets.config.schema import check_value
+from small_nets.config.sweep_schema import MOST_RUNS
+
+SEEDS = ("seed", "data.split_seed")  # chance, over which a setting is judged
+GIVEN_ONCE = (*SWEEP_ONLY, "engine", "pictures")  # settings that all runs of a sweep share
+
+
+def batches(
+    arguments: Sequence[str], config_loader: Any, size: int | None, most: int
+) -> Iterator[list[list[str]]]:
+    """The override lists of the jobs, the last override varying fastest, `size` at a time.
+
+    Raises InputError for an empty grid, one of more than `most` jobs, or a range without end
+    (`interval`).
+    """
+    if size is not None and size < 1:
+        raise InputError(f"hydra.sweeper.max_batch_size={size} is not allowed.\n"
+                         "Allowed: a whole number, 1 or more, or null")  # fmt: skip
+    most = check_value("sweep.max_runs", most)
+    last = parsed(arguments, config_loader)
+    counts = {key: _count(override) for key, override in last.items()}
+    empty = next((key for key, count in counts.items() if count == 0), None)
+    if empty is not None:
+        raise InputError(
+            f"The grid is empty: {empty} has no values.\nFor example: 'seed=range(10)'"
+        )
+    count = math.prod(counts.values())
+    if count > most:
+        sizes = " x ".join(str(n) for n in counts.values() if n > 1)
+        raise InputError(
+            f"The grid has {count:,} runs ({sizes}), more than sweep.max_runs={most}.\n"
+            f"Fix: a smaller grid" + (f", or sweep.max_runs={count}" if count <= MOST_RUNS else "")
+        )
+    lists = [[f"{key}={value}" for value in _values(o)] for key, o in last.items()]
+    count = math.prod(map(len, lists))  # Hydra's steps are of binary fractions, and may be one more
+    jobs = map(list, itertools.product(*lists))
+    while batch := list(itertools.islice(jobs, size or count)):
+        yield batch
+
+
+def parsed(arguments: Sequence[str], config_loader: Any) -> dict[str, Override]:
+    """Key -> override of a multirun; a key that is given twice counts once, as given last.
+
+    config_loader: Hydra's, which knows what a glob stands for. Raises InputError.
+    """
+    refuse_mixtures(arguments, multirun=True)
+    parser = OverridesParser.create(config_loader=config_loader)
+    return {o.get_key_element(): o for o in parser.parse_overrides(list(arguments))}
+
+
+def range_of(override: Override, value: RangeSweep, hint: str) -> tuple[Decimal, Decimal, int]:
+    """The first number of a range, its step, and how many numbers it has, in decimals as typed.
+
+    0 or less where it is empty. hint: the end of the message. Raises InputError.
+    """
+    ends = (value.start, value.stop, value.step)
+    if not all(end is not None and math.isfinite(end) for end in ends) or value.step == 0:
+        raise InputError(f"{override.input_line}: a range has finite ends, and steps other than 0."
+                         f"\n{hint}")  # fmt: skip
+    start, stop, step = (Decimal(str(end)) for end in ends)
+    return start, step, math.ceil((stop - start) / step)
+
+
+def _count(override: Override) -> int:
+    """How many values there are, of a range without making them. Raises InputError."""
+    if not override.is_sweep_override():
+        return 1
+    if not override.is_discrete_sweep():
+        kind = override.value_type.name.lower() if override.value_type else "this"
+        raise InputError(
+            f"{override.input_line}: {kind} has no end of values, so there is no grid of it.\n"
+            "Allowed: a,b,c  range(…)  choice(…)  glob(…)"
+        )
+    value = override.value()
+    if not isinstance(value, RangeSweep):
+        return sum(1 for _ in override.sweep_iterator())
+    hint = "For example: 'seed=range(10)', 'optimizer.lr=range(0.1,1,0.1)'"
+    return max(range_of(override, value, hint)[2], 0)
+
+
+def _values(override: Override) -> list[str]:
+    if not override.is_sweep_override():
+        return [override.get_value_element_as_str()]
+    return list(override.sweep_string_iterator())

@@ -1,0 +1,133 @@
+"""What the jobs of one sweep have in common: swept keys, settings given once, tables, one error."""
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from small_nets.config import conf_files, defaults_lists
+from small_nets.config.components import is_table
+from small_nets.config.errors import InputError
+from small_nets.config.override_values import canonical
+from small_nets.config.overrides import key_of, own
+from small_nets.config.sections import GROUPS, keys_of, unknown_key
+from small_nets.sweep.jobs.expand import Job
+from small_nets.sweep.jobs.grid import GIVEN_ONCE
+from small_nets.sweep.store.store import Store
+
+
+def refuse_varying(lists: Sequence[Sequence[str]]) -> None:
+    """Raises InputError where jobs differ in what one sweep has only once."""
+    different = set(chain.from_iterable(lists))
+    for word in GIVEN_ONCE:
+        given = {o for o in different if key_of(o).split(".")[0] == word}
+        for key in sorted({o.partition("=")[0] for o in given}):
+            values = sorted(o.partition("=")[2] for o in given if o.partition("=")[0] == key)
+            if len(values) > 1:
+                raise InputError(
+                    f"{key} is a setting of the whole sweep: it takes one value, not "
+                    f"{', '.join(values)}.\nFix: {key}={values[0]}"
+                )
+
+
+def swept_keys(jobs: Sequence[Job], store: Store) -> tuple[list[str], dict[str, str]]:
+    """The keys whose values differ; and those that do not, with the override.
+
+    They differ between these jobs, or between them and the runs that are stored: given before
+    and not now, or now and not before, or otherwise than before.
+    """
+    given: dict[str, list[str]] = {}
+    # Each once, in the order of the command: a million jobs have some thousands.
+    for override in own(dict.fromkeys(chain.from_iterable(job.overrides for job in jobs))):
+        given.setdefault(key_of(override), []).append(override)
+    fixed: dict[str, str] = {}
+    for key, several in given.items():
+        first = canonical(several[0])
+        if all(canonical(other) == first for other in several[1:]):  # 0.1 and 0.10 are one value
+            fixed[key] = first
+    before: dict[str, str] = store.about.get("fixed", {})
+    known = [*before, *store.about["swept"]]
+    keys = [key for key in given if key not in fixed]
+    if store.about["jobs"]:
+        keys += [k for k in fixed if before.get(k) != fixed[k] and k not in keys]
+        keys += [k for k in dict.fromkeys(known) if k not in given and k not in keys]
+    keys = [key for key in keys if key.partition(".")[0] not in GIVEN_ONCE]
+    return keys, {key: text for key, text in fixed.items() if key not in keys}
+
+
+def table_digests(store: Store, jobs: Sequence[Job]) -> dict[str, str]:
+    """Path -> digest of every table of these jobs, and of those that were stored before.
+
+    Raises InputError where a table has changed since: runs on different rows would be ranked as
+    seeds of one setting.
+    """
+    stored: dict[str, str] = store.about.get("tables", {})
+    tables = _tables([job for job in jobs if job.error is None])
+    now = {data["path"]: data["digest"] for data in tables}
+    changed = [path for path, found in now.items() if stored.get(path, found) != found]
+    if changed:
+        raise InputError(
+            f"sweep.dir={store.directory} holds runs on another content of {changed[0]}: the table "
+            "has changed since.\nFix: another sweep.dir"
+        )
+    return stored | now
+
+
+def rows_left_out(jobs: Sequence[Job]) -> list[str]:
+    """A sentence for each table of these jobs of which rows are left out."""
+    found = {(data["path"], data["dropped"]) for data in _tables(jobs) if data["dropped"]}
+    return [f"{path}: {count:,} row{'s are' if count > 1 else ' is'} left out: a value is missing "
+            f"in {'them' if count > 1 else 'it'}" for path, count in sorted(found)]  # fmt: skip
+
+
+def _tables(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """The data sections of jobs that a table has completed, which have one of their own."""
+    return [job.own["data"] for job in jobs if "data" in job.own and is_table(job.own["data"])]
+
+
+def first_error(failed: Sequence[Job]) -> str:
+    """The first message, and how many jobs have one."""
+    message = failed[0].error or ""
+    more = f"\n({len(failed):,} runs fail; this is the first message)" if len(failed) > 1 else ""
+    return message + more
+
+
+def refuse_if_all_fail(jobs: Sequence[Job], folders: Sequence[Path]) -> None:
+    """Raises InputError where no job of a sweep can be: the first message, or what all lack."""
+    failed = [job for job in jobs if job.error is not None]
+    if failed and len(failed) == len(jobs):
+        raise _missing_key(jobs, folders) or InputError(first_error(failed))
+
+
+def _missing_key(jobs: Sequence[Job], folders: Sequence[Path]) -> InputError | None:
+    """The error for the first key of the overrides that no job's choice takes, where they are
+    several; None where each key is taken by some, or there is one choice of each group.
+    """
+    found: dict[tuple[str, str], None] = {}  # key and its group's choice
+    added = {key_of(o) for job in jobs for o in job.overrides if o.startswith("+")}
+    for job in jobs:
+        given = {key_of(o): o.partition("=")[2] for o in job.overrides}
+        chosen = defaults_lists.default_choices(given.get("experiment"), folders) | given
+        found |= {(key, chosen.get(key.partition(".")[0], "")): None for key in given
+                  if "." in key and key.partition(".")[0] in GROUPS}  # fmt: skip
+    for key in dict.fromkeys(key for key, _ in found):
+        group, *words = key.split(".")
+        choices = [choice for name, choice in found if name == key]
+        sections = [conf_files.section(group, choice, folders) for choice in choices]
+        if len(choices) < 2 or not all(sections):
+            continue
+        try:
+            taken = [keys_of(group, section) for section in sections]
+        except InputError:
+            continue
+        is_taken = any(conf_files.has(tree, words) for tree in taken)
+        if key not in added and not any(conf_files.has(section, words) for section in sections):
+            others = conf_files.choices_stating(group, words, folders)
+            if others and is_taken:
+                return InputError(f"{key} is not stated by {group}={'|'.join(choices)}.\n"
+                                  f"Fix: {group}={'|'.join(others)}, which state it")  # fmt: skip
+        if not is_taken:
+            known: dict[str, Any] = {name: None for tree in taken for name in tree}
+            stated: dict[str, Any] = {name: None for section in sections for name in section}
+            return unknown_key(key, group, "|".join(choices), known, stated, None, folders)
+    return None

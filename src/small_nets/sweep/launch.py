@@ -1,0 +1,108 @@
+"""Hydra's launcher: a sweep from its override lists to its summary."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.utils import JobReturn, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+from rich.console import Console
+
+from small_nets.config.check import Refused, folders_of, no_experiment
+from small_nets.config.errors import InputError
+from small_nets.config.multirun_keys import as_typed
+from small_nets.config.overrides import key_of
+from small_nets.run.terminal.tables import new_console
+from small_nets.system.command_names import INSTALLED, command_words
+from small_nets.system.shell_words import join
+
+if TYPE_CHECKING:
+    from small_nets.sweep.training.progress import Notify
+
+
+@dataclass
+class Launched:
+    """What a launch hands back. code: 1 where a run failed, or the verification did. said: lines
+    on settings that were left out.
+    """
+
+    jobs: list[JobReturn]
+    code: int
+    said: list[str]
+
+
+def launch(
+    master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int,
+    console: Console | None = None, notify: "Notify | None" = None, command: str | None = None,
+) -> Launched:  # fmt: skip
+    """The jobs' final losses, in their order.
+
+    master: the multirun's config. first: the number of the first job. console: the terminal's,
+    unless given. notify: told the share that is done, and of what. command: what was called, the
+    process's own unless given. Raises Refused for input that is wrong for the whole sweep,
+    SystemExit(130) after Ctrl-C. A run that fails is a row and a NaN: a sweeper that asks again
+    must not lose its other trials.
+    """
+    with refusing(master, lists[0]):
+        for override in lists[0]:
+            if key_of(override).split(".")[0] == "search":
+                raise InputError(f"{override} is for a search, and this is a sweep of every "
+                                 "combination.\nFix: hydra/sweeper=search, or without it"
+                                 )  # fmt: skip
+        # Imported here: what is wrong with a command is answered before torch is loaded.
+        from small_nets.sweep.results.conclude import returns
+        from small_nets.sweep.session import Session
+
+        session = Session(
+            master, context, console or new_console(), command or typed_command(), notify
+        )
+        sweeper = master.hydra.sweeper
+        grid = str(sweeper.get("_target_")).rpartition(".")[2] in ("BatchedSweeper", "BasicSweeper")
+        # Whether this launch has all jobs of the sweep, so that all of them can be refused.
+        planned = session.plan(lists, first, grid and sweeper.get("max_batch_size") is None)
+        session.show(planned)
+        said = list(session.expander.dropped)
+        if session.is_dry():
+            return Launched([], 0, said)
+        with session.held():
+            session.refuse_changed(planned)
+            code = session.train(planned)
+            code = max(code, session.conclude(planned.jobs))
+        code = max(code, session.say_failed(planned.plan))
+        return Launched(returns(session.store, planned.jobs), code, said)
+
+
+@contextmanager
+def refusing(master: DictConfig, overrides: Sequence[str]) -> Iterator[None]:
+    """Around a door of Hydra's: bad input and a refusing disk become Refused, which it lets by.
+
+    Bad is also what chooses neither an experiment nor data.
+    """
+    setup_globals()
+    try:
+        if master.hydra.runtime.choices.get("experiment") is None and not any(
+            o.lstrip("+").startswith(("experiment=", "data=")) for o in overrides
+        ):
+            raise no_experiment(folders_of(master.hydra))
+        yield
+    except InputError as error:
+        raise Refused(error) from error
+    except OSError as error:
+        raise Refused(
+            InputError(
+                f"{error.filename or master.hydra.sweep.dir}: {error.strerror or error}\n"
+                "What was stored before is whole; the same command goes on from there."
+            )
+        ) from error
+    sys.stdout.flush()
+
+
+def typed_command() -> str:
+    """As it was typed: Python gives the file of a module that was run by its name."""
+    program, *words = map(as_typed, sys.argv)
+    is_ours = Path(program).name in ("train.py", INSTALLED["train"])
+    return join([*command_words("train"), *words] if is_ours else sys.argv)

@@ -1,0 +1,69 @@
+"""The end of a command on a sweep: what is made of its store, and said of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+from hydra.core.utils import JobReturn, JobStatus
+from rich.console import Console
+
+from small_nets.nn.early_stopping import losses_in
+from small_nets.sweep.jobs.expand import Job
+from small_nets.sweep.results.overlays import MOST, draw_overlays
+from small_nets.sweep.results.ranking import metric_of, rank
+from small_nets.sweep.results.run_directories import write_directories
+from small_nets.sweep.results.summary import show_summary
+from small_nets.sweep.results.sweep_events import write_sweep_events
+from small_nets.sweep.results.verify import verify
+from small_nets.sweep.store.store import Store
+from small_nets.system.command_names import command
+from small_nets.system.shell_words import quote_path
+
+
+def conclude(
+    store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], console: Console,
+    is_ranked: bool = True,
+) -> int:  # fmt: skip
+    """Directories, pictures, verification, summary. The exit code.
+
+    is_ranked: whether the summary ranks the settings; a search has a ranking of its own.
+    """
+    store.drop_duplicates()
+    table = store.read()
+    write_directories(store, table, jobs, sweep["directories"], console)
+    metric = metric_of(table)
+    ranked = [] if metric is None else rank(table, list(store.swept), metric)
+    show_summary(console, table, ranked if is_ranked else [], metric)
+    pictures = draw_overlays(store, table, ranked, metric)
+    if ranked:
+        write_sweep_events(store, table, ranked)
+    code = verify(store, jobs, sweep["verify"], console) if sweep["verify"] else 0
+    where = store.directory
+    console.print(f"sweep directory: {where}", soft_wrap=True)
+    console.print(f"tables:          {quote_path(where / 'runs')}/*.parquet  "
+                  f"{quote_path(where / 'curves')}/*.parquet", soft_wrap=True)  # fmt: skip
+    if pictures:
+        console.print("pictures:        " + "  ".join(map(str, pictures)), soft_wrap=True)
+    elif len(ranked) > MOST:
+        console.print(f"pictures:        none of {len(ranked)} settings; up to {MOST} are drawn")
+    if ranked:
+        console.print(f"look at it:      {command('report')} {quote_path(where)}",
+                      soft_wrap=True)  # fmt: skip
+    return code
+
+
+def returns(store: Store, jobs: Sequence[Job]) -> list[JobReturn]:
+    """What Hydra's sweepers read: a job's final val/loss, or train/loss; NaN where it has none."""
+    table = store.read()
+    known = losses_in(table.columns)
+    # A run that diverged is worse than any number, also where early stopping kept finite weights.
+    value = pl.when(pl.col("status") != "diverged").then(pl.coalesce(known)) if known else None
+    loss = [None] * len(table) if value is None else table.select(value).to_series()
+    losses = dict(zip(table["run_id"], loss, strict=True))
+    found = []
+    for job in jobs:
+        value = losses.get(job.identity)
+        given = JobReturn(overrides=list(job.overrides), status=JobStatus.COMPLETED)
+        given.return_value = float("nan") if value is None else value
+        found.append(given)
+    return found

@@ -1,0 +1,178 @@
+"""The tables of a store: their columns, types and order, the same in every part file."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from small_nets.config.conf_files import NOTHING, at
+from small_nets.config.errors import InputError
+from small_nets.config.field_types import Kind, is_integer, is_number
+from small_nets.config.schema import kind_of, show
+from small_nets.engines.cohort import Trained
+
+Config = Mapping[str, Any]
+# The columns of every runs table, with their types: those before the swept keys and the metrics
+# (without which no row can be judged), and those behind them.
+FIRST: dict[str, Any] = {"run_id": pl.String, "job": pl.Int64, "status": pl.String}
+LAST: dict[str, Any] = {
+    "best_step": pl.Int64, "diverged_step": pl.Int64, "steps": pl.Int64, "epochs": pl.Int64,
+    "kept_step": pl.Int64, "stopped_rank": pl.Int64, "engine": pl.String, "reason": pl.String,
+    "message": pl.String, "seconds": pl.Float64, "overrides": pl.String, "typed": pl.String,
+}  # fmt: skip
+TYPES = FIRST | LAST
+COLUMNS: dict[Kind, Any] = {
+    "float": pl.Float64, "int": pl.Int64, "bool": pl.Boolean, "text": pl.String,
+}  # fmt: skip
+STATUSES = ("completed", "diverged", "failed", "stopped")
+METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
+
+
+def column_type(key: str) -> Any:
+    """The type of a swept setting's column. It follows the key, whatever values it has here."""
+    return COLUMNS[kind_of(key)]
+
+
+def as_column(value: Any, kind: Any) -> Any:
+    """A setting as its column holds it: texts as they are typed on the command line.
+
+    None where the column cannot hold it: as `typed` has it.
+    """
+    if kind == pl.String:
+        return show(value)
+    if kind == pl.Boolean:
+        return value if isinstance(value, bool) else None
+    if not is_number(value):
+        return None
+    if kind == pl.Float64:
+        return float(value)
+    return value if is_integer(value) and abs(value) < 2**63 else None
+
+
+def cell(value: Any) -> str:
+    """A setting of a table's row as it is typed; what a column of texts holds is typed already."""
+    return value if isinstance(value, str) else show(value)
+
+
+def _typed(values: Mapping[str, Any], swept: Mapping[str, Any]) -> str | None:
+    """What no column holds of a run that failed, as JSON: key -> as it is typed."""
+    lost = {key: show(value) for key, value in values.items()
+            if value is not None and as_column(value, swept[key]) is None}  # fmt: skip
+    return json.dumps(lost) if lost else None
+
+
+def metric_columns(columns: Iterable[str], swept: Iterable[str]) -> list[str]:
+    """Those of the runs table that measure a run."""
+    taken = {*TYPES, *swept}
+    return [c for c in columns if c not in taken]
+
+
+def order(columns: Iterable[str], swept: Iterable[str]) -> list[str]:
+    """One order for all part files, whichever was written first."""
+    keys = list(swept)
+    measures = metric_columns(columns, keys)
+    places = {metric: place for place, metric in enumerate(METRICS)}
+    measures.sort(key=lambda m: (m.startswith("best/"), places.get(m, len(places)), m))
+    return [*FIRST, *keys, *dict.fromkeys(measures), *LAST]
+
+
+def runs_table(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows to a table with every column typed; swept settings come later."""
+    columns = order({key for row in rows for key in row}, ())
+    schema = {c: TYPES.get(c, pl.Float64) for c in columns}
+    return pl.DataFrame({c: [r.get(c) for r in rows] for c in columns}, schema=schema)
+
+
+def value_of(key: str, config: Config, choices: Config) -> Any:
+    """A swept key's value: a group's choice, or the setting; None where there is none."""
+    found = choices[key] if key in choices else at(config, key.split("."))
+    return None if found is NOTHING else found
+
+
+def with_swept(
+    table: pl.DataFrame, swept: Mapping[str, Any], configs: Mapping[str, tuple[Config, Config]]
+) -> pl.DataFrame:
+    """The runs table with a column for each swept key, filled from the runs' configs.
+
+    swept: key -> type of its column. configs: run_id -> (resolved config, choices).
+    """
+    ids = table["run_id"].to_list()
+    columns = {key: [value_of(key, *configs[i]) for i in ids] for key in swept}
+    # What was trained is of the type of its key.
+    typed = [_typed({k: columns[k][place] for k in swept}, swept) if status == "failed" else None
+             for place, status in enumerate(table["status"])]  # fmt: skip
+    return table.with_columns(
+        *(pl.Series(key, [as_column(v, kind) for v in columns[key]], dtype=kind)
+          for key, kind in swept.items()),
+        pl.Series("typed", typed, dtype=pl.String),
+    )  # fmt: skip
+
+
+def conform(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The same table with these columns in this order; what it lacks is null."""
+    missing = [
+        pl.lit(None, TYPES.get(c, pl.Float64)).alias(c) for c in columns if c not in table.columns
+    ]
+    return table.with_columns(missing).select(columns)
+
+
+def curves_table(run_ids: Sequence[str], trained: Trained) -> pl.DataFrame:
+    """One row per run and logged point: run_id, step and the metrics there."""
+    points = np.asarray(trained.points, dtype=np.int64)
+    ends = trained.steps.numpy()
+    whole = points[None, :] <= ends[:, None]  # (members, points)
+    on_grid = (points[None, :] == ends[:, None]).any(axis=1)
+    member, point = np.nonzero(whole)
+    fallen = np.flatnonzero(~on_grid)
+    ids = np.asarray(run_ids)
+    data = {
+        "run_id": np.concatenate([ids[member], ids[fallen]]),
+        "step": np.concatenate([points[point], ends[fallen]]),
+    }
+    for name, values in trained.curves.items():
+        curve = values.numpy()
+        data[name] = np.concatenate([curve[point, member], trained.last[name].numpy()[fallen]])
+    table = pl.DataFrame(data)
+    place = np.concatenate([member, fallen])
+    return table[np.lexsort((data["step"], place))]
+
+
+def refuse_rows(table: pl.DataFrame, runs: int, about: Mapping[str, Any]) -> None:
+    """Raises ValueError for a table that does not go with the sweep.
+
+    runs: how many its manifest says. about: the sweep's.
+    """
+    for name in FIRST:
+        if name not in table.columns or table[name].null_count():
+            raise ValueError(f"a row has no {name}")
+    for name, kind in table.schema.items():
+        if name in TYPES:
+            is_right = kind == TYPES[name]
+        else:
+            is_right = kind.is_numeric() or (
+                name in about["swept"] and kind in (pl.String, pl.Boolean, pl.Null)
+            )
+        if not is_right:
+            raise ValueError(f"its column {name} has the type {kind}")
+    if not set(table["status"].unique()) <= set(STATUSES):
+        raise ValueError("a run has a status that there is not")
+    if len(table) != runs or table["run_id"].n_unique() != len(table):
+        raise ValueError(f"it has {len(table):,} rows, and its manifest {runs:,} runs")
+    jobs = about["jobs"]
+    for run_id, number in table.select("run_id", "job").iter_rows():
+        if jobs.get(run_id) != number:
+            raise ValueError(f"its run {run_id} is not run {number} of sweep.json")
+
+
+def no_job(table: pl.DataFrame, job: int) -> InputError:
+    """The error for a job that a sweep does not have; numbers may have gaps."""
+    known = sorted(table["job"].to_list())
+    if not known:
+        return InputError(f"there is no run {job}: nothing of the sweep is there")
+    near = ", ".join(map(str, sorted(sorted(known, key=lambda k: abs(k - job))[:4])))
+    return InputError(
+        f"there is no run {job}: the sweep has {len(known):,} runs, numbered within {known[0]} to "
+        f"{known[-1]}.\nThe nearest are {near}"
+    )

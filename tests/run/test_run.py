@@ -1,0 +1,321 @@
+"""What every run does, whatever the example: same bytes, continuing, diverging, stopping early."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from small_nets.config.errors import InputError
+from small_nets.run.build.build import build, build_data
+from small_nets.run.build.compose import compose_settings
+from small_nets.run.lightning.datamodule import ExampleData
+from small_nets.run.lightning.module import Example
+from small_nets.run.outputs.result import run_id
+from tests.conftest import ROOT, Finished
+
+SAME = ("metrics", "predictions", "parameters", "curves")
+SHORT = ("+experiment=temperature_mlp", "trainer.max_epochs=60", "log_every=10")
+OPTIMIZERS = [
+    *("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw", "sgd_by_hand"),
+    *("momentum_by_hand", "adagrad_by_hand", "rmsprop_by_hand", "adam_by_hand"),
+]
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_the_same_seed_gives_the_same_bytes(seed: int, finish: Callable[..., Finished]) -> None:
+    torch.manual_seed(99)  # whatever came before must not matter
+    runs = [finish(*SHORT, f"seed={seed}", "data.batch_size=4").json() for _ in range(2)]
+    a, b = (json.dumps({key: run[key] for key in SAME}) for run in runs)
+    assert a == b
+    assert runs[0]["run_id"] == runs[1]["run_id"]
+
+
+def test_seeds_differ_and_zero_is_one(finish: Callable[..., Finished]) -> None:
+    starts = [
+        finish(*SHORT, f"seed={seed}", "trainer.max_epochs=0").json()["parameters"]
+        for seed in (0, 1, 42)
+    ]
+    assert starts[0] != starts[1] != starts[2]
+
+
+def test_split_and_order_never_shift_the_initial_weights(finish: Callable[..., Finished]) -> None:
+    base = ("+experiment=temperature_mlp", "trainer.max_epochs=0")
+    plain = finish(*base).json()["parameters"]
+    for change in ("data.split_seed=7", "data.val_fraction=0", "data.batch_size=3"):
+        other = finish(*base, change).json()["parameters"]
+        assert {n: p["values"] for n, p in other.items()} == {
+            n: p["values"] for n, p in plain.items()
+        }
+
+
+def test_mse_by_hand_gives_the_same_numbers(finish: Callable[..., Finished]) -> None:
+    a, b = (finish(*SHORT, f"loss={name}").result for name in ("mse", "mse_by_hand"))
+    assert a.metrics == pytest.approx(b.metrics, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("experiment", ["temperature_mlp", "and_gate_tensors"])
+def test_every_optimizer_trains_every_kind_of_module(
+    name: str, experiment: str, finish: Callable[..., Finished]
+) -> None:
+    done = finish(
+        f"+experiment={experiment}", f"optimizer={name}", "trainer.max_epochs=40",
+        "optimizer.lr=0.01",
+    )  # fmt: skip
+    losses = done.result.curves["train/loss"]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("choice", [
+    *(f"scheduler={name}" for name in ("none", "step", "exponential", "cosine", "warmup")),
+    *(f"model.init={name}" for name in ("default", "xavier", "kaiming", "normal", "zeros")),
+    *(f"model.activation={name}" for name in ("relu", "prelu", "leaky_relu", "sigmoid_by_hand")),
+    *("model.width=null", "model.width=[5,5]", "trainer.gradient_clip_val=0.5"),
+    *("data.normalize_input=standardize", "data.normalize_target=min_max", "precision=64"),
+    *("data.normalize_target=lp_norm:2", "data.val_fraction=0", "data.batch_size=1"),
+])  # fmt: skip
+def test_every_choice_runs(choice: str, finish: Callable[..., Finished]) -> None:
+    result = finish(*SHORT, choice).result
+    assert result.status == "completed"
+    assert ("val/loss" in result.metrics) == (choice != "data.val_fraction=0")
+
+
+@pytest.mark.parametrize("extra", [
+    (),
+    ("data.batch_size=4", "optimizer=adam", "scheduler=exponential"),
+    ("optimizer=rmsprop_by_hand", "trainer.gradient_clip_val=1.0", "data.batch_size=4"),
+    ("optimizer=momentum", "early_stop={patience: 3}", "log_every=10"),
+    ("optimizer=adam_by_hand", "log_every=7", "precision=64"),
+])  # fmt: skip
+def test_continuing_is_exact_to_the_bit(
+    extra: tuple[str, ...], finish: Callable[..., Finished]
+) -> None:
+    whole = finish(*SHORT, *extra)
+    half = finish(*SHORT, *extra, "trainer.max_epochs=33")
+    rest = finish(*SHORT, *extra, f"ckpt={half.directory / 'checkpoint.ckpt'}")
+    for key in (*SAME, "epochs", "steps"):
+        assert whole.json()[key] == rest.json()[key], key
+
+
+def test_bare_tensors_continue_too(finish: Callable[..., Finished]) -> None:
+    base = ("+experiment=and_gate_tensors", "log_every=5")
+    whole = finish(*base, "trainer.max_epochs=20")
+    half = finish(*base, "trainer.max_epochs=9")
+    rest = finish(*base, "trainer.max_epochs=20", f"ckpt={half.directory / 'checkpoint.ckpt'}")
+    assert whole.json()["parameters"] == rest.json()["parameters"]
+
+
+def refused(*overrides: str) -> str:
+    with pytest.raises(InputError) as caught:
+        build(compose_settings(*overrides)[0])
+    return str(caught.value)
+
+
+def test_checkpoints_that_cannot_be_continued(
+    finish: Callable[..., Finished], tmp_path: Path
+) -> None:
+    done = finish(*SHORT, "scheduler=cosine")
+    path = done.directory / "checkpoint.ckpt"
+    assert "does not exist" in refused(*SHORT, f"ckpt={tmp_path / 'none.ckpt'}")
+    assert "is a directory" in refused(*SHORT, f"ckpt={tmp_path}")
+    broken = tmp_path / "broken.ckpt"
+    for content in (path.read_bytes()[:3000], b"hello", b""):
+        broken.write_bytes(content)
+        assert "not a whole checkpoint" in refused(*SHORT, f"ckpt={broken}")
+    for content in ({"state_dict": {}}, {"run_config": 1}, {"run_config": {}}, [1]):
+        torch.save(content, broken)
+        assert "not written by this program" in refused(*SHORT, f"ckpt={broken}")
+    message = refused(*SHORT, "scheduler=cosine", f"ckpt={path}", "optimizer.lr=0.5")
+    assert "optimizer.lr: 0.001 there, 0.5 here" in message
+    message = refused(*SHORT, "scheduler=cosine", f"ckpt={path}")
+    assert "stands at epoch 60" in message
+    message = refused(*SHORT, "scheduler=cosine", f"ckpt={path}", "trainer.max_epochs=90")
+    assert "scheduler.steps" in message
+
+
+def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self):  # type: ignore[override]
+            return os.mkdir, (str(tmp_path / "pwned"),)
+
+    path = tmp_path / "evil.ckpt"
+    torch.save({"run_config": Evil()}, path)
+    assert "not a whole checkpoint" in refused(*SHORT, f"ckpt={path}")
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_divergence_is_an_outcome(finish: Callable[..., Finished]) -> None:
+    done = finish("+experiment=temperature_linear", "optimizer.lr=0.1", "log_every=10")
+    found = done.json()
+    assert found["status"] == "diverged"
+    assert found["steps"] == 26
+    assert found["curves"]["step"] == [0, 10, 20, 26]
+    assert found["curves"]["train/loss"][2] > found["curves"]["train/loss"][0] > 0
+    assert found["curves"]["train/loss"][3] is None  # infinity has no name in JSON
+    assert found["metrics"]["train/loss"] is None
+    assert "diverged at step 26" in done.text
+    assert not (done.directory / "checkpoint.ckpt").exists()
+    assert (done.directory / "fit.png").exists()
+    # The weights are those that gave the loss, before they could be updated by it.
+    weights = load_file(done.directory / "weights.safetensors")
+    assert all(torch.isfinite(w).all() for w in weights.values())
+
+
+@pytest.mark.parametrize("overrides", [
+    ("+experiment=temperature_linear", "optimizer.lr=0.1", "precision=64"),
+    ("+experiment=temperature_linear", "optimizer.lr=0.1", "early_stop={patience: 5}"),
+    ("+experiment=xor", "model.width=4", "model.activation=relu", "optimizer.lr=1e30"),
+    ("+experiment=sine", "data.batch_size=200", "optimizer=sgd", "optimizer.lr=1e30",
+     "model.output_activation=identity"),
+])  # fmt: skip
+def test_every_way_to_diverge_leaves_a_result(
+    overrides: tuple[str, ...], finish: Callable[..., Finished]
+) -> None:
+    done = finish(*overrides)
+    found = done.json()
+    assert found["status"] == "diverged"
+    # With early stopping the best point before is kept, and its metrics are the run's.
+    has_kept = any(o.startswith("early_stop") for o in overrides)
+    assert (found["kept"] is not None) == has_kept
+    assert (found["metrics"]["train/loss"] is not None) == has_kept
+    assert (done.directory / "loss.png").exists()
+
+
+def test_probes_keep_their_precision(finish: Callable[..., Finished]) -> None:
+    done = finish("+experiment=proportional", "precision=64", "data.probe=[[0.1]]",
+                  "trainer.max_epochs=1")  # fmt: skip
+    assert done.result.predictions[0]["input"] == [0.1]
+
+
+def test_a_saturated_net_is_worse_than_a_constant(finish: Callable[..., Finished]) -> None:
+    done = finish("+experiment=sine", "optimizer=sgd", "optimizer.lr=1e6", "trainer.max_epochs=20")
+    assert done.result.status == "completed"
+    assert "worse than the constant predictor" in done.text
+    good = finish("+experiment=sine", "trainer.max_epochs=200")
+    assert "worse than" not in good.text
+
+
+def test_early_stopping_keeps_the_best_weights(finish: Callable[..., Finished]) -> None:
+    # After epoch 4000 the validation loss of this split rises again.
+    done = finish("+experiment=temperature_mlp", "early_stop={patience: 5}")
+    curve = done.result.curves["val/loss"]
+    assert done.result.epochs < 5000
+    assert len(curve) - 1 - curve.index(min(curve)) == 5
+    assert done.result.metrics["val/loss"] == min(curve)
+
+
+def test_the_best_weights_are_kept_whatever_the_minimum_gain(
+    finish: Callable[..., Finished],
+) -> None:
+    done = finish(*SHORT, "early_stop={patience: 3, min_delta: 60}", "data.val_fraction=0")
+    curve = done.result.curves["train/loss"]
+    assert done.result.metrics["train/loss"] == min(curve) < curve[0] - 60
+
+
+def test_a_checkpoint_of_an_early_stopped_run(finish: Callable[..., Finished]) -> None:
+    stop = "early_stop={patience: 2}"
+    done = finish(*SHORT, stop)
+    path = done.directory / "checkpoint.ckpt"
+    longer = (*SHORT, "trainer.max_epochs=90", f"ckpt={path}")
+    assert "early_stop.patience: 2 there, null here" in refused(*longer)
+    assert "log_every=10" in refused(*longer, stop, "log_every=5")
+
+
+def test_early_stopping_with_a_minimum_gain(finish: Callable[..., Finished]) -> None:
+    done = finish(*SHORT, "early_stop={patience: 1, min_delta: 1000}")
+    assert done.result.epochs == 10
+
+
+def test_logged_points(finish: Callable[..., Finished]) -> None:
+    curves = finish(*SHORT, "trainer.max_epochs=25", "data.batch_size=4").result.curves
+    assert curves["step"] == [0, 30, 60, 75]  # three steps an epoch, and the end
+    auto = finish("+experiment=temperature_linear").result.curves["step"]
+    assert auto[:3] == [0, 20, 40]
+    assert 70 < len(auto) < 200
+
+
+def test_the_last_point_is_the_final_metric(finish: Callable[..., Finished]) -> None:
+    done = finish(*SHORT, "data.batch_size=4")
+    split = done.run.data.train
+    assert split.target is not None
+    with torch.no_grad():
+        by_hand = ((done.run.net(split.input) - split.target) ** 2).mean().item()
+    assert done.result.metrics["train/loss"] == pytest.approx(by_hand, rel=1e-6)
+    assert done.result.curves["train/loss"][-1] == done.result.metrics["train/loss"]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch's, of what Lightning calls
+@pytest.mark.filterwarnings("ignore:.*srun")  # Lightning's, on a cluster's machine
+def test_lightning_validates_what_we_report(finish: Callable[..., Finished]) -> None:
+    import lightning.pytorch as pl
+
+    done = finish(*SHORT)
+    module, data = Example.of(done.run), ExampleData(lambda: done.run.data)
+    trainer = pl.Trainer(logger=False, enable_progress_bar=False, enable_checkpointing=False,
+                         accelerator="cpu")  # fmt: skip
+    (found,) = trainer.validate(module, datamodule=data, verbose=False)
+    assert found["val/loss"] == pytest.approx(done.result.metrics["val/loss"], rel=1e-6)
+
+
+def test_the_gradient_is_that_of_the_whole_split(finish: Callable[..., Finished]) -> None:
+    done = finish(*SHORT, "data.batch_size=4", "precision=64")
+    net, split = done.run.net, done.run.data.train
+    net.zero_grad()
+    torch.nn.functional.mse_loss(net(split.input), split.target).backward()  # type: ignore
+    for name, parameter in net.named_parameters():
+        ours = torch.tensor(done.json()["parameters"][name]["gradient"], dtype=torch.float64)
+        torch.testing.assert_close(ours, parameter.grad)
+
+
+def test_the_run_id_is_of_what_changes_numbers() -> None:
+    base, _ = compose_settings(*SHORT)
+    same = [["name=x", "print_every=7", "logger=none", "data.input_name=x"]]
+    other = ["seed=1", "optimizer.lr=0.5", "log_every=11", "data.split_seed=1", "loss=mse_by_hand"]
+    for overrides in same:
+        assert run_id(compose_settings(*SHORT, *overrides)[0]) == run_id(base)
+    ids = {run_id(compose_settings(*SHORT, override)[0]) for override in other}
+    assert len(ids | {run_id(base)}) == len(other) + 1
+
+
+def test_full_batches_are_the_split_itself() -> None:
+    settings, _ = compose_settings("+experiment=sine")
+    data = ExampleData(partial(build_data, settings))
+    data.setup()
+    ((input, target),) = list(data.train_dataloader())
+    assert input is data.prepared.train.input
+    assert target is data.prepared.train.target
+
+
+def test_ctrl_c_finishes_the_epoch_and_goes_on_to_the_bit(
+    finish: Callable[..., Finished], tmp_path: Path
+) -> None:
+    base = ("+experiment=temperature_mlp", "logger=none", "print_every=1", "log_every=50")
+    directory = tmp_path / "interrupted"
+    with subprocess.Popen(
+        [sys.executable, "-m", "src.train", *base, "trainer.max_epochs=100000",
+         f"hydra.run.dir={directory}"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("epoch      20"):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stdout.read()
+    assert process.returncode == 130
+    assert "interrupted after epoch" in rest
+    found = json.loads((directory / "result.json").read_text())
+    assert found["status"] == "interrupted"
+    epochs = found["epochs"] + 10
+    ends = (*base, f"trainer.max_epochs={epochs}")
+    went_on = finish(*ends, f"ckpt={directory / 'checkpoint.ckpt'}")
+    assert went_on.json()["parameters"] == finish(*ends).json()["parameters"]
