@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from small_nets.config.errors import InputError
+from small_nets.system.atomic_file import write_whole
 from small_nets.system.signals import at_end
 
 LOCK, HOLDER = ".lock", ".holder"
@@ -42,7 +43,7 @@ def locked(directory: Path, key: str = "sweep.dir=", is_kept: bool = True) -> It
 
     with at_end(leave):
         try:
-            holder.write_text(f"process {os.getpid()} on {os.uname().nodename}")
+            write_whole(holder, f"process {os.getpid()} on {os.uname().nodename}", sync=False)
             yield
         finally:
             leave()
