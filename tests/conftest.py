@@ -54,6 +54,12 @@ class Finished:
         return json.loads((self.directory / "result.json").read_text())
 
 
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of the same proportions with a sixth of the pixels: they are most of the time."""
+    monkeypatch.setattr("small_nets.run.figures.figure.DPI", 40)
+
+
 def quiet() -> Console:
     """A console that nobody reads."""
     return Console(file=io.StringIO(), width=160, markup=False)

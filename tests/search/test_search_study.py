@@ -1,28 +1,21 @@
-"""The study of a search: what every sampler asks, whatever ended the process before."""
+"""A study asks the same points again, whatever happens to its process and its file."""
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState
 
 from small_nets.config.errors import InputError
 from small_nets.run.outputs.directory_kind import STUDY
-from small_nets.search.conditional import ConditionalSpace
 from small_nets.search.journal import look_at
-from small_nets.search.objective import Outcome, judge, over_seeds, t_quantile
-from small_nets.search.run_search import run_search
 from small_nets.search.sampler_limits import LIMITS, refuse_missing
-from small_nets.search.space import space_of
-from small_nets.search.study import Search, Settings
-from small_nets.search.summary import best_first
-from tests.conftest import quiet
+from small_nets.search.study import Search
+from tests.search.studies import NUMBERS, bowl, open_search, run
 
 # Half a second a trial; and with SciPy installed every process that trains a single run takes two
 # seconds longer, so the extra `test` goes without.
@@ -30,26 +23,13 @@ GP = [
     pytest.mark.slow,
     pytest.mark.skipif(not importlib.util.find_spec("scipy"), reason="no SciPy"),
 ]
+
+
 SAMPLERS = [pytest.param(name, marks=GP if name == "gp" else []) for name in LIMITS]
-NUMBERS = (
-    "optimizer.lr=tag(log, interval(1e-4, 1))",
-    "b=interval(-1,1)",
-    "model.width=range(1,64)",
-)
+
+
 BRANCHES = ("optimizer=sgd,adam,momentum", "optimizer.momentum=interval(0.1,0.9)",
             "optimizer.lr=tag(log, interval(1e-4, 1))", "model.width=1,2,[5,5]")  # fmt: skip
-Values = Callable[[Mapping[str, Any]], float]
-
-
-def compose(typed: Sequence[str]) -> Mapping[str, Any]:
-    momentum = {"momentum": 0.9} if "optimizer=momentum" in typed else {}
-    return {"optimizer": {"lr": 0.1} | momentum, "model": {"width": 1}, "b": 0, "c": 0}
-
-
-def bowl(params: Mapping[str, Any]) -> float:
-    """Least, 0, at a rate of 0.01."""
-    return (math.log10(params["optimizer.lr"]) + 2) ** 2 + (params["b"] - 0.3) ** 2 + (
-        params["model.width"] / 64 - 0.3) ** 2  # fmt: skip
 
 
 def cliff(params: Mapping[str, Any]) -> float:
@@ -61,26 +41,6 @@ def cliff(params: Mapping[str, Any]) -> float:
 def branches(params: Mapping[str, Any]) -> float:
     momentum = params.get("optimizer.momentum", 0.0)
     return (math.log10(params["optimizer.lr"]) + 2) ** 2 + 1 - momentum + len(params["model.width"])
-
-
-def open_search(folder: Path, arguments: Sequence[str] = NUMBERS, **more: Any) -> Search:
-    space = space_of(arguments, None, {"optimizer"})
-    found: dict[str, Any] = {"trials": 48, "batch": 16, "seeds": 2, "objective": "median",
-                             "sampler": "tpe", "seed": 0, "metric": "val/loss"}  # fmt: skip
-    return Search(folder, ConditionalSpace(space, compose), Settings(**(found | more)), {"x": "1"})
-
-
-def run(search: Search, value: Values, stop: int | None = None) -> list[FrozenTrial]:
-    """Search to the end, or until a trial of that number was told."""
-    while asked := search.batch():
-        for trial in asked:
-            found = value(search.trials[trial.number].params)
-            outcome = Outcome("completed" if math.isfinite(found) else "diverged", found, 0)
-            verdict = judge([outcome] * 2, "median", search.settings.high)
-            search.tell(trial.number, verdict, 0.0)
-            if trial.number == stop:
-                return search.trials
-    return search.trials
 
 
 def points(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
@@ -234,116 +194,6 @@ def test_a_lock_that_was_left_behind(tmp_path: Path) -> None:
     run(open_search(tmp_path, trials=4), bowl)
     (tmp_path / f"{STUDY}.lock").symlink_to(tmp_path / STUDY)
     assert len(run(open_search(tmp_path, trials=8), bowl)) == 8
-
-
-def test_the_best(tmp_path: Path) -> None:
-    assert look_at(tmp_path / STUDY)[0] is None
-    for high in (False, True):
-        folder = tmp_path / str(high)
-        folder.mkdir()
-        run(open_search(folder, high=high), bowl)
-        study = look_at(folder / STUDY)[0]
-        assert study is not None
-        best = best_first(study.trials, high)
-        assert best[0].number == study.best_trial.number
-        values = [t.value for t in best]
-        assert values == sorted(values, reverse=high)  # type: ignore[type-var]
-
-
-def test_the_loop(tmp_path: Path) -> None:
-    """Each trial under the same seeds, all of a batch in one call; Ctrl-C loses none."""
-    calls: list[tuple[list[list[str]], int]] = []
-
-    def train(lists: list[list[str]], first: int) -> list[Outcome]:
-        if len(calls) == 2:
-            calls.append(([], 0))
-            raise KeyboardInterrupt
-        calls.append((lists, first))
-        return [Outcome("completed", float(i % 3), first + i) for i in range(len(lists))]
-
-    more = {"trials": 12, "batch": 5, "seeds": 3, "objective": "mean"}
-    with pytest.raises(KeyboardInterrupt):
-        run_search(open_search(tmp_path, **more), train, quiet())
-    asked = [t for t in open_search(tmp_path, **more).trials if not t.state.is_finished()]
-    assert [t.number for t in asked] == [10, 11]
-    search = open_search(tmp_path, **more)
-    assert run_search(search, train, quiet()) == 0
-    assert [(len(lists), first) for lists, first in calls] == [(15, 0), (15, 15), (0, 0), (6, 30)]
-    lists, _ = calls[-1]
-    assert [o[-1] for o in lists] == ["seed=0", "seed=1", "seed=2"] * 2
-    assert lists[0][:-1] == lists[2][:-1] == asked[0].user_attrs["overrides"]
-    found = search.trials[11]
-    assert found.value == 1.0
-    assert found.user_attrs["jobs"] == [33, 34, 35]
-    assert found.user_attrs["values"] == [0.0, 1.0, 2.0]
-    seconds = [t.user_attrs["seconds"] for t in search.trials]
-    assert seconds == sorted(seconds)
-
-
-def test_failures(tmp_path: Path) -> None:
-    def some(lists: list[list[str]], first: int) -> list[Outcome]:
-        return [Outcome("failed", None, i, "no such thing") if first + i < 6
-                else Outcome("completed", 1.0, i) for i in range(len(lists))]  # fmt: skip
-
-    search = open_search(tmp_path, trials=8, batch=8)
-    assert run_search(search, some, quiet()) == 3
-    assert [t.state == TrialState.FAIL for t in search.trials] == [True] * 3 + [False] * 5
-    (tmp_path / "all").mkdir()
-
-    def every(lists: list[list[str]], first: int) -> list[Outcome]:
-        return [Outcome("failed", None, i, "no such thing") for i in range(len(lists))]
-
-    with pytest.raises(InputError, match=r"no such thing\n.all 10 trials fail"):
-        run_search(open_search(tmp_path / "all", batch=5), every, quiet())
-
-
-OUTCOMES: dict[str, tuple[list[float | None], str, bool, tuple[str, float, int]]] = {
-    "the median": ([3.0, 1.0, 2.0], "median", False, ("finite", 2.0, 0)),
-    "some diverged": ([3.0, 1.0, None], "median", False, ("finite", 3.0, 1)),
-    "half diverged": ([3.0, None], "median", False, ("lost", math.inf, 1)),
-    "the mean": ([3.0, 1.0, 2.0], "mean", False, ("finite", 2.0, 0)),
-    "a mean with one lost": ([3.0, 1.0, None], "mean", False, ("lost", math.inf, 1)),
-    "a bound above": ([1.0, 3.0], "bound", False, ("finite", 2 + 12.7062047, 0)),
-    "a bound below": ([1.0, 3.0], "bound", True, ("finite", 2 - 12.7062047, 0)),
-    "a bound of eight": ([0.0, 1.0] * 4, "bound", False, ("finite", 0.5 + 0.4468722, 0)),
-    "a bound with one lost": ([1.0, 3.0, None], "bound", True, ("lost", -math.inf, 1)),
-    "a median that should be high": ([0.1, 0.2, None], "median", True, ("finite", 0.1, 1)),
-    "one seed": ([7.0], "median", False, ("finite", 7.0, 0)),
-}
-
-
-@pytest.mark.parametrize("name", OUTCOMES)
-def test_the_objective(name: str) -> None:
-    values, objective, high, wanted = OUTCOMES[name]
-    outcomes = [Outcome("completed" if v is not None else "diverged", v, i)
-                for i, v in enumerate(values)]  # fmt: skip
-    found = judge(outcomes, objective, high)
-    assert (found.ended, found.diverged) == (wanted[0], wanted[2])
-    assert found.value == pytest.approx(wanted[1])
-    assert found.values == tuple(values)
-    assert found.jobs == tuple(range(len(values)))
-
-
-def test_a_run_that_diverged_is_lost_whatever_it_says() -> None:
-    runs = [Outcome("diverged", 0.5), Outcome("completed", math.nan), Outcome("completed", 1.0)]
-    assert judge(runs, "median", False).values == (None, None, 1.0)
-    failed = judge([*runs, Outcome("failed", None, None, "why")], "median", False)
-    assert (failed.ended, failed.message, failed.diverged) == ("failed", "why", 2)
-
-
-@pytest.mark.parametrize(
-    ("freedom", "wanted"), [(1, 12.7062), (2, 4.30265), (7, 2.36462), (30, 2.04227), (999, 1.96234)]
-)
-def test_students_t(freedom: int, wanted: float) -> None:
-    assert t_quantile(freedom) == pytest.approx(wanted, rel=1e-5)
-
-
-@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20))
-def test_a_bound_is_on_the_worse_side_of_the_mean(values: list[float]) -> None:
-    mean = over_seeds(values, "mean", False)
-    assert over_seeds(values, "bound", False) >= mean - 1e-9
-    assert over_seeds(values, "bound", True) <= mean + 1e-9
-    assert min(values) <= over_seeds(values, "median", True) <= max(values)
 
 
 def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
