@@ -4,8 +4,11 @@ import io
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,19 @@ class Finished:
         return json.loads((self.directory / "result.json").read_text())
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that -m leaves out are taken away
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that is marked every(n), one case in n is of the default run."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        marker = item.get_closest_marker("every")
+        if marker is not None:
+            name = item.nodeid.split("[")[0]
+            if seen[name] % marker.args[0]:
+                item.add_marker("slow")
+            seen[name] += 1
+
+
 @pytest.fixture(autouse=True)
 def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures of the same proportions with a sixth of the pixels: they are most of the time."""
@@ -73,7 +89,10 @@ def predicted(stored: StoredRun, inputs: str | None) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def finish(tmp_path: Path) -> Callable[..., Finished]:
-    """Executes a run of some overrides, without TensorBoard unless they ask for it."""
+    """Executes a run of some overrides, without TensorBoard and pictures unless they ask for it.
+
+    Drawing takes longer than training.
+    """
     count = 0
 
     def finish(*overrides: str) -> Finished:
@@ -81,8 +100,10 @@ def finish(tmp_path: Path) -> Callable[..., Finished]:
         count += 1
         directory = tmp_path / f"run{count}"
         directory.mkdir()
-        logger = [] if any(o.startswith("logger") for o in overrides) else ["logger=none"]
-        run = build(compose_settings(*overrides, *logger)[0])
+        given = {override.split("=")[0] for override in overrides}
+        left_out = () if "logger" in given else ("logger=none",)
+        left_out += () if given & {"logger", "pictures"} else ("pictures=none",)
+        run = build(composed(*overrides, *left_out))
         text = io.StringIO()
         console = Console(file=text, width=160, markup=False)
         result = fit(run, directory, console, train=engine_of(run))
@@ -91,9 +112,30 @@ def finish(tmp_path: Path) -> Callable[..., Finished]:
     return finish
 
 
+@cache
+def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
+    return compose_settings(*overrides)[0]
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    """The settings of these overrides, a copy of its own. Hydra takes longer than most trainings.
+
+    Not where files or the environment are what is tested.
+    """
+    return deepcopy(_composed(overrides))
+
+
 def plain_run(config: dict[str, Any]) -> tuple[Ending, dict[str, torch.Tensor]]:
-    """A single Lightning run of a config: how it ended, and its final parameters."""
-    run = build(config)
+    """A single Lightning run of a config: how it ended, and its final parameters.
+
+    Each config is trained once, and not again for each engine that is compared with it.
+    """
+    return _plain_run(json.dumps(config))
+
+
+@lru_cache(500)
+def _plain_run(config: str) -> tuple[Ending, dict[str, torch.Tensor]]:
+    run = build(json.loads(config))
     with tempfile.TemporaryDirectory() as folder:
         ending = train_by_lightning(run, None, Path(folder), Console(file=io.StringIO()))
     return ending, {name: p.detach() for name, p in run.net.named_parameters()}

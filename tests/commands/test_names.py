@@ -66,6 +66,7 @@ def test_a_path_is_no_option_and_no_home() -> None:
     assert quote("plain") == "plain"
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(
     "name",
     [
@@ -94,6 +95,7 @@ def test_a_sweep_in_a_folder_of_any_name(
     assert (tmp_path / name / "sweep.json").exists()
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("name", ["t[4] 50%", "${seed}", "~", "a\n "])
 def test_a_run_in_a_folder_of_any_name(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -151,6 +151,7 @@ TABLE: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("overrides", TABLE, ids=" ".join)
 def test_the_message(overrides: tuple[str, ...]) -> None:
     with pytest.raises(InputError) as caught:

@@ -36,6 +36,7 @@ ALL: dict[tuple[str, ...], int] = {
 }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("overrides", [k for k, n in ALL.items() if n], ids=" ".join)
 def test_all_have_it(overrides: tuple[str, ...], sweep: Sweep) -> None:
     done = sweep(*MLP, *overrides, DRY)
@@ -62,6 +63,7 @@ NONE: dict[tuple[str, ...], tuple[str, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("overrides", NONE, ids=" ".join)
 def test_none_has_it(overrides: tuple[str, ...], sweep: Sweep, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:

@@ -102,6 +102,7 @@ WRONG = {
 }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_not_known_is_refused_with_its_file(name: str, tmp_path: Path) -> None:
     content, words = WRONG[name]
@@ -139,6 +140,7 @@ def test_an_experiment_with_unknown_keys(content: str, tmp_path: Path) -> None:
         assert word in message
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(("where", "name"), [
     (w, n) for w, found in COMPONENTS.items() for n in found if n != "table"
 ])  # fmt: skip
@@ -197,6 +199,7 @@ ALONE = {
 }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", ALONE)
 def test_what_no_rule_knows_goes_alone_with_equal_numbers(
     name: str, tmp_path: Path, sweep: Callable[..., Swept], finish: Callable[..., Finished]

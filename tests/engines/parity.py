@@ -12,10 +12,9 @@ from small_nets.engines.stacked.cost import Layout, part_sizes
 from small_nets.engines.stacked.program import Program, lower
 from small_nets.engines.stacked.train import train
 from small_nets.engines.unsupported import CannotFuse
-from small_nets.run.build.compose import compose_settings
 from small_nets.sweep.cohorts.start import start
 from small_nets.sweep.results.verify import distance
-from tests.conftest import plain_run
+from tests.conftest import composed, plain_run
 
 ENGINE = "stacked"
 
@@ -24,7 +23,7 @@ NOT_FUSED = ("PReLU has no form", "softmax in front of another layer", "SideBySi
 
 
 def compose(*overrides: str, seeds: Sequence[int] = (42,)) -> list[dict[str, Any]]:
-    base = compose_settings(*overrides, "logger=none")[0]
+    base = composed(*overrides, "logger=none")
     return [base | {"seed": s, "data": base["data"] | {"split_seed": s}} for s in seeds]
 
 

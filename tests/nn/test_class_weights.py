@@ -151,6 +151,7 @@ CASES = [
 ]
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("more", CASES)
 def test_a_sweep_is_as_single_runs(engine: str, more: tuple[str, ...], table: Path) -> None:

@@ -18,6 +18,7 @@ from tests.conftest import ROOT, Finished
 from tests.run.runs import SAME, SHORT
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("extra", [
     (),
     ("data.batch_size=4", "optimizer=adam", "scheduler=exponential"),

@@ -243,7 +243,7 @@ LONG = ("and_gate", "and_gate_tensors", "proportional", "temperature_wide")
     for name in CHECKS
 ])  # fmt: skip
 def test_it_comes_out(name: str, finish: Callable[..., Finished]) -> None:
-    done = finish(f"+experiment={name}")
+    done = finish(f"+experiment={name}", "pictures=few")
     found = json.loads((done.directory / "result.json").read_text(), parse_constant=pytest.fail)
     assert set(found) == KEYS
     assert found["experiment"] == name

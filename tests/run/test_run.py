@@ -54,6 +54,7 @@ def test_mse_by_hand_gives_the_same_numbers(finish: Callable[..., Finished]) -> 
     assert a.metrics == pytest.approx(b.metrics, rel=1e-5)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("experiment", ["temperature_mlp", "and_gate_tensors"])
 def test_every_optimizer_trains_every_kind_of_module(
@@ -67,6 +68,7 @@ def test_every_optimizer_trains_every_kind_of_module(
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("choice", [
     *(f"scheduler={name}" for name in ("none", "step", "exponential", "cosine", "warmup")),
     *(f"model.init={name}" for name in ("default", "xavier", "kaiming", "normal", "zeros")),
@@ -82,7 +84,8 @@ def test_every_choice_runs(choice: str, finish: Callable[..., Finished]) -> None
 
 
 def test_divergence_is_an_outcome(finish: Callable[..., Finished]) -> None:
-    done = finish("+experiment=temperature_linear", "optimizer.lr=0.1", "log_every=10")
+    done = finish("+experiment=temperature_linear", "optimizer.lr=0.1", "log_every=10",
+                  "pictures=few")  # fmt: skip
     found = done.json()
     assert found["status"] == "diverged"
     assert found["steps"] == 26
@@ -98,6 +101,7 @@ def test_divergence_is_an_outcome(finish: Callable[..., Finished]) -> None:
     assert all(torch.isfinite(w).all() for w in weights.values())
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("overrides", [
     ("+experiment=temperature_linear", "optimizer.lr=0.1", "precision=64"),
     ("+experiment=temperature_linear", "optimizer.lr=0.1", "early_stop={patience: 5}"),
@@ -108,7 +112,7 @@ def test_divergence_is_an_outcome(finish: Callable[..., Finished]) -> None:
 def test_every_way_to_diverge_leaves_a_result(
     overrides: tuple[str, ...], finish: Callable[..., Finished]
 ) -> None:
-    done = finish(*overrides)
+    done = finish(*overrides, "pictures=few")
     found = done.json()
     assert found["status"] == "diverged"
     # With early stopping the best point before is kept, and its metrics are the run's.

@@ -31,6 +31,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize("name", conf_files.experiments())
 def test_every_example_can_be_loaded(name: str, finish: Callable[..., Finished]) -> None:
     """To the bit as the run itself; with fixed weights, and without a target, too."""

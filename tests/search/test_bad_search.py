@@ -43,6 +43,7 @@ REFUSED: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("overrides", REFUSED, ids=" ".join)
 def test_refused(overrides: tuple[str, ...], tmp_path: Path) -> None:
     """Before any work, and nothing is written."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -102,22 +102,23 @@ def damage(directory: Path, how: str, draw: random.Random) -> list[str]:
     return [str(name)]
 
 
-@given(st.sampled_from(["bit", "bit", "cut", "gone", "swapped"]), st.integers(0, 2**32))
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@example("swapped", 14206010)  # sweep.json and the manifest of a part, both of them whole
-def test_no_reader_believes_a_damaged_file(
-    whole: Path, tmp_path_factory: pytest.TempPathFactory, how: str, seed: int
-) -> None:
+@pytest.fixture(scope="module")
+def numbers_of_whole(whole: Path) -> dict[str, object]:
+    """What each reader reads in it."""
+    return {name: numbers for name, _, numbers in readings(whole)}
+
+
+def no_reader_believes_a_damaged_file(
+    whole: Path, numbers_of_whole: dict[str, object], tmp_path_factory: pytest.TempPathFactory,
+    how: str, seed: int,
+) -> None:  # fmt: skip
     """The same answer as before, or the file is named: never another number, or a traceback."""
     directory = tmp_path_factory.mktemp("damaged") / "sweep"
     shutil.copytree(whole, directory)
-    before = {name: numbers for name, _, numbers in readings(directory)}
     names = damage(directory, how, random.Random(seed))
     for reader, said, numbers in readings(directory):
         is_named = any(Path(name).name in said.text for name in names)
-        assert is_named or numbers == before[reader], (reader, names, said)
+        assert is_named or numbers == numbers_of_whole[reader], (reader, names, said)
         assert "Traceback" not in said.text
     text = swept(directory)
     assert_frame_equal(Store(directory).read().drop("seconds"), Store(whole).read().drop("seconds"))
@@ -125,6 +126,20 @@ def test_no_reader_believes_a_damaged_file(
     assert_frame_equal(*curves)
     assert any(Path(name).name in text for name in names)
     assert Store(directory).lost() == []
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_no_reader_believes_a_damaged_file(
+    count: int, whole: Path, numbers_of_whole: dict[str, object],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:  # fmt: skip
+    @given(st.sampled_from(["bit", "bit", "cut", "gone", "swapped"]), st.integers(0, 2**32))
+    @settings(max_examples=count, deadline=None)
+    @example("swapped", 14206010)  # sweep.json and the manifest of a part, both of them whole
+    def damaged(how: str, seed: int) -> None:
+        no_reader_believes_a_damaged_file(whole, numbers_of_whole, tmp_path_factory, how, seed)
+
+    damaged()
 
 
 def parts(directory: Path) -> list[str]:
@@ -137,6 +152,7 @@ def copy(whole: Path, tmp_path: Path) -> Path:
     return tmp_path / "sweep"
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("kind", ["parts", "runs", "curves", "configs", "weights"])
 def test_an_empty_file_is_named(copy: Path, kind: str) -> None:
     part = parts(copy)[0]

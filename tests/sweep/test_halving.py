@@ -70,6 +70,7 @@ class TestHalving:
         assert "24 runs: 4 completed, 20 stopped" in done.text
         assert "epoch 20, place 6" in done.text
 
+    @pytest.mark.every(3)
     @pytest.mark.parametrize("at", [20, 40, 80])
     def test_goes_on_where_it_was(
         self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, at: int

@@ -81,6 +81,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEED", "12")
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(("overrides", "more"), SAME, ids=lambda v: " ".join(v))
 def test_one_run(overrides: list[str], more: list[str]) -> None:
     jobs = expand([[*MLP, *more, o] for o in overrides])

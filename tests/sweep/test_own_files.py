@@ -53,6 +53,7 @@ def test_they_stay(sweep: Sweep, tmp_path: Path) -> None:
     assert found == ["rungs/000000002", "rungs/000000002/mine.txt", "rungs/notes.txt"]
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", ["multirun.yaml", "fit.png", "loss.png", "0/result.json",
                                   "1/weights.safetensors", "0", "weights", "sweep"])  # fmt: skip
 def test_one_in_the_way_is_named(sweep: Sweep, tmp_path: Path, name: str) -> None:
@@ -94,6 +95,7 @@ def test_a_single_run_where_one_of_the_sweep_would_go_stays(sweep: Sweep, tmp_pa
     sweep(*GRID, "seed=0,1,2")
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("form", ["html", "csv", "parquet", "md"])
 def test_a_report_in_the_way(sweep: Sweep, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     directory = sweep(*GRID, "seed=0,1").store.directory

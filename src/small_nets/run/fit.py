@@ -50,13 +50,15 @@ def fit(
         torch.set_num_threads(run.threads)
         logger = TensorBoard(directory) if run.tensorboard else None
         # An engine leaves no path of its training, which most pictures need.
-        untrained = copy.deepcopy(run) if run.all_pictures and train is not None else None
+        has_all = run.pictures == "all"
+        untrained = copy.deepcopy(run) if has_all and train is not None else None
 
         ending, seconds = _train(run, train, logger, directory, console)
         result, figures = conclude(run, ending, seconds, console)
         _save(run, ending, result, directory)
-        _draw(run, ending, result, figures, directory, logger)
-        if run.all_pictures and not stopped():  # `report` draws them at any time
+        if run.pictures != "none":
+            _draw(run, ending, result, figures, directory, logger)
+        if has_all and not stopped():  # `report` draws them at any time
             _draw_lessons(run, ending, untrained, directory, console, logger)
         if logger is not None:
             log_end(logger, run, result)

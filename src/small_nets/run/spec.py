@@ -98,7 +98,7 @@ class Run:
     labels: Labels = Labels()
     tensorboard: bool = True
     histograms: bool = True
-    all_pictures: bool = False
+    pictures: str = "few"
     ckpt: Path | None = None
     until: int | None = None
 

@@ -227,6 +227,6 @@ def build(config: dict[str, Any]) -> Run:
         labels=labels_of(data_config),
         tensorboard=config["logger"]["tensorboard"],
         histograms=config["logger"]["histograms"],
-        all_pictures=config.get("pictures") == "all",  # configs of earlier runs have no such key
+        pictures=config.get("pictures", "few"),  # configs of earlier runs have no such key
         ckpt=ckpt,
     )
