@@ -30,6 +30,7 @@ from small_nets.run.outputs.directory_kind import STUDY
 from small_nets.run.outputs.result import run_id
 from small_nets.search.journal import look_at
 from small_nets.sweep.store.store import Store
+from small_nets.system.command_names import install_command
 from tests.browser import open_page, start_browser
 from tests.conftest import ROOT, Answer, Swept, plain_run
 
@@ -398,7 +399,7 @@ def test_a_page_without_optuna(found: Store, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("small_nets.page.search.find_spec", lambda name: None)
     notes: list[str] = []
     assert section_of(found, notes) is None
-    assert "pip install '.[search]'" in notes[0]
+    assert install_command("search") in notes[0]
 
 
 def no_overlap(page: Page, where: str) -> None:

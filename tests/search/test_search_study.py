@@ -22,6 +22,7 @@ from small_nets.search.sampler_limits import LIMITS, refuse_missing
 from small_nets.search.space import space_of
 from small_nets.search.study import Search, Settings
 from small_nets.search.summary import best_first
+from small_nets.system.command_names import install_command
 from tests.conftest import quiet
 
 # Half a second a trial; and with SciPy installed every process that trains a single run takes two
@@ -352,13 +353,13 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
             "small_nets.search.sampler_limits.find_spec", lambda n: None if n in names else n
         )
 
+    for package, sampler, extra in (
+        ("scipy", "gp", "gp"), ("cmaes", "cmaes", "search"), ("optuna", "random", "search"),
+    ):  # fmt: skip
+        without(package)
+        with pytest.raises(InputError) as caught:
+            refuse_missing(sampler)
+        assert f"search.sampler={sampler} needs {package}," in str(caught.value)
+        assert str(caught.value).endswith(f"\nFix: {install_command(extra)}")
     without("scipy")
     refuse_missing("tpe")
-    with pytest.raises(InputError, match=r"gp needs scipy.*\nFix: pip install '.\[gp\]'"):
-        refuse_missing("gp")
-    without("cmaes")
-    with pytest.raises(InputError, match=r"cmaes needs cmaes.*\nFix: pip install '.\[search\]'"):
-        refuse_missing("cmaes")
-    without("optuna")
-    with pytest.raises(InputError, match=r"needs optuna.*\nFix: pip install '.\[search\]'"):
-        refuse_missing("random")

@@ -1,6 +1,7 @@
 """Executors: processes that die for real, and what is refused before any work."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from small_nets.sweep.jobs.plan import Group
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.training.sink import PartFormat
 from small_nets.sweep.training.task import Done, Task
+from small_nets.system.command_names import install_command
 from tests.conftest import ROOT, Answer, Swept
 from tests.sweep.test_tasks import task
 
@@ -172,7 +174,7 @@ class TestBadInput:
     def test_extras(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("small_nets.sweep.executors.select.find_spec", lambda _: None)
         for kind in ("ray", "slurm"):
-            with pytest.raises(InputError, match=rf"pip install -c constraints.txt '\.\[{kind}\]'"):
+            with pytest.raises(InputError, match=re.escape(install_command(kind))):
                 find_cluster({"kind": kind, "gpus": 0}, {"device": "cpu"})
 
     def test_an_address_of_nothing(self, sweep: Sweep) -> None:
