@@ -186,7 +186,7 @@ class TestBadInput:
         pytest.importorskip("ray")
         with socket.create_server(("127.0.0.1", 0)) as server:
             address = f"127.0.0.1:{server.getsockname()[1]}"
-            with pytest.raises(InputError, match="what answers there is no Ray"):
+            with pytest.raises(InputError, match="what answers there is not Ray"):
                 sweep("+experiment=sine", "seed=1,2", "executor=ray", f"executor.address={address}")
 
     def test_no_sbatch(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,6 +268,6 @@ def test_a_ray_without_nodes_says_what_it_waits_for(monkeypatch: pytest.MonkeyPa
     cluster = ray_executor.RayCluster(section, {})
     node = {"Alive": True, "Resources": {"CPU": 1.0}}
     monkeypatch.setattr(ray_executor.ray, "nodes", lambda: [node, node | {"Alive": False}])
-    assert "no node of the Ray cluster is left for executor.cpus=2" in str(cluster.waits())
+    assert "no node of the Ray cluster has executor.cpus=2" in str(cluster.waits())
     node["Resources"] = {"CPU": 2.0}
     assert cluster.waits() is None
