@@ -158,7 +158,7 @@ class TestBadInput:
                 "Fix: executor.gpus=1",
             ),
             (["executor=ray", "executor.gpus=2"], "executor.gpus=2, but sweep.device=cpu"),
-            (["executor=ray,slurm"], "executor is a setting of the whole sweep"),
+            (["executor=ray,slurm"], "executor applies to the whole sweep"),
             (["executor=local", "executor.kind=cloud"], "executor.kind=cloud is not allowed"),
             (["executor=cloud"], "executor=cloud"),
         ],

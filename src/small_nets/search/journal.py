@@ -18,7 +18,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.storages.journal._file import get_lock_file
 
 from small_nets.config.errors import InputError
-from small_nets.sweep.store.manifest import ASIDE
+from small_nets.sweep.store.manifest import CORRUPT
 from small_nets.system.atomic_file import write_whole
 from small_nets.system.sealed_json import digest_of, read_json
 
@@ -43,7 +43,7 @@ def open_storage(path: Path) -> tuple[JournalStorage, str | None]:
             raise InputError(f"{path} cannot be read: it is no journal of this program.\n"
                              "Fix: another sweep.dir")  # fmt: skip
         if b"\n" in rest:  # else a last line that was not written whole
-            aside = path.parent / ASIDE
+            aside = path.parent / CORRUPT
             aside.mkdir(exist_ok=True)
             write_whole(aside / f"{path.stem}_{uuid4().hex[:8]}{path.suffix}", content)
             said = (f"line {len(entries) + 1} of {path} was changed after it was written: the file "
