@@ -140,8 +140,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "\n".join(
         ("x: " + "{a: " * 40 + "1" + "}" * 40, "nested more than"),
         ("x" * 2**21, "bytes"),
         ("just: [text", "is not a config"),
-        ("- 1\n- 2\n", "holds no settings"),
-        ("", "holds no settings"),
+        ("- 1\n- 2\n", "has no keys"),
+        ("", "has no keys"),
         ("seed: " + "9" * 5_000, "is not a config"),
         ("\x00", "is not a config"),
         ("a: ${b}\nb: ${a}\n", "not resolved"),
@@ -198,8 +198,8 @@ def test_what_is_read_is_what_omegaconf_reads(tmp_path: Path) -> None:
         ("optimizer.evil", 1, "optimizer.evil does not exist"),
         ("evil", 1, "evil does not exist"),
         ("data.digest", "$(rm -rf /)", "data.digest does not exist"),
-        ("trainer", None, "is no section"),
-        ("model", [], "is no section"),
+        ("trainer", None, "is not a section"),
+        ("model", [], "is not a section"),
     ],
 )
 def test_what_is_refused(path: str, value: Any, words: str) -> None:

@@ -1,4 +1,4 @@
-"""The composed config against what exists, before torch is imported and before any work."""
+"""Checks a composed config: its keys, its values, and what they mean together. Without torch."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +30,7 @@ class Refused(BaseException):
 
 
 def no_experiment(folders: Sequence[Path] = (CONF,)) -> InputError:
+    """The error for a command that chooses neither an experiment nor data."""
     return InputError(
         "No experiment was chosen.\nThe experiments are:\n"
         f"{conf_files.list_experiments(folders)}\n"
@@ -38,15 +39,15 @@ def no_experiment(folders: Sequence[Path] = (CONF,)) -> InputError:
 
 
 def folders_of(hydra: DictConfig) -> list[Path]:
-    """The folders of Hydra's search path (--config-dir puts one in front or behind)."""
+    """The folders of Hydra's search path, to which --config-dir adds one."""
     sources = [s for s in hydra.runtime.config_sources if s.schema == "file" and s.path]
     return [Path(s.path) for s in sources if Path(s.path).is_dir()] or [CONF]
 
 
 def settle(config: DictConfig) -> list[str]:
-    """Drop what belongs to choices that were replaced from a composed config, `hydra` included.
+    """Remove the keys of replaced choices from a composed config with its `hydra` node.
 
-    Returns a line for each setting that goes.
+    Returns a message for each key that is removed.
     """
     hydra = config.hydra
     typed: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
@@ -54,12 +55,12 @@ def settle(config: DictConfig) -> list[str]:
 
 
 def unknown_in(section: str, key: str, known: Iterable[str]) -> InputError:
-    """The error for a key that a section of the root config does not have."""
+    """The error for a key that a section of the root config does not have. known: its keys."""
     return unknown(f"{section}.{key} does not exist.", key, known, f"The keys of {section} are")
 
 
 def refuse_removed(config: Container[Any], folders: Sequence[Path]) -> None:
-    """Raises InputError where a key that every run needs is not there."""
+    """Raises InputError where a key is missing that every run needs."""
     for key in conf_files.root(folders):
         if key not in config:
             raise removed(key)
@@ -70,7 +71,10 @@ def check_settings(
     choices: Mapping[str, str | None],
     folders: Sequence[Path] = (CONF,),
 ) -> None:
-    """The same for a config that is resolved already."""
+    """Check a resolved config. Raises InputError.
+
+    choices: group -> choice. folders: the config folders, the first of which wins.
+    """
     refuse_removed(settings, folders)
     if settings.get("data") is None and choices.get("data") is None:
         raise no_experiment(folders)
@@ -94,7 +98,10 @@ def check_keys(
     section: str, found: Any, known: Mapping[str, Any], choices: Mapping[str, str | None],
     folders: Sequence[Path],
 ) -> None:  # fmt: skip
-    """A section of the root config, such as sweep, that is no group."""
+    """Check a section of the root config that is not a group, such as sweep. Raises InputError.
+
+    known: key -> default.
+    """
     if not isinstance(found, dict):
         raise replaced(section, found, known)
     for key, value in found.items():
@@ -130,15 +137,15 @@ def unknown_root(
     choices: Mapping[str, str | None],
     folders: Sequence[Path] = (CONF,),
 ) -> InputError:
-    """The error for a path whose first word is neither a setting nor a group."""
+    """The error for a path whose first word is neither a key of the root config nor a group."""
     return unknown(
-        f"{path} does not exist.", path, known, "The settings and groups are",
+        f"{path} does not exist.", path, known, "The keys and groups are",
         conf_files.paths(choices, folders),
     )  # fmt: skip
 
 
 def check_combination(settings: Mapping[str, Any]) -> None:
-    """Settings that are allowed one by one, but not together. Raises InputError."""
+    """Raises InputError for values that are allowed one by one, but not together."""
     check_sizes(settings)
     if settings["logger"]["histograms"] and not settings["logger"]["tensorboard"]:
         raise InputError("logger.histograms=true, but nothing is logged.\nFix: logger=tensorboard")
@@ -165,7 +172,7 @@ def check_combination(settings: Mapping[str, Any]) -> None:
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
-    """The program's own part of a composed config."""
+    """A composed config without Hydra's node."""
     found = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
-    OmegaConf.copy_cache(from_config=config, to_config=found)  # the stamp of the sweep's directory
+    OmegaConf.copy_cache(from_config=config, to_config=found)  # keeps ${stamp:} the same
     return found

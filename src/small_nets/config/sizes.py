@@ -1,4 +1,4 @@
-"""What a run would hold, counted from its config: a slip of the finger must not take the memory."""
+"""Counts the weights, rows and logged points of a config, and refuses absurdly large ones."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -10,16 +10,15 @@ from small_nets.config.logging_interval import log_every
 from small_nets.config.schema import show
 
 Settings = Mapping[str, Any]
-MOST_NUMBERS = 10**8  # of a net, and of a built-in source: small nets have some thousands
-MOST_POINTS = 10**6  # logged in a run
+MOST_NUMBERS = 10**8  # weights of a net, or numbers of a built-in source; usual are some thousands
+MOST_POINTS = 10**6  # logged points of a run
 MOST_LAYERS = 1000
 
 
 def extent(data: Settings) -> Extent | None:
-    """Of a checked config's data section; None where it does not tell.
+    """Rows, inputs and outputs, by a checked config's data section; None where it does not tell.
 
-    As of a table of the user's own, which is a file, or of a source that leaves something to its
-    component's defaults.
+    A table's file has to be read to know them. A source may leave them to defaults.
     """
     source = SOURCES.get(data["source"].get("_target_"))
     try:
@@ -29,15 +28,15 @@ def extent(data: Settings) -> Extent | None:
 
 
 def training_rows(data: Settings) -> int | None:
-    """Those that are not held out, as `small_nets.data.split` parts them."""
+    """The number of rows that are not held out; None where the config does not tell."""
     found = extent(data)
     return None if found is None else found[0] - int(data["val_fraction"] * found[0])
 
 
 def check_sizes(settings: Settings) -> None:
-    """Raises InputError for a net, a source or a curve beyond what is sensible.
+    """Raises InputError for a net, a source or a curve that is absurdly large.
 
-    settings: whose values are allowed one by one.
+    settings: a config whose values are allowed one by one.
     """
     _check_data(settings["data"])
     _check_net(settings)
@@ -86,7 +85,7 @@ def _check_net(settings: Settings) -> None:
 
 
 def _pairs(settings: Settings) -> Iterator[tuple[int, int]]:
-    """Inputs and outputs of each layer of a multilayer perceptron."""
+    """The inputs and outputs of each layer of a multilayer perceptron."""
     data, model = settings["data"], settings["model"]
     found, width = extent(data), model["width"]
     columns = data.get("inputs")
