@@ -192,7 +192,7 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
     refused("folder.csv", None, "is a directory")
     refused("table.xlsx", b"PK", "does not end in one of .csv")
     refused("image.csv", b"\x89PNG\r\n\x1a\n\0\0", "not a table")
-    refused("fake.parquet", b"a,b,c\n1,2,3\n", "no Parquet file")
+    refused("fake.parquet", b"a,b,c\n1,2,3\n", "like a Parquet file, but is none")
     refused("latin.csv", "a,b,c\n1,ü,2\n2,3,4\n".encode("latin-1"), "UTF-8")
     pl.DataFrame(FRAME).write_parquet(tmp_path / "p.parquet")
     refused("renamed.csv", (tmp_path / "p.parquet").read_bytes(), "Parquet file by its content")

@@ -139,7 +139,7 @@ def test_what_a_run_is_does_not_follow_from_how_it_is_read(before: dict[str, Any
 @pytest.mark.parametrize(("how", "words"), [
     ({"inputs": "all", "drop": ["ids"]}, ("no column 'ids'", "Did you mean id?")),
     ({"inputs": "all", "drop": ["price"]}, ("names price, which is the target",)),
-    ({"inputs": "all", "drop": ["city", "size", "sold", "id"]}, ("no column beside the target",)),
+    ({"inputs": "all", "drop": ["city", "size", "sold", "id"]}, ("no column besides the target",)),
     ({"drop": ["id"]}, ("data.drop=[id]", "data.inputs=all")),
     ({"inputs": ["size", "price"]}, ("'price' is the target, and an input",)),
     ({"inputs": ["size", "size"]}, ("has size more than once",)),
