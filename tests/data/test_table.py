@@ -66,7 +66,7 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "missing target": (GOOD, "a,b", "d", REGRESSION, ("no column 'd'", "a, b, c")),
     "text": (GOOD + "1,abc,2\n", "a,b", "c", REGRESSION,
-             ("line 7, column 'b' is 'abc'", "no number")),
+             ("line 7, column 'b' is 'abc'", "not a number")),
     "quoted lines": (
         'a,b,c,note\n1,2,3,"two\nlines"\n1,x,2,y\n', "a,b", "c", REGRESSION,
         ("line 4, column 'b' is 'x'",),
@@ -162,7 +162,7 @@ FRAME = {"a": [1.0, 2.0, 5.0], "b": [1, 2, 3], "c": [1.0, 3.0, 2.0]}
 
 @pytest.mark.parametrize(("column", "values", "words"), [
     ("b", pl.Series(["2024-01-01"] * 3).str.to_date(), ("a date",)),
-    ("c", ["x", "y", "z"], ("row 1, column 'c' is 'x'", "no number")),
+    ("c", ["x", "y", "z"], ("row 1, column 'c' is 'x'", "not a number")),
     ("b", [1.0, None, 2.0], ("column 'b': 1 of 3 rows, the first in row 2 (empty)", "Row 1 is")),
     ("b", [1.0, 2.0, float("nan")], ("the first in row 3 ('nan')",)),
     ("c", [1.0, float("inf"), 1.0], ("row 2, column 'c' is inf",)),
@@ -560,7 +560,7 @@ def test_a_sweep_holds_to_one_content(tmp_path: Path, sweep: Callable[..., Swept
     _fixed_table.cache_clear()  # as another process would find it
     with pytest.raises(InputError, match="has changed since"):
         predicted(predict.read_run(job), None)
-    with pytest.raises(InputError, match="another content"):
+    with pytest.raises(InputError, match="another version of"):
         sweep(*own(path), *more)
 
 

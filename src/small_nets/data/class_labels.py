@@ -67,19 +67,19 @@ def _texts(column: Column) -> pl.Series:
         raise _no_dates(column, values[0])
     if type_name(kind) is None:
         raise column.whole_error(
-            f"holds {kind}: no labels", "a column of texts or numbers", role="target"
+            f"holds {kind}, which are not labels", "a column of texts or numbers", role="target"
         )
     if kind.is_float():
         row = values.is_finite().index_of(False)
         if row is not None:
-            raise column.error(row, f"is {values[row]}, which is no label", "a label there")
+            raise column.error(row, f"is {values[row]}, which is not a label", "a label there")
         values = values.set(values == 0, 0.0)  # makes -0.0 and 0.0 one label
     return values.cast(pl.String)
 
 
 def _no_dates(column: Column, first: object) -> InputError:
     return column.whole_error(
-        f"holds dates, such as {str(first)!r}: no classes",
+        f"holds dates, such as {str(first)!r}, not classes",
         "another data.target, such as the year",
         role="target",
     )
@@ -97,11 +97,13 @@ def _refuse_fractions(column: Column, texts: pl.Series, distinct: list[str]) -> 
         if infinite and others:
             row = texts.index_of(infinite[0])
             assert row is not None, "it is one of the distinct texts"
-            raise column.error(row, f"is {infinite[0]}, which is no finite number", "a label there")
+            raise column.error(
+                row, f"is {infinite[0]}, which is not a finite number", "a label there"
+            )
         fractions = [text for text in others if text.rpartition(".")[2].strip("0") and "." in text]
     if fractions:
         raise column.whole_error(
-            f"holds numbers such as {fractions[0]}: no classes",
+            f"holds numbers such as {fractions[0]}, not classes",
             "loss=mse, or a target of whole numbers or texts",
             role="target",
         )

@@ -87,8 +87,8 @@ def _quote_error(path: Path, text: str, separator: str, is_spaced: bool) -> Inpu
             return InputError(
                 f"{path}, line {opened}: a double quote opens a cell there, and nothing closes "
                 "it.\n"
-                "Fix: the closing quote; or, of a quote that is part of the text, the whole cell "
-                'in quotes and that one twice: "pipe 1"""'
+                "Fix: the closing quote. If the quote is part of the text, put the whole cell "
+                'in quotes and write that one twice: "pipe 1"""'
             )
         place += 1
         if rest[place : place + 1] not in ("", separator, "\r", "\n"):

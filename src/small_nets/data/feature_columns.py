@@ -69,7 +69,7 @@ def features(
             refuse_merged(column, numbers)
         return numbers[:, None], None
     if known is not None:
-        raise column.error(0, f"is {shown(column.values[0])}: a text, and no number",
+        raise column.error(0, f"is {shown(column.values[0])}: a text, not a number",
                            "a number, as in the table that the run was trained on")  # fmt: skip
     texts = _found(column)
     return _one_hot(column, texts, unseen), texts
@@ -89,7 +89,7 @@ def column_numbers(column: Column) -> NDArray[np.float64] | None:
         raise no_date(column, str(column.values[0]))
     if not (kind.is_numeric() or kind == pl.Boolean):
         raise column.whole_error(
-            f"holds {kind}: no number and no text",
+            f"holds {kind}: neither numbers nor texts",
             f"a column of numbers or texts; or {without([column.name])}",
         )
     return finite(column, column.values.cast(pl.Float64))
@@ -99,7 +99,7 @@ def no_date(column: Column, first: str) -> InputError:
     """The error for a column of dates or times."""
     return column.error(
         0,
-        f"is {first!r}: a date or a time, and no number",
+        f"is {first!r}: a date or a time, not a number",
         f"a number in its place, such as days since the first one; or {without([column.name])}",
     )
 

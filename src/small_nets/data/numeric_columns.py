@@ -59,7 +59,7 @@ def finite(column: Column, numbers: pl.Series) -> Array:
     if row is not None:
         raise column.error(
             row,
-            f"is {column.values[row]}, which is no finite number",
+            f"is {column.values[row]}, which is not a finite number",
             "a value there, or the table without that row",
         )
     return np.array(numbers.to_numpy())  # copied, because polars returns read-only memory
@@ -84,7 +84,7 @@ def refuse_merged(column: Column, numbers: Array) -> None:
             row,
             f"is {value}, and {column.at(other)} has {twin}: one and the same in float64, which "
             f"tells whole numbers apart up to {2**53:,}",
-            "smaller numbers there, such as the difference to the first; an id is no input",
+            "smaller numbers there, such as the difference to the first; an id is not an input",
         )
 
 
@@ -102,7 +102,7 @@ def _bools(column: Column, wrong: pl.Series) -> Array | None:
     count = int(is_text.sum())
     raise column.error(
         row,
-        f"is {shown(column.values[row])}: a text, and no number, while {column.at(other)} has "
+        f"is {shown(column.values[row])}: a text, not a number, while {column.at(other)} has "
         f"{shown(column.values[other])} ({count:,} of {len(is_text):,} rows are texts)",
         "numbers, or texts, in every row; an empty cell where a value is missing "
         "(data.missing=drop)",

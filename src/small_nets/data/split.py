@@ -67,7 +67,7 @@ def _not_stratified(stratify: bool | None, reason: str) -> None:
 
 def _no_classes(table: Table, shuffle: bool) -> str | None:
     if table.task == "regression" or table.target is None:
-        return "these targets are numbers, and no classes.\nFix: data.stratify=null"
+        return "these targets are numbers, not classes.\nFix: data.stratify=null"
     if not shuffle:
         return (
             "data.shuffle=false holds out the last rows as they stand.\n"

@@ -176,7 +176,7 @@ def _numbers(column: Column) -> Array:
             raise no_date(column, column.values[0])
         raise column.error(
             0,
-            f"is {shown(column.values[0])}: a text, and no number",
+            f"is {shown(column.values[0])}: a text, not a number",
             "a number there; a text can be the target of a run with loss=cross_entropy",
         )
     refuse_merged(column, numbers)

@@ -86,7 +86,7 @@ def concatenate(parts: Sequence[Paused]) -> Paused:
     for part in parts:
         one, other = (part.epoch, part.kinds), (parts[0].epoch, parts[0].kinds)
         if one != other:
-            raise ValueError(f"{one} and {other} are no parts of one cohort")
+            raise ValueError(f"{one} and {other} are not parts of one cohort")
         if part.points != longest[: len(part.points)]:
             raise ValueError(f"logged at other steps: {part.points} and {longest}")
     several = [part._up_to(longest) for part in parts]

@@ -137,12 +137,12 @@ def read_result(path: Path) -> Result:
             raise ValueError(f"its {key} is none that this program writes")
     curves = found["curves"].values()
     if not all(isinstance(c, list) and all(map(_is_value, c)) for c in curves):
-        raise ValueError("its curves are no lists of numbers")
+        raise ValueError("its curves are not lists of numbers")
     if len({len(c) for c in curves}) != 1 or "step" not in found["curves"]:
         raise ValueError("its curves have different lengths")
     for key in ("metrics", "baseline"):
         if not all(map(_is_value, found[key].values())):
-            raise ValueError(f"a value of its {key} is no number")
+            raise ValueError(f"a value of its {key} is not a number")
         found[key] = {name: _number(value) for name, value in found[key].items()}
     found["curves"] = {name: [_number(v) for v in c] for name, c in found["curves"].items()}
     return Result(**{key: found[key] for key in KINDS})

@@ -121,7 +121,7 @@ def check_weights(weights: Weights, where: str) -> Weights:
         raise InputError(f"{where}: what it says of its training rows holds no finite numbers, one "
                          "for each column")  # fmt: skip
     if weights.table is not None and not isinstance(weights.table, dict):
-        raise InputError(f"{where}: what it says of its table is no mapping")
+        raise InputError(f"{where}: what it says of its table is not a mapping")
     return weights
 
 

@@ -77,7 +77,7 @@ def _numbers(column: Column) -> np.ndarray:
     """(rows,). Raises InputError where a cell is no number."""
     numbers = column_numbers(column)
     if numbers is None:
-        raise column.error(0, f"is {column.values[0]!r}: a text, and no number", "a number there")
+        raise column.error(0, f"is {column.values[0]!r}: a text, not a number", "a number there")
     return numbers
 
 
