@@ -111,16 +111,16 @@ NORMALISER = json.dumps({"shift": [0.0], "factor": 1.0, "divisor": [1.0]})
         ({"input": NORMALISER.replace("[0.0]", "[0.0, 0.0]"), "outputs": "1"}, "one finite number"),
         ({"input": NORMALISER.replace("1.0,", "1e999,"), "outputs": "1"}, "one finite number"),
         ({"input": NORMALISER, "target": NORMALISER, "outputs": "2"}, "2 outputs"),
-        ({"input": NORMALISER, "outputs": "1", "table": "[1]"}, "no mapping"),
+        ({"input": NORMALISER, "outputs": "1", "table": "[1]"}, "not a mapping"),
         ({"input": NORMALISER, "outputs": "1", "table": "{"}, "not a complete weights file"),
         ({"input": NORMALISER, "outputs": "1", "seen": "{}"}, "not a complete weights file"),
         (
             {"input": NORMALISER, "outputs": "1", "seen": SEEN.replace("1.0", "NaN")},
-            "training rows",
+            "training range",
         ),
         (
             {"input": NORMALISER, "outputs": "1", "seen": SEEN.replace("[0.0]", "[]")},
-            "training rows",
+            "training range",
         ),
     ],
 )
