@@ -173,8 +173,8 @@ def test_a_checkpoint_that_does_not_go_with_the_run(whole: Path, tmp_path: Path)
         "not finite": state(torch.full((8,), math.nan)),
         "exp_avg holds": {"optimizer_states": [{"state": moments, "param_groups": []}]},
         "another network": {"state_dict": {}},
-        "its state_dict is another": {"state_dict": None},
-        "its curves is another": {"curves": [1]},
+        "its state_dict is wrong": {"state_dict": None},
+        "its curves is wrong": {"curves": [1]},
         "other settings": {"run_config": content["run_config"] | {"seed": 7}},
     }
     for words, change in wrong.items():
