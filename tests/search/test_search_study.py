@@ -202,7 +202,7 @@ def test_another_search_is_refused(words: str, tmp_path: Path) -> None:
 def test_a_journal_that_is_none(tmp_path: Path) -> None:
     for text in (b"notes\n", b'{"op_code":0,"worker_id":"x","study_name":"s","directions":[1]}\n'):
         (tmp_path / STUDY).write_bytes(text)
-        with pytest.raises(InputError, match="cannot be read: it is no journal of this program"):
+        with pytest.raises(InputError, match="cannot be read: it is not a journal of this program"):
             open_search(tmp_path)
         assert (tmp_path / STUDY).read_bytes() == text
 
