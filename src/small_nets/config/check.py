@@ -66,8 +66,8 @@ def refuse_removed(config: Container[Any], folders: Sequence[Path]) -> None:
             raise removed(key)
 
 
-def check_settings(
-    settings: Mapping[str, Any],
+def check_config(
+    config: Mapping[str, Any],
     choices: Mapping[str, str | None],
     folders: Sequence[Path] = (CONF,),
 ) -> None:
@@ -75,23 +75,23 @@ def check_settings(
 
     choices: group -> choice. folders: the config folders, the first of which wins.
     """
-    refuse_removed(settings, folders)
-    if settings.get("data") is None and choices.get("data") is None:
+    refuse_removed(config, folders)
+    if config.get("data") is None and choices.get("data") is None:
         raise no_experiment(folders)
     conf_files.refuse_second_root(folders)
     for group in ("experiment", "sweep"):
         if choices.get(group) is not None:
             refuse_hidden(group, str(choices[group]), folders)
     expected = conf_files.root(folders)
-    _check_root(settings, expected, choices, folders)
+    _check_root(config, expected, choices, folders)
     for key, default in expected.items():
         if isinstance(default, dict):
-            check_keys(key, settings[key], default, choices, folders)
+            check_keys(key, config[key], default, choices, folders)
         else:
-            check_value(key, settings[key])
+            check_value(key, config[key])
     for group in GROUPS:
-        check_section(group, settings[group], choices, folders)
-    check_combination(settings)
+        check_section(group, config[group], choices, folders)
+    check_combination(config)
 
 
 def check_keys(
@@ -115,19 +115,19 @@ def check_keys(
 
 
 def _check_root(
-    settings: Mapping[str, Any],
+    config: Mapping[str, Any],
     expected: Mapping[str, Any],
     choices: Mapping[str, str | None],
     folders: Sequence[Path],
 ) -> None:
     known = [*expected, *GROUPS]
-    for key in settings:
+    for key in config:
         if key not in known:
             where = stated_at_root([key], choices, folders)
             raise InputError(f"{unknown_root(key, known, choices, folders)}{where}")
     for group in GROUPS:
         chosen = choices.get(group)
-        if chosen in (None, "base") or not isinstance(settings.get(group), dict):
+        if chosen in (None, "base") or not isinstance(config.get(group), dict):
             raise no_choice(group, chosen, folders)
 
 
@@ -144,20 +144,20 @@ def unknown_root(
     )  # fmt: skip
 
 
-def check_combination(settings: Mapping[str, Any]) -> None:
+def check_combination(config: Mapping[str, Any]) -> None:
     """Raises InputError for values that are allowed one by one, but not together."""
-    check_sizes(settings)
-    if settings["logger"]["histograms"] and not settings["logger"]["tensorboard"]:
+    check_sizes(config)
+    if config["logger"]["histograms"] and not config["logger"]["tensorboard"]:
         raise InputError("logger.histograms=true, but nothing is logged.\nFix: logger=tensorboard")
-    if settings["optimizer"].get("foreach") and settings["optimizer"].get("fused"):
+    if config["optimizer"].get("foreach") and config["optimizer"].get("fused"):
         raise InputError("optimizer.foreach and optimizer.fused are two ways of one update.\n"
                          "Fix: one of them")  # fmt: skip
-    loss, compares = settings["loss"]["_target_"], loss_of_config(settings).compares
-    model = settings["model"]
+    loss, compares = config["loss"]["_target_"], loss_of_config(config).compares
+    model = config["model"]
     output = str(model.get("output_activation", model.get("activation", "identity")))
     activation = ACTIVATIONS[output]
     wanting = [f"loss={loss}"] if compares == "probabilities" else []
-    wanting += [f"metrics=[{n}]" for n in settings["metrics"]
+    wanting += [f"metrics=[{n}]" for n in config["metrics"]
                 if METRICS[n].compares == "probabilities"]  # fmt: skip
     if wanting and not activation.is_probability:
         raise InputError(

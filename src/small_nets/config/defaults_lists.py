@@ -57,7 +57,7 @@ def choices_with(data: str | None, folders: Folders = (CONF,)) -> dict[str, str]
     return _chosen(_entries(data, folders))
 
 
-def settings_with(data: str | None, folders: Folders = (CONF,)) -> dict[str, Any]:
+def root_values_with(data: str | None, folders: Folders = (CONF,)) -> dict[str, Any]:
     """Key -> value, of the root's keys that a choice of `data` sets."""
     found: dict[str, Any] = {}
     for entry in _entries(data, folders):

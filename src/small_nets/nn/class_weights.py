@@ -15,24 +15,24 @@ from small_nets.config.errors import InputError
 from small_nets.config.schema import show
 
 
-def class_weights(setting: Any, mean: Tensor, names: Sequence[str] | None = None) -> Tensor:
+def class_weights(wanted: Any, mean: Tensor, names: Sequence[str] | None = None) -> Tensor:
     """The weight of each class, (classes,), float64.
 
-    setting: "balanced", for rows / (classes · rows of the class), or a list of weights. mean: of
+    wanted: "balanced", for rows / (classes · rows of the class), or a list of weights. mean: of
     the training split's targets, (outputs,), which is the share of each class; a single output
     stands for two classes. names: of the classes, for messages. Raises InputError for a list of
     another length, and where "balanced" meets a class without rows.
     """
     count = max(len(mean), 2)
     names = [str(name) for name in names or range(count)]
-    if setting != "balanced":
-        if len(setting) != count:
+    if wanted != "balanced":
+        if len(wanted) != count:
             raise InputError(
-                f"loss.class_weight={show(setting)} is of length {len(setting)}, but there are "
+                f"loss.class_weight={show(wanted)} is of length {len(wanted)}, but there are "
                 f"{count} classes: {', '.join(names)}.\n"
                 "Fix: a weight for each, in this order, or loss.class_weight=balanced"
             )
-        return torch.tensor(setting, dtype=torch.float64)
+        return torch.tensor(wanted, dtype=torch.float64)
     shares = torch.cat([1 - mean, mean]) if len(mean) == 1 else mean
     missing = (shares == 0).nonzero().flatten().tolist()
     if missing:

@@ -22,7 +22,7 @@ from small_nets.nn.class_weights import class_weights
 from small_nets.nn.early_stopping import EarlyStop
 from small_nets.nn.losses import Loss
 from small_nets.run.build.checkpoint import check_checkpoint
-from small_nets.run.build.compatibility import check_accelerator, check_data_settings, check_shapes
+from small_nets.run.build.compatibility import check_accelerator, check_data_section, check_shapes
 from small_nets.run.build.targets import call, settings_of, target_of
 from small_nets.run.spec import Labels, Run
 
@@ -199,7 +199,7 @@ def build(config: dict[str, Any]) -> Run:
     trainer, data_config = config["trainer"], config["data"]
     data, net = build_start(config)
     check_shapes(config, net, data)
-    check_data_settings(data_config, data)
+    check_data_section(data_config, data)
     steps = trainer["max_epochs"] * data.steps_per_epoch
     early_stop = config["early_stop"]
     ckpt = None if config["ckpt"] is None else Path(config["ckpt"])

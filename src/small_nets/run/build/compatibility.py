@@ -128,7 +128,7 @@ def _check_analysis(config: Mapping[str, Any], has_target: bool, trainable: int)
         )
 
 
-def check_data_settings(data: Mapping[str, Any], built: Prepared) -> None:
+def check_data_section(data: Mapping[str, Any], built: Prepared) -> None:
     """Raises InputError for keys of the data section that do not fit its rows."""
     table = built.table
     columns = table.input.shape[1]

@@ -27,7 +27,7 @@ def differences(
     with it (a table: network, optimizer and early stopping) is a default, not a change.
     """
     found: dict[str, Any] = {}
-    root = conf_files.root(folders) | defaults_lists.settings_with(choices["data"], folders)
+    root = conf_files.root(folders) | defaults_lists.root_values_with(choices["data"], folders)
     default = root | casts(root)
     found |= {k: settings[k] for k in root if settings[k] != default[k] and k not in SILENT}
     usual = defaults_lists.default_choices(None, folders) | defaults_lists.choices_with(

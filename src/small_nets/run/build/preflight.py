@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from small_nets.config.check import (
     Refused,
-    check_settings,
+    check_config,
     folders_of,
     refuse_removed,
     settle,
@@ -42,7 +42,7 @@ def check(
     """
     refuse_removed(config, folders)
     settings = resolve(typed(config))
-    check_settings(settings, choices, folders)
+    check_config(settings, choices, folders)
     return complete(settings)
 
 

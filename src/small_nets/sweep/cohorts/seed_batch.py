@@ -21,7 +21,7 @@ from small_nets.run.build.build import (
     is_drawn,
     mean_of,
 )
-from small_nets.run.build.compatibility import check_data_settings, check_targets
+from small_nets.run.build.compatibility import check_data_section, check_targets
 from small_nets.sweep.cohorts.initial_weights import CannotRedraw, Redraw
 
 Config = Mapping[str, Any]
@@ -66,7 +66,7 @@ def start_one(config: Config) -> Member:
 
 def _check(config: Config, data: Prepared) -> None:
     check_targets(config, data)
-    check_data_settings(config["data"], data)
+    check_data_section(config["data"], data)
 
 
 def _member(config: Config, data: Prepared, parameters: Mapping[str, Tensor]) -> Member:
@@ -106,7 +106,7 @@ def _all_pass(config: Config, data: Prepared) -> bool:
     """
     if is_drawn(config):
         return True  # each member draws its own rows, and is checked then
-    check_data_settings(config["data"], data)
+    check_data_section(config["data"], data)
     compared = {loss_of_config(config).compares, *(METRICS[n].compares for n in config["metrics"])}
     if data.table.task == "regression" and compared == {"numbers"}:
         return True

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from small_nets.config import conf_files
 from small_nets.config.check import (
     check_combination,
-    check_settings,
+    check_config,
     folders_of,
     refuse_removed,
     settle,
@@ -206,7 +206,7 @@ class Expander:
 
     def _message(self, settings: Mapping[str, Any], choices: Mapping[str, Any]) -> str | None:
         try:
-            check_settings(settings, choices, self.folders)
+            check_config(settings, choices, self.folders)
         except InputError as error:
             return str(error)
         return None
