@@ -20,10 +20,11 @@ from small_nets.run.outputs.result import digest
 from small_nets.system.atomic_file import write_whole
 from small_nets.system.sealed_json import digest_of, seal, unseal
 
+# Kind of file, which is also its folder -> suffix.
 KINDS = {
     "runs": "parquet", "curves": "parquet", "configs": "parquet", "weights": "safetensors",
     "paused": "safetensors",  # only in a rung of a halved sweep
-}  # fmt: skip  # kind of file, which is also its folder -> suffix
+}  # fmt: skip
 SWEEP_KINDS = ("runs", "curves", "configs", "weights")  # the kinds of every sweep
 MANIFESTS = "parts"  # the folder of the manifests
 CORRUPT = "corrupt"  # the folder to which broken files are moved
