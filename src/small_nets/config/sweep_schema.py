@@ -84,7 +84,7 @@ SWEEP_FIELDS: dict[str, Field] = {
             "host:port of the cluster's head, or auto (a Ray that runs on this machine)",
             "10.0.0.1:6379",
         ),
-        "RAY_ADDRESS, or a Ray of one's own",
+        "RAY_ADDRESS, or a new Ray on this machine",
     ),
     "executor.cpus": integer(1, example="1"),
     "executor.gpus": integer(0, example="1"),

@@ -59,7 +59,7 @@ class RayCluster:
                 f"executor.cpus={self.cpus} executor.gpus={self.gpus}: no node of this Ray cluster "
                 f"has as many ({cores} cores on {len(nodes)} nodes).\nFix: executor.cpus=1"
             )
-        where = self.address or "of one's own"
+        where = self.address or "on this machine"
         return f"Ray {where}: {len(nodes)} nodes, {cores} cores"
 
     def close(self) -> None:
