@@ -144,7 +144,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "\n".join(
         ("", "has no keys"),
         ("seed: " + "9" * 5_000, "is not a config"),
         ("\x00", "is not a config"),
-        ("a: ${b}\nb: ${a}\n", "not resolved"),
+        ("a: ${b}\nb: ${a}\n", "is not allowed in a stored config"),
         ("a: ${c}\n", "does not have"),
         ("a: ${b}\nb: {c: 1}\n", "refers to a section"),
     ],
