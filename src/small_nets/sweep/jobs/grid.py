@@ -83,7 +83,7 @@ def _count(override: Override) -> int:
     if not override.is_discrete_sweep():
         kind = override.value_type.name.lower() if override.value_type else "this"
         raise InputError(
-            f"{override.input_line}: {kind} has endless values, so it has no grid.\n"
+            f"{override.input_line}: {kind} has infinitely many values, so it makes no grid.\n"
             "Allowed: a,b,c  range(…)  choice(…)  glob(…)"
         )
     value = override.value()
