@@ -1,4 +1,4 @@
-"""The doors between Hydra and `small_nets`. Hydra imports this file at every start: it is thin."""
+"""The plugins by which Hydra calls `small_nets`. Hydra imports this file at every start."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from hydra.core.utils import JobReturn
 
 
 class BatchedLauncher(BasicLauncher):
-    """Trains jobs together, for a task function that knows how: its `launch` attribute.
+    """Trains jobs together, by the `launch` attribute of the task function.
 
-    For any other it is Hydra's basic launcher. code: the largest exit code of its launches.
+    For a function without one it is Hydra's basic launcher. code: the largest exit code so far.
     """
 
     code = 0
@@ -29,7 +29,7 @@ class BatchedLauncher(BasicLauncher):
 
 
 class BatchedSweeper(BasicSweeper):
-    """Hydra's basic grid, without composing every job beforehand."""
+    """Hydra's basic sweeper, without composing every job beforehand."""
 
     def sweep(self, arguments: list[str]) -> Any:
         from small_nets.config.sweep_settings import check_master
@@ -43,12 +43,12 @@ class BatchedSweeper(BasicSweeper):
             returns.append(launcher.launch(batch, initial_job_idx=first))
             first += len(batch)
         if code := getattr(launcher, "code", 0):
-            raise SystemExit(code)  # after the last batch: a run that fails does not end a sweep
+            raise SystemExit(code)  # only after the last batch: a failed run does not end a sweep
         return returns
 
 
 class SearchSweeper(BasicSweeper):
-    """Asks Optuna for settings instead of training all of them."""
+    """Asks Optuna which settings to train."""
 
     def sweep(self, arguments: list[str]) -> None:
         from small_nets.search.launch import launch_search

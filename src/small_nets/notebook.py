@@ -1,4 +1,4 @@
-"""Runs and sweeps in a notebook: the same composition, checks and engines as the commands.
+"""Runs and sweeps in a notebook, with the config, checks and engines of the commands.
 
 from small_nets.notebook import load, run, sweep
 run("+experiment=sine", "seed=3")
@@ -47,11 +47,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run that is over, trained just now or loaded. Jupyter shows it as its fit and its metrics.
+    """A finished run, trained just now or loaded. Jupyter shows its fit and its metrics.
 
-    stored: what it left. net: the trained network between raw units, in eval mode: (rows,
-    features) -> (rows, outputs), both float64; net.net is the part between normalised units.
-    text: what the command would have printed; "" of one that was loaded.
+    stored: its files, read. net: the trained network from raw inputs (rows, features) to raw
+    predictions (rows, outputs), float64, in eval mode; net.net is the part between normalised
+    units. text: what the command would have printed; "" for a loaded run.
     """
 
     stored: StoredRun
@@ -60,46 +60,46 @@ class Outcome:
 
     @property
     def directory(self) -> Path:
-        """Where it left its files; a run of a large sweep has none of its own."""
+        """The run's directory. A run of a large sweep may not have one."""
         return self.stored.directory
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved config that it was trained with, without what is a sweep's alone."""
+        """The resolved config of the run, without the sections of a sweep."""
         return {k: v for k, v in self.stored.config.items() if k not in SWEEP_ONLY}
 
     @property
     def result(self) -> Result:
-        """As `small_nets.run.outputs.result` has it. Raises InputError where it is damaged.
+        """The run's `Result`. Raises InputError where it is damaged.
 
-        From a sweep's tables it has no baseline, predictions and parameters.
+        A run that was read from a sweep's tables has no baseline, predictions and parameters.
         """
         return self.stored.result
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Final values by name; losses are in normalised units."""
+        """Name -> final value. Losses are in normalised units."""
         return self.result.metrics
 
     @property
     def curves(self) -> pl.DataFrame:
-        """A row for each logged point: step, and each metric."""
+        """A table with a row for each logged point: step, and each metric."""
         return pl.DataFrame(self.result.curves)
 
     @property
     def predictions(self) -> pl.DataFrame:
-        """Input, prediction and target (null where unknown) of each row, raw units."""
+        """A table of inputs, predictions and targets (null if unknown), in raw units."""
         return pl.DataFrame(self.result.predictions)
 
     @property
     def figures(self) -> dict[str, Picture]:
-        """The pictures of the run by name: fit, loss, and more with pictures=all."""
+        """Name -> picture: fit, loss, and more with pictures=all."""
         return {path.stem: Picture(path) for path in sorted(self.directory.glob("*.png"))}
 
     def predict(self, rows: Sequence[Sequence[float]]) -> list[list[float]]:
-        """Raw inputs (rows, features) to raw predictions (rows, outputs).
+        """Raw predictions (rows, outputs) for raw inputs (rows, features).
 
-        Raises InputError for a row beyond the numbers that the network computes in.
+        Raises InputError for a row with numbers beyond the network's precision.
         """
         with undisturbed():
             return self.stored.predict(torch.tensor(rows, dtype=torch.float64)).tolist()
@@ -135,10 +135,10 @@ def _image(picture: Picture, text: str) -> str:
 
 
 def run(*overrides: str) -> Outcome:
-    """Train one run, as `python -m src.train OVERRIDES` does, and leave its directory.
+    """Train one run, as `python -m src.train OVERRIDES` does, and write its directory.
 
-    Raises InputError for what the command would refuse, before any work; nothing is written
-    then. Ctrl-C (the stop button) ends it at the end of an epoch, as `interrupted`.
+    Raises InputError for what the command would refuse. Nothing is written then. Ctrl-C (the stop
+    button) stops the run at the end of an epoch, with the status `interrupted`.
     """
     with undisturbed(), default_warnings():
         settings, files, directory = compose_run(*overrides)
@@ -159,10 +159,10 @@ def run(*overrides: str) -> Outcome:
 
 
 def load(path: str | Path) -> Outcome:
-    """A run that was trained before: its directory, or SWEEP/JOB, by the number in the table.
+    """Load a run that was trained before. path: its directory, or SWEEP/JOB with a job's number.
 
-    Nothing is trained, and nothing but numbers and settings is taken from there. Raises InputError
-    where it is no run, or was changed.
+    Only numbers and texts are read; nothing that lies there is executed. Raises InputError where
+    it is not a run, or was changed.
     """
     with undisturbed():
         stored = read_run(Path(path))
@@ -170,16 +170,17 @@ def load(path: str | Path) -> Outcome:
 
 
 def _console(text: io.StringIO) -> Console:
-    # In Jupyter rich shows what it prints, wherever it is told to print.
+    # Without force_jupyter=False, rich would show its output in Jupyter, whatever the file.
     return PlainConsole(file=text, width=100, force_jupyter=False)
 
 
 def sweep(*overrides: str) -> pl.DataFrame:
-    """Train every combination, as `python -m src.train -m OVERRIDES` does: a row for each run.
+    """Train every combination, as `python -m src.train -m OVERRIDES` does.
 
-    The directory is printed; with `sweep.dir=…` the same call goes on, or adds runs, and
-    `python -m src.report` shows it. Raises InputError for what the command would refuse;
-    KeyboardInterrupt after the stop button, what is finished being stored.
+    Returns a table with a row for each run, and prints the directory. With `sweep.dir=…` the same
+    call goes on, or adds runs. `python -m src.report` shows the sweep. Raises InputError for what
+    the command would refuse, and KeyboardInterrupt after the stop button: what was finished is
+    stored.
     """
     from small_nets.commands.python_api import call
     from small_nets.sweep.store.store import Store
@@ -200,5 +201,5 @@ def sweep(*overrides: str) -> pl.DataFrame:
         said = ", ".join(f"{count:,} {status}" for status, count in counts.items())
         bar.close(f"{len(table):,} runs: {said}. {called.directory}" if len(table) else "")
     if called.code or "sweep.dry_run=true" in overrides:
-        print(text.getvalue())  # a run that failed, a verification that did, or only the plan
+        print(text.getvalue())  # what failed, or the plan of a dry run
     return table

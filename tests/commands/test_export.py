@@ -9,6 +9,7 @@ import torch
 
 from small_nets.commands import predict
 from small_nets.notebook import Outcome, load, run, sweep
+from small_nets.system.command_names import install_command
 from tests.conftest import Answer
 
 TEMPERATURE = ("+experiment=temperature_mlp", "trainer.max_epochs=30", "logger=none")
@@ -144,7 +145,7 @@ def test_without_the_extra(
         predict.main(["nowhere", "--export", "onnx", "--out", "net.onnx"])
     message = capsys.readouterr().err
     assert "needs onnx and onnxscript, not installed here" in message
-    assert "pip install -c constraints.txt '.[onnx]'" in message
+    assert f"Fix: {install_command('onnx')}" in message
 
 
 def test_the_command(runs: Path, command: Callable[..., Answer]) -> None:

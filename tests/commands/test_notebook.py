@@ -85,7 +85,7 @@ def test_a_sweep_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         (run, ("+experiment=sine", "sweep.verify=3"), "is for a sweep"),
         (run, (), "No experiment was chosen"),
         (sweep, ("+experiment=sine", "seed=range(2)", "optimizer=sdg"), "Did you mean sgd?"),
-        (sweep, ("+experiment=sine", "seed=interval(0,1)"), "has no end of values"),
+        (sweep, ("+experiment=sine", "seed=interval(0,1)"), "has infinitely many values"),
         (sweep, ("+experiment=sine", "seed=1,2", "sweep.verify=-1"), "sweep.verify=-1 is not"),
     ],
 )

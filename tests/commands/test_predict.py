@@ -127,7 +127,7 @@ def test_directories_that_are_no_runs(
     weights = copy / "weights.safetensors"
     content = weights.read_bytes()
     weights.write_bytes(content[: len(content) // 2])
-    assert "not a whole weights file" in refused(capsys, str(copy))
+    assert "not a complete weights file" in refused(capsys, str(copy))
     weights.unlink()
     assert "weights.safetensors does not exist" in refused(capsys, str(copy))
     weights.write_bytes(content)

@@ -45,7 +45,7 @@ TABLE: dict[tuple[str, ...], tuple[str, ...]] = {
     ("sine",): ("'sine'", "Fix: +experiment=sine"),
     (SINE, "+optimizer=sgd"): ("a second optimizer", "without the plus"),
     (SINE, "+experiment=xor"): ("a second experiment",),
-    (SINE, "scheduler.gamma=0.5"): ("scheduler=none has no settings",),
+    (SINE, "scheduler.gamma=0.5"): ("scheduler=none has no keys",),
     (SINE, "optimizer.momentum=0.9"): ("optimizer=momentum|momentum_by_hand",),
     (SINE, "trainer.threads=100000"): ("trainer.threads=100000",),
     (SINE, "metrics=[accuracy]"): ("these targets are numbers",),
@@ -97,7 +97,10 @@ TABLE: dict[tuple[str, ...], tuple[str, ...]] = {
             "{factor: 3, firts: 100}",
         )
     },
-    (SINE, "sweep.halving.first=5"): ("sweep.halving is one setting", "'{factor: 3, first: 100}'"),
+    (SINE, "sweep.halving.first=5"): (
+        "sweep.halving is a single value",
+        "'{factor: 3, first: 100}'",
+    ),
     (SINE, "metrics=[r2]"): ("mse, bce",),
     (SINE, "loss=cross_entropy"): ("class probabilities", "(2400, 1)"),
     (SINE, "loss=bce"): ("tanh", "not bounded", "model.output_activation=sigmoid"),
@@ -129,7 +132,7 @@ TABLE: dict[tuple[str, ...], tuple[str, ...]] = {
     (SINE, "name=../x"): ("names a folder",),
     (SINE, "metrics=[bce]"): ("metrics=[bce]", "tanh"),
     (SINE, "metrics=[cross_entropy]"): ("metrics=cross_entropy", "class probabilities"),
-    (SINE, "early_stop.patience=5"): ("early_stop is one setting", "'{patience: 10}'"),
+    (SINE, "early_stop.patience=5"): ("early_stop is a single value", "'{patience: 10}'"),
     (SINE, "optimizer.lr=1e39"): ("below 1e+38",),
     (SINE, "~optimizer.lr"): ("optimizer.lr was removed",),
     (SINE, "optimizer=momentum", "optimizer.nesterov=true", "optimizer.momentum=0"): (

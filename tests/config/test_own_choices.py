@@ -42,7 +42,7 @@ WRONG = {
         "defaults: [cpu]\nfast_dev_run: true",
         ("trainer.fast_dev_run does not exist for trainer=mine", "max_epochs"),
     ),
-    "loss/mine": ("_target_: mse\nreduction: sum", ("loss.reduction", "no settings")),
+    "loss/mine": ("_target_: mse\nreduction: sum", ("loss.reduction", "no keys")),
     "data/mine": ("defaults: [sine]\naugment: true", ("data.augment does not exist",)),
     "data/nested": (
         "defaults: [base]\nsource: {_target_: sine, point: 5}",

@@ -32,7 +32,7 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "missing target": (GOOD, "a,b", "d", REGRESSION, ("no column 'd'", "a, b, c")),
     "text": (GOOD + "1,abc,2\n", "a,b", "c", REGRESSION,
-             ("line 7, column 'b' is 'abc'", "no number")),
+             ("line 7, column 'b' is 'abc'", "not a number")),
     "quoted lines": (
         'a,b,c,note\n1,2,3,"two\nlines"\n1,x,2,y\n', "a,b", "c", REGRESSION,
         ("line 4, column 'b' is 'x'",),
@@ -128,7 +128,7 @@ FRAME = {"a": [1.0, 2.0, 5.0], "b": [1, 2, 3], "c": [1.0, 3.0, 2.0]}
 
 @pytest.mark.parametrize(("column", "values", "words"), [
     ("b", pl.Series(["2024-01-01"] * 3).str.to_date(), ("a date",)),
-    ("c", ["x", "y", "z"], ("row 1, column 'c' is 'x'", "no number")),
+    ("c", ["x", "y", "z"], ("row 1, column 'c' is 'x'", "not a number")),
     ("b", [1.0, None, 2.0], ("column 'b': 1 of 3 rows, the first in row 2 (empty)", "Row 1 is")),
     ("b", [1.0, 2.0, float("nan")], ("the first in row 3 ('nan')",)),
     ("c", [1.0, float("inf"), 1.0], ("row 2, column 'c' is inf",)),
@@ -158,7 +158,7 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
     refused("folder.csv", None, "is a directory")
     refused("table.xlsx", b"PK", "does not end in one of .csv")
     refused("image.csv", b"\x89PNG\r\n\x1a\n\0\0", "not a table")
-    refused("fake.parquet", b"a,b,c\n1,2,3\n", "no Parquet file")
+    refused("fake.parquet", b"a,b,c\n1,2,3\n", "like a Parquet file, but is none")
     refused("latin.csv", "a,b,c\n1,ü,2\n2,3,4\n".encode("latin-1"), "UTF-8")
     pl.DataFrame(FRAME).write_parquet(tmp_path / "p.parquet")
     refused("renamed.csv", (tmp_path / "p.parquet").read_bytes(), "Parquet file by its content")

@@ -95,7 +95,7 @@ def test_a_constant_column_that_rounding_blurs() -> None:
 
 @pytest.mark.parametrize("bad", ["lp:5", "constant:0", "constant:", "lp_norm:0.5", "", "max"])
 def test_bad_methods(bad: str) -> None:
-    with pytest.raises(ValueError, match="no normalisation"):
+    with pytest.raises(ValueError, match="not a normalisation"):
         parse(bad)
 
 

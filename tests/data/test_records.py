@@ -200,7 +200,7 @@ def test_a_blank_parts_cells_only_where_it_is_named(tmp_path: Path) -> None:
     assert open_table(path, prefer=" ").columns == ("a", "b")  # that of a run's own table
     assert read_columns(path, ["b"], separator=" ").inputs.tolist() == [[2], [4]]
     path.write_text("sep=;\na;b\n1;2\n")
-    with pytest.raises(InputError, match="first line is one for Excel"):
+    with pytest.raises(InputError, match="first line is meant for Excel"):
         read_columns(path, ["a"])
     path.write_text('a,b\n1, "x, y"\n')
     with pytest.raises(InputError, match="no blank between a separator and a double quote"):

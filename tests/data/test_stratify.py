@@ -82,7 +82,7 @@ NUMBERS = Table(torch.arange(20.0)[:, None], torch.arange(20.0)[:, None])
     (one_hot([20, 20, 20]), 0.04, True, ("2 rows", "3 classes")),
     (one_hot([20, 20, 20]), 0.97, True, ("2 rows", "3 classes")),
     (one_hot([20, 20]), 0.2, False, ("data.shuffle=false", "as they stand")),
-    (NUMBERS, 0.2, True, ("numbers, and no classes",)),
+    (NUMBERS, 0.2, True, ("numbers, not classes",)),
 ])  # fmt: skip
 def test_true_insists_and_null_does_not(
     table: Table, fraction: float, shuffle: bool, words: tuple[str, ...]

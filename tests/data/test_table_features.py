@@ -139,14 +139,14 @@ def test_what_a_run_is_does_not_follow_from_how_it_is_read(before: dict[str, Any
 @pytest.mark.parametrize(("how", "words"), [
     ({"inputs": "all", "drop": ["ids"]}, ("no column 'ids'", "Did you mean id?")),
     ({"inputs": "all", "drop": ["price"]}, ("names price, which is the target",)),
-    ({"inputs": "all", "drop": ["city", "size", "sold", "id"]}, ("no column beside the target",)),
+    ({"inputs": "all", "drop": ["city", "size", "sold", "id"]}, ("no column besides the target",)),
     ({"drop": ["id"]}, ("data.drop=[id]", "data.inputs=all")),
     ({"inputs": ["size", "price"]}, ("'price' is the target, and an input",)),
     ({"inputs": ["size", "size"]}, ("has size more than once",)),
     ({"target": ["price", "price"]}, ("data.target=[price,price] has price more than once",)),
     ({"target": ["price", "sold"], "loss": "cross_entropy"}, ("one target",)),
     ({"target": ["price", "size"]}, ("'size' is the target, and an input",)),
-    ({"target": ["price", "city"]}, ("column 'city' is 'Paris'", "no number")),
+    ({"target": ["price", "city"]}, ("column 'city' is 'Paris'", "not a number")),
     ({"separator": "semicolon"}, ("no column 'size'", "data.separator")),
 ])  # fmt: skip
 def test_columns_that_cannot_be(

@@ -85,5 +85,5 @@ def test_a_sweep_holds_to_one_content(tmp_path: Path, sweep: Callable[..., Swept
     _fixed_table.cache_clear()  # as another process would find it
     with pytest.raises(InputError, match="has changed since"):
         predicted(predict.read_run(job), None)
-    with pytest.raises(InputError, match="another content"):
+    with pytest.raises(InputError, match="another version of"):
         sweep(*own(path), *more)

@@ -80,8 +80,8 @@ MARKS: dict[str, list[float] | tuple[str, ...]] = {
     "a,b\n1,x\n1_0,y\n": ("'1_0'",),
     "a,b\n1,x\n\uff11\uff10,y\n": ("'\uff11\uff10'",),
     "a,b\n1,x\n0x10,y\n": ("'0x10'",),
-    "a,b\n1,x\ninf,y\n": ("is inf, which is no finite number",),
-    "a,b\n1,x\n1e999,y\n": ("is 1e999, which is no finite number",),
+    "a,b\n1,x\ninf,y\n": ("is inf, which is not a finite number",),
+    "a,b\n1,x\n1e999,y\n": ("is 1e999, which is not a finite number",),
     "a,b\n2024-05-01,x\n2024-05-02,y\n": ("'2024-05-01': a date", "data.drop"),
     "a,b\n01.05.2024,x\n": ("a date",),
 }
@@ -168,7 +168,7 @@ def test_all_columns_are_said_at_once_and_others_do_not_count(tmp_path: Path) ->
     assert "'d'.\nFix: another data.target" in refused(tmp_path, text, target="d")
     few = "a,c\n1,\n,2\n3,4\n"
     assert "too few rows" in refused(tmp_path, few, target="c", missing="drop")
-    assert "no finite" in refused(tmp_path, "a,c\n1,2\ninf,3\n,4\n", target="c", missing="drop")
+    assert "not a finite" in refused(tmp_path, "a,c\n1,2\ninf,3\n,4\n", target="c", missing="drop")
 
 
 TEXTS = ("01", "1", "1.0", "1.00", "1e3", "1000", "1_0", "10", "+1", "-0", "02134", "a",
@@ -251,8 +251,8 @@ def test_labels_of_parquet_come_back_in_their_type(name: str, tmp_path: Path) ->
     (pl.Series([date(2024, 1, 1), date(2024, 1, 2)]), "holds dates"),
     (pl.Series(["2024-01-01", "2024-01-02"]), "holds dates"),
     (pl.Series([0.5, 1.0]), "numbers such as 0.5"),
-    (pl.Series([[1], [2]]), "no labels"),
-    (pl.Series([b"a", b"b"]), "no labels"),
+    (pl.Series([[1], [2]]), "not labels"),
+    (pl.Series([b"a", b"b"]), "not labels"),
     (pl.Series([None, None]), "no value in any row of 'c'"),
     (pl.Series([1.0, float("inf")]), "row 2, column 'c' is inf"),
     (pl.Series(["a", "NA", "b"]), "the first in row 2 ('NA')"),
@@ -288,7 +288,7 @@ def test_files_in_other_clothes(tmp_path: Path) -> None:
     for name in ("x.csv.gz", "X.TSV.GZ", "x.txt.gz"):
         assert read(tmp_path, gzip.compress(text.encode()), name=name).inputs.tolist() == [[1], [2]]
     packed = gzip.compress((text * 99).encode())
-    assert "no whole gzip" in refused(tmp_path, packed[:-20], name="cut.csv.gz")
+    assert "like a gzip file, but is damaged" in refused(tmp_path, packed[:-20], name="cut.csv.gz")
     assert "ending in .csv.gz" in refused(tmp_path, packed)
     message = refused(tmp_path, text.encode("latin-1"))
     assert "line 2 has the byte 0xfc ('ü' in latin-1)" in message

@@ -256,8 +256,8 @@ def test_what_belongs_to_no_one_cohort() -> None:
     runs = bench("fused, models in lanes", "adam")
     paused = runs.pause([0, 1], 8)
     for other, words in (
-        (runs.pause([2], 9), "no parts of one cohort"),
-        (bench("fused, models in lanes", "momentum").pause([2], 8), "no parts of one cohort"),
+        (runs.pause([2], 9), "not parts of one cohort"),
+        (bench("fused, models in lanes", "momentum").pause([2], 8), "not parts of one cohort"),
         (bench("fused, models in lanes", "adam", "precision=64").pause([2], 8), "float64"),
         (replace(paused, points=[0, 1]), "logged at other steps"),
     ):

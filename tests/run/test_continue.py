@@ -60,7 +60,7 @@ def test_checkpoints_that_cannot_be_continued(
     broken = tmp_path / "broken.ckpt"
     for content in (path.read_bytes()[:3000], b"hello", b""):
         broken.write_bytes(content)
-        assert "not a whole checkpoint" in refused(*SHORT, f"ckpt={broken}")
+        assert "not a complete checkpoint" in refused(*SHORT, f"ckpt={broken}")
     for content in ({"state_dict": {}}, {"run_config": 1}, {"run_config": {}}, [1]):
         torch.save(content, broken)
         assert "not written by this program" in refused(*SHORT, f"ckpt={broken}")
@@ -79,7 +79,7 @@ def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:
 
     path = tmp_path / "evil.ckpt"
     torch.save({"run_config": Evil()}, path)
-    assert "not a whole checkpoint" in refused(*SHORT, f"ckpt={path}")
+    assert "not a complete checkpoint" in refused(*SHORT, f"ckpt={path}")
     assert not (tmp_path / "pwned").exists()
 
 

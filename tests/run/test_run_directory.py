@@ -94,9 +94,9 @@ def test_a_refused_run_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
     (("hydra.sweep.dir=x",), ("hydra.sweep.dir is for a sweep", "hydra.run.dir")),
     (("hydra.run.dir=null",), ("hydra.run.dir",)),
     (("hydra.run.dir='${nothing}/x'",), ("hydra.run.dir", "nothing")),
-    (("hydra.run.dir='  '",), ("is no directory",)),
+    (("hydra.run.dir='  '",), ("is not a directory",)),
     (("-m", "seed=1,2", "hydra.job.chdir=true"), ("hydra.job.chdir=true",)),
-    (("-m", "seed=1,2", "hydra.sweep.subdir='${hydra:job.id}_x'"), ("has its number for a name",)),
+    (("-m", "seed=1,2", "hydra.sweep.subdir='${hydra:job.id}_x'"), ("is named by its number",)),
     (("-m", "seed=1,2", "hydra.run.dir=x"), ("hydra.run.dir is for a single run", "sweep.dir")),
     (("-m", "seed=1,2", "hydra.output_subdir=x"), ("hydra.output_subdir=x",)),
 ])  # fmt: skip

@@ -150,7 +150,7 @@ def test_nothing_that_lies_there_acts(tmp_path: Path) -> None:
         load("here")
     config.write_text(text)
     torch.save(Evil(), tmp_path / "here" / "weights.safetensors")
-    with pytest.raises(InputError, match="is not a whole weights file"):
+    with pytest.raises(InputError, match="is not a complete weights file"):
         load("here")
     assert not Path("acted").exists()
 

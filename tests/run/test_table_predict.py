@@ -92,7 +92,7 @@ def test_predict_to_parquet_loses_no_spelling(trained: dict[str, Path], tmp_path
     ('[[1, "Rome"]]', ("row 1 has 2 values; the inputs are size, city, sold", '[[0.0, "Oslo"')),
     ('[{"size": 1, "city": "Rome"}]', ("row 1 has no 'sold'",)),
     ('[{"size": 1, "city": "Rome", "sold": 1, "x": 1}]', ("row 1 has 'x'",)),
-    ("[1, 2]", ("row 1 is 1, and no list",)),
+    ("[1, 2]", ("row 1 is 1, not a list",)),
     ("[]", ("holds no row",)),
     ('[[1e999, "Rome", 1]]', ("'size' is inf, not a finite number",)),
     (f'[[1{"0" * 400}, "Rome", 1]]', ("'size' is 1000", "not a finite number")),

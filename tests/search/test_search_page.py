@@ -13,6 +13,7 @@ from small_nets.commands import report
 from small_nets.commands.python_api import call
 from small_nets.page.search import search as section_of
 from small_nets.sweep.store.store import Store
+from small_nets.system.command_names import install_command
 from tests.browser import open_page, start_browser
 from tests.search.searched import Sweep, trials_of
 
@@ -102,7 +103,7 @@ def test_a_page_without_optuna(found: Store, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("small_nets.page.search.find_spec", lambda name: None)
     notes: list[str] = []
     assert section_of(found, notes) is None
-    assert "pip install '.[search]'" in notes[0]
+    assert install_command("search") in notes[0]
 
 
 def no_overlap(page: Page, where: str) -> None:

@@ -15,6 +15,7 @@ from small_nets.run.outputs.directory_kind import STUDY
 from small_nets.search.journal import look_at
 from small_nets.search.sampler_limits import LIMITS, refuse_missing
 from small_nets.search.study import Search
+from small_nets.system.command_names import install_command
 from tests.search.studies import NUMBERS, bowl, open_search, run
 
 # Half a second a trial; and with SciPy installed every process that trains a single run takes two
@@ -161,7 +162,7 @@ def test_another_search_is_refused(words: str, tmp_path: Path) -> None:
 def test_a_journal_that_is_none(tmp_path: Path) -> None:
     for text in (b"notes\n", b'{"op_code":0,"worker_id":"x","study_name":"s","directions":[1]}\n'):
         (tmp_path / STUDY).write_bytes(text)
-        with pytest.raises(InputError, match="cannot be read: it is no journal of this program"):
+        with pytest.raises(InputError, match="cannot be read: it is not a journal of this program"):
             open_search(tmp_path)
         assert (tmp_path / STUDY).read_bytes() == text
 
@@ -202,13 +203,13 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
             "small_nets.search.sampler_limits.find_spec", lambda n: None if n in names else n
         )
 
+    for package, sampler, extra in (
+        ("scipy", "gp", "gp"), ("cmaes", "cmaes", "search"), ("optuna", "random", "search"),
+    ):  # fmt: skip
+        without(package)
+        with pytest.raises(InputError) as caught:
+            refuse_missing(sampler)
+        assert f"search.sampler={sampler} needs {package}," in str(caught.value)
+        assert str(caught.value).endswith(f"\nFix: {install_command(extra)}")
     without("scipy")
     refuse_missing("tpe")
-    with pytest.raises(InputError, match=r"gp needs scipy.*\nFix: pip install '.\[gp\]'"):
-        refuse_missing("gp")
-    without("cmaes")
-    with pytest.raises(InputError, match=r"cmaes needs cmaes.*\nFix: pip install '.\[search\]'"):
-        refuse_missing("cmaes")
-    without("optuna")
-    with pytest.raises(InputError, match=r"needs optuna.*\nFix: pip install '.\[search\]'"):
-        refuse_missing("random")

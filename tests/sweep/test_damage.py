@@ -192,7 +192,7 @@ def test_rows_that_disagree_with_the_sweep(copy: Path) -> None:
     wrong = {
         "is not run": table.with_columns(job=pl.col("job") + 10),
         "its run stranger": table.with_columns(run_id=pl.lit("stranger") + pl.col("run_id")),
-        "a status that there is not": table.with_columns(status=pl.lit("perfect")),
+        "an unknown status": table.with_columns(status=pl.lit("perfect")),
         "has the type": table.with_columns(pl.lit("low").alias("val/loss")),
         "a row has no job": table.drop("job"),
         "3 rows": table[[0, 1, 0]],
@@ -201,7 +201,7 @@ def test_rows_that_disagree_with_the_sweep(copy: Path) -> None:
         rewrite(copy, read_manifest(copy, part), 2, {"runs": table_bytes(rows)})
         said = run(report.main, copy, "--format", "md")
         assert said.code == 0
-        assert f"{path} is none that this program writes" in said.text
+        assert f"{path} is not in the form that this program writes" in said.text
         assert why in said.text
     assert len(Store(copy).read()) == 2
 
@@ -225,7 +225,7 @@ def test_the_copy_of_sweep_json_is_enough_for_every_command(copy: Path) -> None:
     found = list(readings(copy))
     assert [read for _, _, read in found] == before
     assert all(said.code == 0 for _, said, _ in found)
-    assert "sweep.json is missing. What it said is taken from .sweep.json" in found[0][1].text
+    assert "sweep.json is missing. Its copy .sweep.json is used" in found[0][1].text
 
 
 @pytest.mark.parametrize("name", ["²", "٣", "007", "9" * 5000])

@@ -1,6 +1,7 @@
 """Executors: processes that die for real, and what is refused before any work."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from small_nets.sweep.jobs.plan import Group
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.training.sink import PartFormat
 from small_nets.sweep.training.task import Done, Task
+from small_nets.system.command_names import install_command
 from tests.conftest import ROOT, Answer, Swept
 from tests.sweep.test_tasks import task
 
@@ -156,7 +158,7 @@ class TestBadInput:
                 "Fix: executor.gpus=1",
             ),
             (["executor=ray", "executor.gpus=2"], "executor.gpus=2, but sweep.device=cpu"),
-            (["executor=ray,slurm"], "executor is a setting of the whole sweep"),
+            (["executor=ray,slurm"], "executor applies to the whole sweep"),
             (["executor=local", "executor.kind=cloud"], "executor.kind=cloud is not allowed"),
             (["executor=cloud"], "executor=cloud"),
         ],
@@ -172,7 +174,7 @@ class TestBadInput:
     def test_extras(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("small_nets.sweep.executors.select.find_spec", lambda _: None)
         for kind in ("ray", "slurm"):
-            with pytest.raises(InputError, match=rf"pip install -c constraints.txt '\.\[{kind}\]'"):
+            with pytest.raises(InputError, match=re.escape(install_command(kind))):
                 find_cluster({"kind": kind, "gpus": 0}, {"device": "cpu"})
 
     def test_an_address_of_nothing(self, sweep: Sweep) -> None:
@@ -184,7 +186,7 @@ class TestBadInput:
         pytest.importorskip("ray")
         with socket.create_server(("127.0.0.1", 0)) as server:
             address = f"127.0.0.1:{server.getsockname()[1]}"
-            with pytest.raises(InputError, match="what answers there is no Ray"):
+            with pytest.raises(InputError, match="what answers there is not Ray"):
                 sweep("+experiment=sine", "seed=1,2", "executor=ray", f"executor.address={address}")
 
     def test_no_sbatch(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,6 +268,6 @@ def test_a_ray_without_nodes_says_what_it_waits_for(monkeypatch: pytest.MonkeyPa
     cluster = ray_executor.RayCluster(section, {})
     node = {"Alive": True, "Resources": {"CPU": 1.0}}
     monkeypatch.setattr(ray_executor.ray, "nodes", lambda: [node, node | {"Alive": False}])
-    assert "no node of the Ray cluster is left for executor.cpus=2" in str(cluster.waits())
+    assert "no node of the Ray cluster has executor.cpus=2" in str(cluster.waits())
     node["Resources"] = {"CPU": 2.0}
     assert cluster.waits() is None

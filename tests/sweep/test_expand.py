@@ -144,7 +144,7 @@ class TestGrid:
         [
             (["seed=range(0)"], None, "The grid is empty: seed has no values"),
             (["seed=range(5)", "a=1,2"], None, "has 10 runs .5 x 2., more than sweep.max_runs=9"),
-            (["a=interval(1,2)"], None, "no end of values"),
+            (["a=interval(1,2)"], None, "infinitely many values"),
             (["seed=1,2"], 0, "max_batch_size=0 is not allowed"),
         ],
     )

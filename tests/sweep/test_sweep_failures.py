@@ -39,10 +39,10 @@ class TestFailures:
             (("sweep.memory=1KiB", "seed=1,2"), "sweep.memory=1KiB does not hold"),
             (("sweep.memory=lots", "seed=1,2"), "sweep.memory=lots is not allowed"),
             (("sweep.verify=-1", "seed=1,2"), "sweep.verify=-1 is not allowed"),
-            (("engine=stacked,lightning",), "engine is a setting of the whole sweep"),
+            (("engine=stacked,lightning",), "engine applies to the whole sweep"),
             (
                 ("sweep.verify=1,2", "sweep.dry_run=true"),
-                "sweep.verify is a setting of the whole sweep: it takes one value, not 1, 2",
+                "sweep.verify applies to the whole sweep: it takes one value, not 1, 2",
             ),
         ],
     )

@@ -251,7 +251,7 @@ class TestPace:
     """What is said, and noted, of the training."""
 
     @pytest.mark.parametrize(
-        ("good", "said"), [(0, "none of 4 runs was trained"), (3, "trained 3 runs in ")]
+        ("good", "said"), [(0, "trained none of 4 runs"), (3, "trained 3 runs in ")]
     )
     def test_runs_that_failed_were_not_trained(self, tmp_path: Path, good: int, said: str) -> None:
         store, jobs, text = Store(tmp_path), task(8).jobs, io.StringIO()

@@ -19,7 +19,7 @@ from small_nets.run.outputs.saved_config import RESULT
 from small_nets.run.outputs.stored_run import StoredRun
 from small_nets.system.argument_parser import Parser
 from small_nets.system.atomic_file import create_whole
-from small_nets.system.command_names import command
+from small_nets.system.command_names import command, install_command
 from small_nets.system.printable import printable, take_any_text
 
 LONG = 100  # rows: where they are scored, only some of more are shown; --out writes them all
@@ -49,7 +49,7 @@ def _refuse_export(options: argparse.Namespace) -> None:
     missing = [name for name in needs if find_spec(name) is None]
     if missing:
         raise InputError(f"--export {form} needs {' and '.join(missing)}, not installed here.\n"
-                         f"Fix: pip install -c constraints.txt '.[{form}]'")  # fmt: skip
+                         f"Fix: {install_command(form)}")  # fmt: skip
 
 
 def _refuse_name(out: Path | None, is_table: bool) -> None:

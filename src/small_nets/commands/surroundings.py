@@ -1,4 +1,4 @@
-"""What surrounds a call in a notebook: neither followed, nor disturbed."""
+"""Isolates a call in a notebook from the notebook's global state, and restores that state."""
 
 import os
 import random
@@ -19,12 +19,15 @@ NUMPY_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Within the block all is as in a process of its own; afterwards, as it was before.
+    """Within the block, global state is as in a new process; afterwards it is as before.
 
-    torch's default type and device, its modes (gradients, inference, autocast, anomalies,
-    deterministic algorithms, precision of products, subnormal numbers) and threads; the random
-    streams of torch, NumPy and Python; NumPy's errors, matplotlib's settings, the folder, and
-    what Hydra and OmegaConf hold.
+    The state is:
+
+    - of torch: default dtype and device, threads, and the modes for gradients, inference,
+      autocast, anomalies, deterministic algorithms, precision of products, subnormal numbers
+    - the random generators of torch, NumPy and Python
+    - NumPy's handling of errors, matplotlib's settings, the current folder
+    - Hydra's config and OmegaConf's resolvers
     """
     with ExitStack() as stack:
         _enter_torch(stack)
@@ -40,7 +43,7 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def default_warnings() -> Iterator[None]:
-    """Python's own filters of warnings: a notebook may have made errors of them."""
+    """Within the block, warnings are filtered as by default: a notebook may make them errors."""
     with warnings.catch_warnings():
         warnings.resetwarnings()
         for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
@@ -54,7 +57,7 @@ def _enter_torch(stack: ExitStack) -> None:
     stack.callback(torch.set_num_threads, torch.get_num_threads())
     stack.callback(torch.set_default_dtype, torch.get_default_dtype())
     torch.set_default_dtype(torch.float32)
-    if torch.get_default_device().type != "cpu":  # else each call of torch would pass through it
+    if torch.get_default_device().type != "cpu":  # only then, because it slows each call of torch
         stack.enter_context(torch.device("cpu"))
     stack.enter_context(torch.inference_mode(False))
     stack.enter_context(torch.enable_grad())
@@ -77,13 +80,13 @@ def _enter_torch(stack: ExitStack) -> None:
 
 
 def _flushes() -> bool:
-    """Whether a subnormal number becomes 0: torch sets it, and does not tell."""
+    """Whether torch flushes subnormal numbers to 0, which it has no function to ask."""
     return (torch.tensor(1e-40, dtype=torch.float32, device="cpu") * 1.0).item() == 0.0
 
 
 def _keep_hydra(stack: ExitStack) -> None:
     config, resolvers = HydraConfig.instance().cfg, dict(BaseContainer._resolvers)
-    hydra = GlobalHydra.instance().hydra  # another one cannot be made beside it
+    hydra = GlobalHydra.instance().hydra  # only one may exist at a time
     GlobalHydra.instance().clear()
 
     def put_back() -> None:

@@ -1,6 +1,6 @@
-"""Values to the type of their key: 1, 1.0 and the text '1' of a variable are one learning rate.
+"""Casts values to the type of their key: 1, 1.0 and the text '1' are one learning rate.
 
-A cast never fails: what has no such type stays as it is, and the key's field refuses it.
+A cast never fails. A value that it cannot cast stays as it is, and the key's field refuses it.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 Cast = Callable[[Any], Any]
-# As Hydra's lexer reads them.
+# Numbers as Hydra's lexer reads them.
 _DIGITS = r"\d(_?\d)*"
 _UNSIGNED = r"(0|[1-9](_?\d)*)"
 _POINT = rf"({_UNSIGNED}\.|{_UNSIGNED}?\.{_DIGITS})"
@@ -17,19 +17,19 @@ FLOAT = re.compile(
     rf"[+-]?({_POINT}|({_UNSIGNED}|{_POINT})e[+-]?{_DIGITS}|inf|nan)", re.IGNORECASE | re.ASCII
 )
 WORDS: dict[str, Any] = {"null": None, "true": True, "false": False}
-EXACT = 2**53  # whole numbers up to here are all floats
+EXACT = 2**53  # up to here a float holds every whole number exactly
 LONGEST = 1000  # characters of a text that is read as a number
 
 
 def same(value: Any) -> Any:
-    """No cast."""
+    """Leave a value as it is."""
     return value
 
 
 def read(value: Any) -> Any:
-    """A text that Hydra would have read as null, true, false or a number, as that.
+    """Turn a text that Hydra would read as null, true, false or a number into that value.
 
-    So is a number that comes from an environment variable, or in quotes.
+    Such texts come from environment variables and from quotes.
     """
     if not isinstance(value, str) or len(value) > LONGEST:
         return value
@@ -44,7 +44,7 @@ def read(value: Any) -> Any:
 
 
 def to_float(value: Any) -> Any:
-    """Whole numbers become floats; -0.0 is 0.0, since no setting means another thing by it."""
+    """Turn whole numbers into floats, and -0.0 into 0.0: no key tells these apart."""
     value = read(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
@@ -55,7 +55,7 @@ def to_float(value: Any) -> Any:
 
 
 def to_whole(value: Any) -> Any:
-    """Floats without a fraction become whole numbers: 1e3 is a thousand."""
+    """Turn floats without a fraction into whole numbers: 1e3 is a thousand."""
     value = read(value)
     if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
         return int(value)
@@ -63,17 +63,17 @@ def to_whole(value: Any) -> Any:
 
 
 def to_text(value: Any) -> Any:
-    """Whole numbers become texts: a column may be called 2020."""
+    """Turn whole numbers into texts: a column may be called 2020."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def each(cast: Cast) -> Cast:
-    """A cast of lists, item by item."""
+    """A cast for lists, applied to each item."""
     return lambda value: [cast(item) for item in value] if isinstance(value, list) else value
 
 
 def one_or_list(cast: Cast) -> Cast:
-    """A cast of values that stand for themselves, or in a list: a list of one is that one."""
+    """A cast for a value or a list of values. A list of one becomes its item."""
 
     def either(value: Any) -> Any:
         if not isinstance(value, list):
@@ -85,7 +85,7 @@ def one_or_list(cast: Cast) -> Cast:
 
 
 def entries(casts: dict[str, Cast], default: dict[str, Any]) -> Cast:
-    """A cast of mappings, key by key; a key that is left out gets its default."""
+    """A cast for mappings, key by key. Missing keys get their defaults."""
 
     def whole(value: Any) -> Any:
         if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The composed config against what exists, before torch is imported and before any work."""
+"""Checks a composed config: its keys, its values, and what they mean together. Without torch."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +30,7 @@ class Refused(BaseException):
 
 
 def no_experiment(folders: Sequence[Path] = (CONF,)) -> InputError:
+    """The error for a command that chooses neither an experiment nor data."""
     return InputError(
         "No experiment was chosen.\nThe experiments are:\n"
         f"{conf_files.list_experiments(folders)}\n"
@@ -38,15 +39,15 @@ def no_experiment(folders: Sequence[Path] = (CONF,)) -> InputError:
 
 
 def folders_of(hydra: DictConfig) -> list[Path]:
-    """The folders of Hydra's search path (--config-dir puts one in front or behind)."""
+    """The folders of Hydra's search path, to which --config-dir adds one."""
     sources = [s for s in hydra.runtime.config_sources if s.schema == "file" and s.path]
     return [Path(s.path) for s in sources if Path(s.path).is_dir()] or [CONF]
 
 
 def settle(config: DictConfig) -> list[str]:
-    """Drop what belongs to choices that were replaced from a composed config, `hydra` included.
+    """Remove the keys of replaced choices from a composed config with its `hydra` node.
 
-    Returns a line for each setting that goes.
+    Returns a message for each key that is removed.
     """
     hydra = config.hydra
     typed: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
@@ -54,47 +55,53 @@ def settle(config: DictConfig) -> list[str]:
 
 
 def unknown_in(section: str, key: str, known: Iterable[str]) -> InputError:
-    """The error for a key that a section of the root config does not have."""
+    """The error for a key that a section of the root config does not have. known: its keys."""
     return unknown(f"{section}.{key} does not exist.", key, known, f"The keys of {section} are")
 
 
 def refuse_removed(config: Container[Any], folders: Sequence[Path]) -> None:
-    """Raises InputError where a key that every run needs is not there."""
+    """Raises InputError where a key is missing that every run needs."""
     for key in conf_files.root(folders):
         if key not in config:
             raise removed(key)
 
 
-def check_settings(
-    settings: Mapping[str, Any],
+def check_config(
+    config: Mapping[str, Any],
     choices: Mapping[str, str | None],
     folders: Sequence[Path] = (CONF,),
 ) -> None:
-    """The same for a config that is resolved already."""
-    refuse_removed(settings, folders)
-    if settings.get("data") is None and choices.get("data") is None:
+    """Check a resolved config. Raises InputError.
+
+    choices: group -> choice. folders: the config folders, the first of which wins.
+    """
+    refuse_removed(config, folders)
+    if config.get("data") is None and choices.get("data") is None:
         raise no_experiment(folders)
     conf_files.refuse_second_root(folders)
     for group in ("experiment", "sweep"):
         if choices.get(group) is not None:
             refuse_hidden(group, str(choices[group]), folders)
     expected = conf_files.root(folders)
-    _check_root(settings, expected, choices, folders)
+    _check_root(config, expected, choices, folders)
     for key, default in expected.items():
         if isinstance(default, dict):
-            check_keys(key, settings[key], default, choices, folders)
+            check_keys(key, config[key], default, choices, folders)
         else:
-            check_value(key, settings[key])
+            check_value(key, config[key])
     for group in GROUPS:
-        check_section(group, settings[group], choices, folders)
-    check_combination(settings)
+        check_section(group, config[group], choices, folders)
+    check_combination(config)
 
 
 def check_keys(
     section: str, found: Any, known: Mapping[str, Any], choices: Mapping[str, str | None],
     folders: Sequence[Path],
 ) -> None:  # fmt: skip
-    """A section of the root config, such as sweep, that is no group."""
+    """Check a section of the root config that is not a group, such as sweep. Raises InputError.
+
+    known: key -> default.
+    """
     if not isinstance(found, dict):
         raise replaced(section, found, known)
     for key, value in found.items():
@@ -108,19 +115,19 @@ def check_keys(
 
 
 def _check_root(
-    settings: Mapping[str, Any],
+    config: Mapping[str, Any],
     expected: Mapping[str, Any],
     choices: Mapping[str, str | None],
     folders: Sequence[Path],
 ) -> None:
     known = [*expected, *GROUPS]
-    for key in settings:
+    for key in config:
         if key not in known:
             where = stated_at_root([key], choices, folders)
             raise InputError(f"{unknown_root(key, known, choices, folders)}{where}")
     for group in GROUPS:
         chosen = choices.get(group)
-        if chosen in (None, "base") or not isinstance(settings.get(group), dict):
+        if chosen in (None, "base") or not isinstance(config.get(group), dict):
             raise no_choice(group, chosen, folders)
 
 
@@ -130,27 +137,27 @@ def unknown_root(
     choices: Mapping[str, str | None],
     folders: Sequence[Path] = (CONF,),
 ) -> InputError:
-    """The error for a path whose first word is neither a setting nor a group."""
+    """The error for a path whose first word is neither a key of the root config nor a group."""
     return unknown(
-        f"{path} does not exist.", path, known, "The settings and groups are",
+        f"{path} does not exist.", path, known, "The keys and groups are",
         conf_files.paths(choices, folders),
     )  # fmt: skip
 
 
-def check_combination(settings: Mapping[str, Any]) -> None:
-    """Settings that are allowed one by one, but not together. Raises InputError."""
-    check_sizes(settings)
-    if settings["logger"]["histograms"] and not settings["logger"]["tensorboard"]:
+def check_combination(config: Mapping[str, Any]) -> None:
+    """Raises InputError for values that are allowed one by one, but not together."""
+    check_sizes(config)
+    if config["logger"]["histograms"] and not config["logger"]["tensorboard"]:
         raise InputError("logger.histograms=true, but nothing is logged.\nFix: logger=tensorboard")
-    if settings["optimizer"].get("foreach") and settings["optimizer"].get("fused"):
+    if config["optimizer"].get("foreach") and config["optimizer"].get("fused"):
         raise InputError("optimizer.foreach and optimizer.fused are two ways of one update.\n"
                          "Fix: one of them")  # fmt: skip
-    loss, compares = settings["loss"]["_target_"], loss_of_config(settings).compares
-    model = settings["model"]
+    loss, compares = config["loss"]["_target_"], loss_of_config(config).compares
+    model = config["model"]
     output = str(model.get("output_activation", model.get("activation", "identity")))
     activation = ACTIVATIONS[output]
     wanting = [f"loss={loss}"] if compares == "probabilities" else []
-    wanting += [f"metrics=[{n}]" for n in settings["metrics"]
+    wanting += [f"metrics=[{n}]" for n in config["metrics"]
                 if METRICS[n].compares == "probabilities"]  # fmt: skip
     if wanting and not activation.is_probability:
         raise InputError(
@@ -165,7 +172,7 @@ def check_combination(settings: Mapping[str, Any]) -> None:
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
-    """The program's own part of a composed config."""
+    """A composed config without Hydra's node."""
     found = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])  # type: ignore
-    OmegaConf.copy_cache(from_config=config, to_config=found)  # the stamp of the sweep's directory
+    OmegaConf.copy_cache(from_config=config, to_config=found)  # keeps ${stamp:} the same
     return found

@@ -1,4 +1,4 @@
-"""The words of the command, before Hydra reads them: options first, and what is no option."""
+"""Arranges and checks the words of a command before Hydra reads them."""
 
 import argparse
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ FILLED_IN = ("hydra.runtime", "hydra.overrides", "hydra.callbacks.check")
 
 
 def arrange(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The command as Hydra's parser reads it, and its words with the options in front.
+    """Parse a command, and return it with the options in front of the overrides.
 
-    Hydra's parser stops at an option between overrides. Raises InputError for an option that is
-    none; SystemExit(2) where an option's value is missing or wrong.
+    Hydra's own parser stops at an option between overrides. Raises InputError for an unknown
+    option, SystemExit(2) where an option's value is missing or wrong.
     """
     parser = get_args_parser()
-    parser.allow_abbrev = False  # --experiment is not short for Hydra's --experimental-rerun
+    parser.allow_abbrev = False  # --experiment must not abbreviate Hydra's --experimental-rerun
     options, rest = parser.parse_known_intermixed_args(list(words))
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
@@ -53,19 +53,19 @@ def _no_option(words: Sequence[str], word: str, parser: argparse.ArgumentParser)
     if name in known and fix is not None:
         fix = fix if is_allowed(fix) else fix_of(fix) or fix
         return InputError(
-            f"{word} is no option: a setting is typed without dashes.\nFix: {quote(fix)}"
+            f"{word} is not an option: a key is typed without dashes.\nFix: {quote(fix)}"
         )
     near = nearest(word, options) or nearest(name, known)
-    return InputError(f"{word} is no option.\nA setting is typed as key=value: seed=3{near}")
+    return InputError(f"{word} is not an option.\nA key is typed as key=value: seed=3{near}")
 
 
 def is_multirun(options: argparse.Namespace) -> bool:
-    """Whether the command is a sweep or a search: `-m`, or Hydra's own setting for it."""
+    """Whether the command is a sweep or a search: it has `-m` or hydra.mode=MULTIRUN."""
     return options.multirun or "hydra.mode=MULTIRUN" in options.overrides
 
 
 def refuse_nodes(overrides: Sequence[str]) -> None:
-    """Raises InputError for what Hydra and this program fill in themselves."""
+    """Raises InputError for an override of a node that Hydra or this program fills in."""
     for override in overrides:
         key = key_of(override)
         for node in FILLED_IN:

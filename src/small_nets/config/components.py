@@ -1,28 +1,29 @@
-"""The one table of what a config may name: each component, where it is defined, and its facts.
+"""The table of components that a config may name: where each is defined, and its facts.
 
-Imports no torch, so that a misspelled name or setting is answered at once, in whichever file it
-stands. What others must know of a component is asked here, and never read off its name: a
-component that lacks a fact fails at import. A test holds the table against the code.
+It imports no torch, so that a misspelled name or key is answered at once. Other modules ask this
+table about a component, and never guess from its name. A component that lacks a fact fails at
+import. A test compares the table with the code.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-NEEDED = object()  # a setting without a default
+NEEDED = object()  # marks a key without a default
 
-Takes = Mapping[str, Any]  # setting -> default, or NEEDED
-Extent = tuple[int, int, int | None]  # rows, inputs, and outputs of the target, if it has one
-Task = Literal["regression", "binary", "classes"]  # what a network is to learn
-# What is compared: numbers of any size; probabilities, with targets from 0 to 1; logits, with a
-# target column a class, each row summing to 1; or which class is right.
+Takes = Mapping[str, Any]  # key -> default, or NEEDED
+Extent = tuple[int, int, int | None]  # rows, inputs, outputs (None without a target)
+Task = Literal["regression", "binary", "classes"]  # what a network learns
+# What a loss or a metric compares with the targets: numbers of any size; probabilities, with
+# targets from 0 to 1; logits, with a target column for each class and rows that sum to 1; or the
+# class that is right.
 Compares = Literal["numbers", "probabilities", "logits", "classes"]
 
 
 @dataclass(frozen=True)
 class Component:
-    """where: the dotted path of the code. takes: its settings, without what the program tells it:
-    shapes and tables.
+    """where: the dotted path of the code. takes: the keys of its section with their defaults,
+    without what the program itself passes, such as shapes.
     """
 
     where: str
@@ -31,7 +32,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Source(Component):
-    """is_drawn: whether its rows are other ones for each seed. extent: by its settings alone."""
+    """is_drawn: whether each seed draws other rows. extent: computes the size from the config."""
 
     is_drawn: bool
     extent: Callable[[Takes], Extent] | None
@@ -39,7 +40,7 @@ class Source(Component):
 
 @dataclass(frozen=True)
 class Network(Component):
-    """told: the shapes that the program tells it. has_one_output: whether it can have no other."""
+    """told: the shapes that the program passes to it. has_one_output: whether it always has one."""
 
     told: tuple[Literal["inputs", "outputs"], ...]
     has_one_output: bool
@@ -47,7 +48,7 @@ class Network(Component):
 
 @dataclass(frozen=True)
 class Loss(Component):
-    """task: what is learned by it."""
+    """task: what is learned with it. compares: what its prediction has to be."""
 
     task: Task
     compares: Compares
@@ -55,8 +56,8 @@ class Loss(Component):
 
 @dataclass(frozen=True)
 class Optimizer(Component):
-    """rule: its pure update rule, of RULES; None for an optimizer that has none. with_momentum: the
-    rule that it is where its section has a momentum.
+    """rule: the name of its pure update rule in RULES; None where it has none. with_momentum: the
+    rule where its section has a momentum.
     """
 
     rule: str | None
@@ -72,8 +73,8 @@ class Metric:
 
 @dataclass(frozen=True)
 class Activation:
-    """formula: what it computes, which is the same by hand or not. is_probability: whether its
-    values lie from 0 to 1. is_of_layers: whether a layer may have it, or a single neuron alone.
+    """formula: the name of what it computes, also by hand. is_probability: whether its values lie
+    from 0 to 1. is_of_layers: whether layers may have it; otherwise only a single neuron may.
     """
 
     where: str
@@ -93,8 +94,8 @@ def _points(inputs: int) -> Callable[[Takes], Extent]:
 _NET = {"output_activation": "identity", "bias": True, "init": "default"}
 _SGD = {"lr": NEEDED, "weight_decay": 0.0}
 _ADAM = _SGD | {"betas": (0.9, 0.999), "eps": 1e-8}
-# What torch's optimizers have beside the rules' own settings. lr has a default there; here it is
-# needed, since pictures and engines read it.
+# What torch's optimizers take besides the keys of the rules. In torch lr has a default; here it is
+# needed, because pictures and engines read it.
 _TORCH = {"maximize": False, "foreach": None, "differentiable": False}
 _TORCH_ADAM = _TORCH | {"amsgrad": False, "capturable": False, "fused": None}
 _WEIGHT = {"class_weight": None}
@@ -159,8 +160,8 @@ LOSSES = {
         "small_nets.nn.losses.cross_entropy_by_hand", _WEIGHT, "classes", "logits"
     ),
 }
-# Of src/small_nets/nn/update_rules.py. A setting whose default is no truth value is a number, in
-# which runs that are trained together may differ.
+# The rules of src/small_nets/nn/update_rules.py. A key whose default is not a boolean is a number,
+# and runs that are trained together may differ in it.
 RULES: dict[str, Takes] = {
     "sgd": _SGD,
     "momentum": _SGD | {"momentum": 0.9, "nesterov": False},
@@ -219,7 +220,7 @@ ACTIVATIONS = {
         "small_nets.nn.activations.NaiveSigmoid", "naive_sigmoid", True, False
     ),
 }
-# Initial weights: what redraws a layer's, None for what torch drew.
+# Initial weights: the function that redraws a layer's; None keeps those that torch drew.
 INITIALISERS = {
     "default": None,
     "xavier": "torch.nn.init.xavier_uniform_",
@@ -239,11 +240,11 @@ COMPONENTS: dict[str, Mapping[str, Component]] = {
 
 
 def loss_of_config(config: Mapping[str, Any]) -> Loss:
-    """The facts of a checked config's loss."""
+    """The loss of a checked config."""
     return LOSSES[config["loss"]["_target_"]]
 
 
 def is_table(data: Mapping[str, Any]) -> bool:
-    """Whether a config's data section is a table of the user's own."""
+    """Whether a config's data section reads a table of the user's own."""
     source = data.get("source")
     return isinstance(source, Mapping) and source.get("_target_") == "table"

@@ -1,4 +1,4 @@
-"""What the config folders hold: groups, choices, the keys of a choice. Reads YAML, no torch."""
+"""Reads the config folders: groups, choices, and the keys of a choice. Without torch."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +13,11 @@ from yaml import YAMLError
 from small_nets.config.errors import InputError
 from small_nets.system.command_names import PACKAGE
 
-# Inside a package that is installed; in a checkout beside `src/`.
+# The folder lies inside an installed package, and beside `src/` in a checkout.
 CONF = next(c for c in (PACKAGE / "conf", PACKAGE.parents[1] / "conf") if c.is_dir())
 ROOT = "train"
 Folders = Sequence[Path]
-NOTHING = object()  # where a path leads nowhere
+NOTHING = object()  # the value at a path that does not exist
 
 
 def experiments(folders: Folders = (CONF,)) -> dict[str, str]:
@@ -32,26 +32,26 @@ def experiments(folders: Folders = (CONF,)) -> dict[str, str]:
 
 
 def list_experiments(folders: Folders = (CONF,)) -> str:
-    """The experiments as indented lines, one each."""
+    """The experiments as text, one indented line for each."""
     known = experiments(folders)
     width = max(map(len, known), default=0)
     return "\n".join(f"  {name:<{width}}  {text}" for name, text in known.items())
 
 
 def groups(folders: Folders = (CONF,)) -> list[str]:
-    """The config groups: data, model, optimizer, ..."""
+    """The names of the config groups: data, model, optimizer, …"""
     return sorted({p.name for f in folders for p in f.iterdir() if p.is_dir()} - {"hydra"})
 
 
 def choices(group: str, folders: Folders = (CONF,)) -> list[str]:
-    """The choices of a group. The bases that other choices start from are not choices."""
+    """The choices of a group, without `base`, from which others start."""
     found = {p.stem for f in folders for p in (f / group).glob("*.yaml")}
     return sorted(found - {"base"})
 
 
 @cache
 def load(path: Path) -> dict[str, Any]:
-    """A config file as it stands. Not to be written to: it is shared. Raises InputError."""
+    """Read a config file. The result is shared: do not change it. Raises InputError."""
     try:
         config = OmegaConf.load(path)
     except (YAMLError, UnicodeDecodeError) as error:
@@ -63,19 +63,19 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def at(content: Any, words: Sequence[str]) -> Any:
-    """The value at a path of nested mappings; NOTHING where there is none."""
+    """The value at a path in nested mappings; NOTHING where there is none."""
     for word in words:
         content = content.get(word, NOTHING) if isinstance(content, dict) else NOTHING
     return content
 
 
 def has(content: Any, words: Sequence[str]) -> bool:
-    """Whether there is a value at a path of nested mappings."""
+    """Whether nested mappings have a value at a path."""
     return at(content, words) is not NOTHING
 
 
 def leaves(content: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of the values of nested mappings."""
+    """Yield the paths of all values in nested mappings."""
     for key, value in content.items():
         if isinstance(value, dict):
             yield from leaves(value, (*path, key))
@@ -89,12 +89,12 @@ def file_of(group: str, choice: str, folders: Folders = (CONF,)) -> Path | None:
 
 
 def files_of(group: str, choice: str, folders: Folders = (CONF,)) -> list[Path]:
-    """All files of a choice; Hydra reads the first."""
+    """All files of a choice. Hydra reads only the first."""
     return [p for f in dict.fromkeys(folders) if (p := f / group / f"{choice}.yaml").is_file()]
 
 
 def stating(group: str, choice: str, words: Sequence[str], folders: Folders) -> Path | None:
-    """The file that states a choice's key: its own, or one that it starts from."""
+    """The file that states a key of a choice: the choice's own, or one that it starts from."""
     path = file_of(group, choice, folders)
     if path is None:
         return None
@@ -107,10 +107,10 @@ def stating(group: str, choice: str, words: Sequence[str], folders: Folders) -> 
 
 
 def choices_stating(group: str, words: Sequence[str], folders: Folders) -> list[str]:
-    """The choices of a group that state a key; one whose file cannot be read states none."""
+    """The choices of a group whose files state a key."""
     found = []
     for choice in choices(group, folders):
-        with suppress(InputError):  # said where that choice is asked for
+        with suppress(InputError):  # a broken file is reported when its choice is used
             if stating(group, choice, words, folders) is not None:
                 found.append(choice)
     return found
@@ -119,7 +119,7 @@ def choices_stating(group: str, words: Sequence[str], folders: Folders) -> list[
 def stating_at_root(
     words: Sequence[str], chosen: Mapping[str, str | None], folders: Folders
 ) -> Path | None:
-    """The file that states a key at the root: the root config, or a choice's with a package."""
+    """The file that states a key of the root: the root config, or a file with `@package`."""
     files = [file_of(group, str(choice), folders) for group, choice in chosen.items()]
     packaged = [p for p in files if p is not None and "@package" in p.read_text(errors="replace")]
     for path in (root_files(folders)[0], *packaged):
@@ -131,9 +131,9 @@ def stating_at_root(
 def section(
     group: str, choice: str, folders: Folders = (CONF,), above: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """The keys and default values of a choice, those of the choices it starts from included.
+    """The keys and default values of a choice, including those of the choices it starts from.
 
-    above: the choices that start from this one, so that no circle is followed.
+    above: the choices that start from this one; a circle ends there.
     """
     path = file_of(group, choice, folders)
     if path is None or f"{group}/{choice}" in above:
@@ -146,20 +146,23 @@ def section(
 
 
 def parts(group: str, defaults: Any) -> Iterator[tuple[str, str]]:
-    """Group and choice of each file that a file of this group starts from."""
+    """Yield group and choice of each file that a file of this group starts from.
+
+    defaults: the file's defaults list.
+    """
     for entry in defaults if isinstance(defaults, list) else ():
         if isinstance(entry, str) and entry != "_self_":
             name = entry.removeprefix("optional ").partition("@")[0]
             is_absolute = name.startswith("/")
             folder, _, choice = name.lstrip("/").rpartition("/")
-            if folder or not is_absolute:  # else a file of the root's settings
+            if folder or not is_absolute:  # otherwise it is a file with keys of the root
                 yield (folder if is_absolute else f"{group}/{folder}".rstrip("/")), choice
 
 
 def root(folders: Folders = (CONF,)) -> dict[str, Any]:
     """The keys of the root config that belong to no group, with their defaults.
 
-    A root config of the user's own may state other defaults, but has no other keys.
+    A root config of the user's own may state other defaults, but no other keys.
     """
     own = load(root_files(folders)[0])
     known = {k: v for k, v in load(CONF / f"{ROOT}.yaml").items() if k not in ("defaults", "hydra")}
@@ -167,11 +170,12 @@ def root(folders: Folders = (CONF,)) -> dict[str, Any]:
 
 
 def root_files(folders: Folders) -> list[Path]:
+    """All root configs of these folders. Hydra reads only the first."""
     return files_of("", ROOT, folders) or [CONF / f"{ROOT}.yaml"]
 
 
 def refuse_second_root(folders: Folders) -> None:
-    """Raises InputError for a root config that Hydra passes over: it reads the first."""
+    """Raises InputError for a second root config, which Hydra would ignore."""
     first, *others = root_files(folders)
     if others:
         raise InputError(
@@ -181,7 +185,10 @@ def refuse_second_root(folders: Folders) -> None:
 
 
 def paths(chosen: Mapping[str, str | None], folders: Folders = (CONF,)) -> list[str]:
-    """Every key below a group, as it is typed: optimizer.lr, data.source.kind, ..."""
+    """Every key below a group as it is typed: optimizer.lr, data.source.kind, …
+
+    chosen: group -> choice.
+    """
     known = groups(folders)
     return [
         ".".join((group, *path))

@@ -1,4 +1,4 @@
-"""What each field of the data section may be. Imports no torch."""
+"""The fields of the config's data section: what each key may be. Without torch."""
 
 import math
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ from small_nets.config.field_types import (
 )
 from small_nets.config.normalisations import METHODS, canonical, is_normalisation
 
-# What parts the cells of a file: as it is typed -> the character. A shell and Hydra's grammar take
-# the words as they stand.
+# What separates the cells of a file: name as typed -> character. The names need no quotes in a
+# shell.
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " ", "\\t": "\t"}
 SEPARATOR_WORDS = [name for name in SEPARATORS if name.isalpha()]
 
@@ -41,12 +41,12 @@ MATRIX = Field(
     is_matrix, "a list of rows of finite numbers", "'[[1, 2], [3, 4]]'", cast=each(each(to_float))
 )
 
-# What an example means by null; a table decides it by its columns.
+# What null means for an example. For a table, its columns decide.
 OF_EXAMPLES = {"normalize_target": "none", "input_name": "input", "target_name": "target"}
 
 
 def of_example(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What an example's data section leaves open, key -> value."""
+    """Key -> value, of the keys that an example's data section leaves null."""
     return {key: value for key, value in OF_EXAMPLES.items() if data[key] is None}
 
 
@@ -58,12 +58,13 @@ def _text_or_null(example: str) -> Field:
 
 
 DATA_FIELDS: dict[str, Field] = {
-    "data.val_fraction": number(-math.inf, example="0.2"),  # its range: where the rows are known
+    # The ranges of val_fraction and batch_size are checked where the number of rows is known.
+    "data.val_fraction": number(-math.inf, example="0.2"),
     "data.split_seed": SEED,
     "data.shuffle": boolean(example="true"),
     "data.stratify": nullable(boolean(example="true"), "where every class has enough rows"),
     "data.batch_size": Field(
-        lambda v: v is None or (is_integer(v) and v <= LARGEST),  # its range: where rows are known
+        lambda v: v is None or (is_integer(v) and v <= LARGEST),
         f"a whole number from 1 to {LARGEST}, or null (the whole training split at once)",
         "200",
         cast=to_whole,
@@ -80,7 +81,7 @@ DATA_FIELDS: dict[str, Field] = {
     "data.path": text("a CSV or a Parquet file", example="my.csv"),
     "data.inputs": Field(
         lambda v: v == "all" or is_list(v, is_text),
-        "a list of the table's columns, or all (but the target, and data.drop)",
+        "a list of the table's columns, or all (except the target and data.drop)",
         "'[a,b]'",
         ("all",),
         each(to_text),  # a column may be called 2020, which Hydra reads as a number

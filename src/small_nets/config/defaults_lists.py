@@ -1,4 +1,4 @@
-"""What the defaults lists of the config files choose: experiments, and what comes with `data`."""
+"""Reads the defaults lists of config files: what an experiment or a choice of `data` chooses."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,9 +9,10 @@ from small_nets.config.conf_files import CONF, ROOT, Folders, file_of, load, par
 def experiment(
     name: str, folders: Folders = (CONF,), above: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """What an experiment sets: its file, and those of the experiments that it starts from.
+    """The keys that an experiment sets, including those of the experiments it starts from.
 
-    Its `defaults` are all that they choose, the last word last. above: as of `section`.
+    `defaults` in the result has all that these choose; a later entry wins. above: see
+    `conf_files.section`.
     """
     path = file_of("experiment", name, folders)
     if path is None or name in above:
@@ -30,7 +31,7 @@ def experiment(
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two nested mappings as one; the second has the last word."""
+    """Merge two nested mappings. Where both have a value, `above` wins."""
     found = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(found.get(key), dict)
@@ -39,7 +40,7 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def default_choices(name: str | None, folders: Folders = (CONF,)) -> dict[str, str]:
-    """Group -> choice before the command line has its say: the root's, then an experiment's."""
+    """Group -> choice by the root config and an experiment, before the command line changes it."""
     entries = [*load(CONF / f"{ROOT}.yaml")["defaults"]]
     entries += load(root_files(folders)[0]).get("defaults") or []
     if name is not None:
@@ -50,14 +51,14 @@ def default_choices(name: str | None, folders: Folders = (CONF,)) -> dict[str, s
 def choices_with(data: str | None, folders: Folders = (CONF,)) -> dict[str, str]:
     """Group -> choice, of the groups that a choice of `data` overrides.
 
-    `data=table` overrides the network and the optimizer, and sets early stopping, in the defaults
-    list of its own file: what it starts from is no change by the user, and no word of his.
+    The file of `data=table`, for example, chooses the network and the optimizer, and sets early
+    stopping. The user did not choose these.
     """
     return _chosen(_entries(data, folders))
 
 
-def settings_with(data: str | None, folders: Folders = (CONF,)) -> dict[str, Any]:
-    """Key -> value, of the root's settings that a choice of `data` sets."""
+def root_values_with(data: str | None, folders: Folders = (CONF,)) -> dict[str, Any]:
+    """Key -> value, of the root's keys that a choice of `data` sets."""
     found: dict[str, Any] = {}
     for entry in _entries(data, folders):
         if isinstance(entry, str) and entry.startswith("/"):
@@ -67,7 +68,7 @@ def settings_with(data: str | None, folders: Folders = (CONF,)) -> dict[str, Any
 
 
 def _entries(data: str | None, folders: Folders, above: tuple[str, ...] = ()) -> list[Any]:
-    """The defaults list of a choice, those of the choices that it starts from in their places."""
+    """The defaults list of a choice of `data`, where choices that it starts from are expanded."""
     path = None if data is None or data in above else file_of("data", data, folders)
     found: list[Any] = []
     for entry in [] if path is None else load(path).get("defaults") or []:
@@ -77,7 +78,7 @@ def _entries(data: str | None, folders: Folders, above: tuple[str, ...] = ()) ->
 
 
 def _chosen(entries: Iterable[Any]) -> dict[str, str]:
-    """Group -> choice, of the entries of a defaults list; the last word is the last one's."""
+    """Group -> choice, of the entries of a defaults list. A later entry wins."""
     return {
         key.removeprefix("override ").lstrip("/").partition("@")[0]: choice
         for entry in entries

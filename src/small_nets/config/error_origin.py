@@ -1,4 +1,4 @@
-"""Whose fault an exception is: of what was typed or written in a file, or of this program."""
+"""Tells whether an exception comes from the user's input or from a fault of this program."""
 
 from pathlib import Path
 from traceback import walk_tb
@@ -14,25 +14,24 @@ from omegaconf.errors import (
 
 from small_nets.system.command_names import PACKAGE
 
-# The doors for Hydra lie beside the package, or beside `src/` in a checkout.
+# Our plugins for Hydra lie beside the package, or beside `src/` in a checkout.
 OURS = (PACKAGE, *(PACKAGE.parents[n] / "hydra_plugins" for n in (0, 1)))
 HYDRA = (Path(str(hydra.__file__)).parent,)
 HYDRAS = (*HYDRA, Path(str(omegaconf.__file__)).parent)
-# What a value that is read may raise wherever it is read; the value was typed.
+# Errors of a value that was typed, wherever it is read.
 READ = (InterpolationKeyError, InterpolationResolutionError)
 
 
 def is_of_input(error: BaseException) -> bool:
-    """Whether Hydra refuses what it was given, or OmegaConf does below it.
+    """Whether Hydra, or OmegaConf called by it, refuses what the user gave.
 
-    It is so where Hydra was asked to compose or to parse, and nothing of ours was running below
-    it; there it raises AssertionErrors and AttributeErrors, too. A KeyError, a TypeError, or an
-    attribute that a config does not have, raised by code of ours, is a fault of this program,
-    whatever was typed.
+    That is so if Hydra was asked to compose or to parse, and called none of our code. Its
+    AssertionErrors and AttributeErrors count, too. An exception from our own code, such as a
+    KeyError or a TypeError, is a fault of this program, whatever the input.
     """
     if isinstance(error, READ):
         return True
-    frames = walk_tb(error.__traceback__)  # the outermost first
+    frames = walk_tb(error.__traceback__)  # the outermost frame comes first
     files = [Path(frame.f_code.co_filename) for frame, _ in frames]
     if not files:
         return isinstance(error, HydraException | OmegaConfBaseException)

@@ -1,4 +1,4 @@
-"""What a user did wrong, said so that it can be put right."""
+"""Errors of the user's input, with messages that say how to correct them."""
 
 import difflib
 import os
@@ -17,10 +17,10 @@ class InputError(Exception):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A line that names the known word nearest to `word`, or "" where none is near.
+    """The line "Did you mean …?" with the known word nearest to `word`; "" where none is near.
 
-    Near is: spelled alike; the last part of a path (lr of optimizer.lr); or the initials
-    (lr of learning_rate).
+    Words are near that are spelled alike, that are the last part of a path (lr of optimizer.lr),
+    or that are initials (lr of learning_rate).
     """
     names = list(known)
     found = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
@@ -35,35 +35,36 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def unknown(
     what: str, word: str, known: Iterable[str], kind: str, also: Iterable[str] = ()
 ) -> InputError:
-    """The error for a name that is not among the known ones.
+    """The error for a name that is not known.
 
-    also: names that are not listed, but may be what was meant.
+    what: the first line. kind: introduces the list of known names. also: names that are not
+    listed, but may be meant.
     """
     names = sorted(known)
     return InputError(f"{what}\n{kind}: {', '.join(names)}{nearest(word, [*names, *also])}")
 
 
 def words_of(error: OSError) -> str:
-    """What the system said, with the file that it is about where it names one."""
+    """The system's message, with the name of the file where it has one."""
     name = str(error.filename or "").partition("\n")[0]
     name = name if len(name) <= LONGEST else f"{name[:LONGEST]}…"
     return f"{name}: {error.strerror or error}" if name else str(error.strerror or error)
 
 
 def say_error(message: object) -> None:
-    """One message on stderr."""
+    """Print a message on stderr."""
     print(f"Error: {printable(str(message))}", file=sys.stderr)
 
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """Around a command: bad input becomes one message on stderr and exit code 2.
+    """Within the block, InputError and OSError become a message on stderr and exit code 2.
 
     HYDRA_FULL_ERROR=1 in the environment keeps the traceback.
     """
     try:
         yield
-        if was_interrupted():  # when all there was had been written
+        if was_interrupted():  # too late to stop anything: all is written
             raise SystemExit(exit_code())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a field of the config may hold: its type, a test, what it allows in words, an example."""
+"""Field types of the config: each has a test, a cast, what it allows in words, an example."""
 
 import math
 import sys
@@ -9,18 +9,19 @@ from typing import Any, Literal
 from small_nets.config.cast_value import Cast, each, read, same, to_float, to_whole
 
 Test = Callable[[Any], bool]
-# Of a column that holds such values; text for all that is no plain number or flag.
+# The type of a table's column with such values. Anything but a number or a boolean is text.
 Kind = Literal["float", "int", "bool", "text"]
 LARGEST_FLOAT = sys.float_info.max
-LARGEST = 10**9  # integer of a field, unless it names another
+LARGEST = 10**9  # the largest integer of a field that names no other
 
 
 @dataclass(frozen=True)
 class Field:
-    """A test, what it allows in words, an example, and the names among which it chooses.
+    """What a key may be.
 
-    cast: to the type of the field, before the test and before anything is hashed, compared or
-    trained. kind: of the values, null left out.
+    test: whether a value is allowed, after its cast. allowed: the same in words. example: a value
+    as it is typed. names: the names among which the key chooses. cast: turns a value into the
+    key's type, before it is tested, hashed, compared or used. kind: of the values other than null.
     """
 
     test: Test
@@ -50,7 +51,7 @@ def is_text(value: object) -> bool:
 
 
 def is_list(value: object, test: Test, length: int | None = None) -> bool:
-    """Whether it is a list of such items, of so many; None: of one or more."""
+    """Whether a value is a list whose items pass the test. length: None for one or more items."""
     if not isinstance(value, list) or not value or len(value) != (length or len(value)):
         return False
     return all(map(test, value))
@@ -61,7 +62,7 @@ def is_matrix(value: object) -> bool:
 
 
 def nullable(field: Field, null: str = "", example: str | None = None) -> Field:
-    """The field, or null, which means `null`."""
+    """A field that also allows null. null: what null means, in words."""
     return replace(
         field,
         test=lambda v: v is None or field.test(v),
@@ -71,6 +72,7 @@ def nullable(field: Field, null: str = "", example: str | None = None) -> Field:
 
 
 def integer(minimum: int, maximum: int | None = None, *, example: str) -> Field:
+    """A field of whole numbers in a range, both ends included."""
     most = LARGEST if maximum is None else maximum
     words = f"{minimum} or more, up to {most}" if maximum is None else f"{minimum} to {most}"
     return Field(
@@ -85,7 +87,7 @@ def integer(minimum: int, maximum: int | None = None, *, example: str) -> Field:
 def number(
     minimum: float, below: float = math.inf, *, example: str, is_open: bool = False
 ) -> Field:
-    """A number from the minimum on, or where it is open above it, and below another."""
+    """A field of numbers from `minimum` on and below `below`. is_open: without `minimum` itself."""
     words = f"a finite number {'above' if is_open else 'from'} {minimum:g}"
     words = "a finite number" if minimum == -math.inf else words
     words += f" and below {below:g}" if below < math.inf else ("" if is_open else " up")
@@ -99,6 +101,7 @@ def number(
 
 
 def one_of(names: Sequence[Any], *, example: str) -> Field:
+    """A field that takes one of these names, or one of these whole numbers."""
     are_numbers = is_integer(names[0])
     return Field(
         lambda v: type(v) is type(names[0]) and v in names,
@@ -111,16 +114,17 @@ def one_of(names: Sequence[Any], *, example: str) -> Field:
 
 
 def boolean(*, example: str) -> Field:
+    """A field that is true or false."""
     return Field(lambda v: isinstance(v, bool), "true or false", example, cast=read, kind="bool")
 
 
 def text(allowed: str, *, example: str) -> Field:
-    """A text that is not empty."""
+    """A field of texts that are not empty."""
     return Field(is_text, allowed, example)
 
 
 def list_of(
     test: Test, allowed: str, *, example: str, cast: Cast, length: int | None = None
 ) -> Field:
-    """A list of so many items, each of which passes the test; None: of one or more."""
+    """A field of lists whose items pass the test. length: None for one or more items."""
     return Field(lambda v: is_list(v, test, length), allowed, example, cast=each(cast))

@@ -1,4 +1,4 @@
-"""Hydra's refusals of an override, said in the terms of this program's settings."""
+"""Explains why Hydra refuses an override, in terms of this program's keys and choices."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -38,14 +38,14 @@ def _values(override: Override) -> list[str]:
 
 @contextmanager
 def explained(overrides: Sequence[str]) -> Iterator[None]:
-    """Around what composes these overrides: what Hydra refuses of them becomes an InputError."""
+    """Within the block, Hydra's errors about these overrides become InputError."""
     refuse_endless(overrides)
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        # Hydra raises plain ValueErrors too; what is not Hydra's is a fault of ours.
+        # Hydra raises plain ValueErrors, too. Any other error is a fault of this program.
         message = explain(error, overrides)
         if message is None:
             raise
@@ -57,7 +57,7 @@ def explain(
 ) -> str | None:
     """The message for an exception that Hydra raised while composing these overrides.
 
-    None where it is no refusal of Hydra's: a fault of ours, which none of them is to blame for.
+    None where the exception is a fault of this program.
     """
     if not is_of_input(error):
         return None
@@ -90,7 +90,7 @@ def _searched(parsed: Sequence[Override]) -> list[Path]:
 
 
 def _one_or_many(parsed: Sequence[Override]) -> str:
-    """The fix for a list with commas where one value was expected."""
+    """The fix for several values, separated by commas, where one was expected."""
     for override in parsed:
         if not override.is_sweep_override():
             continue
@@ -111,7 +111,7 @@ def _one_or_many(parsed: Sequence[Override]) -> str:
 def _plain(error: Exception) -> str:
     if isinstance(error, READ):
         return unresolved(error)
-    # Hydra's own sentence; the links to its manual and the search path are noise here.
+    # Hydra's own sentence, without links to its manual and without the search path.
     said = str(error).partition("\nSearch path:")[0]
     lines = [line for line in said.splitlines() if line.strip() and "https://" not in line]
     cause = error.__cause__
@@ -124,7 +124,7 @@ def _plain(error: Exception) -> str:
 
 
 def _of_hydra(parsed: Sequence[Override], error: Exception) -> str:
-    """A line for settings of Hydra's own, where nothing else explains what it refuses."""
+    """A line that names overrides of Hydra's own keys, where nothing else explains the error."""
     ours = [o for o in parsed if _is_hydras(o)]
     named = [o for o in ours if re.split("[./]", o.key_or_group)[-1] in str(error)]
     if not named and not isinstance(error, HydraException | OmegaConfBaseException):
@@ -145,7 +145,7 @@ def _check_choices(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
         known = conf_files.choices(group, folders)
         for value in _values(override):
             if value in known:
-                conf_files.section(group, value, folders)  # which cannot be read, or holds no keys
+                conf_files.section(group, value, folders)  # raises InputError for a broken file
                 continue
             if group == "experiment":
                 listed = conf_files.list_experiments(folders)
@@ -167,7 +167,7 @@ def _check_choices(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
 
 def _no_section(path: str, key: str) -> InputError:
     example = f"\nFor example: {key}={FIELDS[key].example}" if key in FIELDS else ""
-    return InputError(f"{path}: {key} is one setting.{example}")
+    return InputError(f"{path}: {key} is a single value, not a section.{example}")
 
 
 def _check_keys(parsed: Sequence[Override], folders: Sequence[Path]) -> None:
@@ -212,7 +212,7 @@ def _check_key(
     override: Override, group: str, rest: Sequence[str], current: dict[str, str],
     folders: Sequence[Path],
 ) -> None:  # fmt: skip
-    """A key below a group, against what the group's choice takes and what its file states."""
+    """Raises InputError for a key that the group's choice does not take, or does not state."""
     choice = str(current.get(group))
     stated: Any = conf_files.section(group, choice, folders)
     taken: Any = keys_of(group, stated)

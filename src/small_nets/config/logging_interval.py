@@ -1,4 +1,4 @@
-"""How often a run is looked at, and what of many things is shown."""
+"""Chooses evenly spaced items: the logged points of a run, and what is shown of many things."""
 
 import math
 from collections.abc import Mapping
@@ -6,14 +6,18 @@ from typing import Any
 
 
 def evenly(count: int, most: int) -> list[int]:
-    """Places of at most `most` of so many things, the first and the last among them."""
+    """At most `most` evenly spaced places among `count`, including the first and the last."""
     if count <= most:
         return list(range(count))
     return [i * (count - 1) // (most - 1) for i in range(most)]
 
 
 def log_every(config: Mapping[str, Any]) -> int:
-    """Epochs between points: as asked for, or the 1, 2 or 5 · 10ⁿ nearest a hundredth."""
+    """The epochs between two logged points.
+
+    If `log_every` is null, it is the number 1, 2 or 5 · 10ⁿ that is nearest to a hundredth of
+    `trainer.max_epochs`.
+    """
     if config["log_every"] is not None:
         return config["log_every"]
     wanted = max(config["trainer"]["max_epochs"] / 100, 1.0)

@@ -1,8 +1,8 @@
-"""A fixed key beside a swept choice: `-m optimizer=momentum,adam optimizer.momentum=0.5`.
+"""Fixed keys beside a swept choice: `-m optimizer=momentum,adam optimizer.momentum=0.5`.
 
-Hydra composes a multirun's first config without what is swept, so it would look for the key in a
-choice that nobody asked for (facebookresearch/hydra#283, #2888). A key whose choice is swept is
-handed to it as a sweep of one value, which it leaves to the jobs.
+Hydra composes the first config of a multirun without the swept choices. It would look for the key
+in a choice that nobody asked for (facebookresearch/hydra#283, #2888). So a fixed key of a swept
+choice is given to Hydra as a sweep of one value, which it leaves to the jobs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ ONE = "=choice("
 
 
 def for_multirun(words: Sequence[str], folders: Sequence[Path] = (CONF,)) -> list[str]:
-    """The overrides of a multirun, fixed keys of swept choices as sweeps of one value.
+    """The overrides of a multirun, where fixed keys of swept choices are sweeps of one value.
 
-    folders: where the presets of sweeps lie, which may sweep choices, too.
+    folders: the config folders. The presets of sweeps in them may sweep choices, too.
     """
     swept = _swept(words, folders)
     if not swept:
@@ -35,7 +35,7 @@ def for_multirun(words: Sequence[str], folders: Sequence[Path] = (CONF,)) -> lis
 
 
 def as_typed(word: str) -> str:
-    """An override without what `for_multirun` made of it; choice(x) of one value means x."""
+    """Undo `for_multirun` for one override: choice(x) of one value is x."""
     key, found, value = word.partition(ONE)
     if not (found and value.endswith(")") and "." in key):
         return word
@@ -44,9 +44,9 @@ def as_typed(word: str) -> str:
 
 
 def refuse_mixtures(words: Sequence[str], multirun: bool) -> None:
-    """Raises InputError for a list of choices, of which Hydra makes one mixture.
+    """Raises InputError for a list of choices, also within a sweep.
 
-    Also where the list is one of several values that are swept.
+    Hydra would merge the choices of a list.
     """
     for word in words:
         group = key_of(word).partition("@")[0]
@@ -60,20 +60,20 @@ def refuse_mixtures(words: Sequence[str], multirun: bool) -> None:
             each = quote(f"{sign}{group}={','.join(names)}")
             each = f"{'' if multirun else '-m '}{each} for a run of each, or one of them: "
             raise InputError(
-                f"{word} would be a mixture of them, in which the last word is the last one's.\n"
+                f"{word} would merge these choices, and the last one would win.\n"
                 f"Fix: {'' if group == 'sweep' else each}{sign}{group}={names[0]}"
             )
 
 
 def _values(word: str) -> list[Any]:
-    """The value that an override stands for, or several; none of what cannot be read."""
+    """The values of an override; [None] for one that cannot be read."""
     override = read(word)
     found = None if override is None else override.value()
     return found.list if isinstance(found, ChoiceSweep) else [found]
 
 
 def _swept(words: Sequence[str], folders: Sequence[Path]) -> set[str]:
-    """The groups of which several choices are asked for."""
+    """The groups whose choices are swept."""
     swept = {group for word in words
              if (group := key_of(word)) in ALL_GROUPS and _is_sweep(word)}  # fmt: skip
     for word in words:
@@ -107,7 +107,7 @@ def _is_below(word: str, swept: set[str]) -> bool:
 
 
 def _beside(word: str) -> str:
-    """A fixed value as the only one of a sweep; as it is, where it is a sweep or means no value."""
+    """A fixed value as a sweep of one value. An override that is a sweep already stays as it is."""
     key, _, value = word.partition("=")
     value = value.strip() or '""'
     made = f"{key}{ONE}{value})"

@@ -1,4 +1,4 @@
-"""The names of the normalisations. Without torch, so that a typo is answered at once."""
+"""The names of the normalisations, and how they are parsed. Without torch."""
 
 import math
 import re
@@ -9,9 +9,9 @@ METHODS = "none, standardize, min_max, constant:FACTOR (a factor above 0), lp_no
 
 
 def parse(method: str) -> tuple[str, float]:
-    """A method's name and its number (1.0 where it has none): "lp_norm:5" -> ("lp_norm", 5.0).
+    """Split a method into name and number: "lp_norm:5" -> ("lp_norm", 5.0).
 
-    Raises ValueError with the allowed forms.
+    The number is 1.0 where the method has none. Raises ValueError, which lists the allowed forms.
     """
     if method in PLAIN:
         return method, 1.0
@@ -21,11 +21,11 @@ def parse(method: str) -> tuple[str, float]:
         name == "lp_norm" and 1 <= number < math.inf
     ):
         return name, number
-    raise ValueError(f"{method!r} is no normalisation; there are: {METHODS}")
+    raise ValueError(f"{method!r} is not a normalisation. Allowed: {METHODS}")
 
 
 def canonical(method: Any) -> Any:
-    """One text for one method: "constant:0.10" is "constant:0.1"; what is no method stays."""
+    """The one spelling of a method: "constant:0.10" becomes "constant:0.1". Others stay."""
     if not is_normalisation(method) or method in PLAIN:
         return method
     name, number = parse(method)

@@ -1,7 +1,7 @@
-"""How a text that Hydra's grammar refuses may have been meant: candidates, each tried by it.
+"""Repairs a text that Hydra's grammar refuses, by trying candidates for what was meant.
 
-A candidate is offered only where it can be read, and where the field of its key, if there is one,
-allows the value. So what is printed as a fix works as it stands.
+A candidate is offered only if the grammar can read it, and if the field of its key allows the
+value. So a printed fix works as it stands.
 """
 
 import re
@@ -27,7 +27,7 @@ SMART = str.maketrans("“”„«»‘’‚\u00a0", '"""""\'\'\' ')  # noqa: R
 
 
 def fix_of(text: str) -> str | None:
-    """The nearest text that can be read and is allowed; None where none is found."""
+    """The first candidate that can be read and is allowed; None where there is none."""
     try:
         found = (c for c in dict.fromkeys(_candidates(text)) if c != text and is_allowed(c))
         return next(found, None)
@@ -36,9 +36,10 @@ def fix_of(text: str) -> str | None:
 
 
 def joined(words: Sequence[str], at: int) -> tuple[str, int, int] | None:
-    """An override that the shell has cut into several words, around the one at `at`.
+    """An override that the shell has split into several words, one of them at `at`.
 
-    Returns its text, and the first and the last-but-one place of its words.
+    Returns its text, the place of its first word, and the place behind its last; None where there
+    is no such override.
     """
     for first in (at, at - 1):
         for end in range(at + 1 if first < at else at + 2, min(len(words), at + 8) + 1):
@@ -68,7 +69,7 @@ def _is_key(text: str) -> bool:
 
 
 def is_allowed(text: str) -> bool:
-    """Whether it can be read, and no field forbids its values."""
+    """Whether an override can be read, and its key's field allows its values."""
     override = read(text)
     if override is None or override.is_delete() or not text.isprintable():
         return override is not None and text.isprintable()
@@ -102,7 +103,7 @@ def _plain(value: Any) -> Any:
 
 
 def _candidates(text: str) -> Iterator[str]:
-    """In the order in which they are tried."""
+    """Yield what a text may have meant, the likeliest first."""
     text = text.strip().translate(SMART)
     yield text
     sign, rest = re.match(r"([+~ ]*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
@@ -140,15 +141,13 @@ def _values(value: str) -> Iterator[str]:
 
 
 class _Structure:
-    """A value with brackets, read leniently: what is left open is closed, what needs quotes gets
-    them.
-    """
+    """Reads a value with brackets leniently: it closes what is left open, and adds quotes."""
 
     def __init__(self, value: str) -> None:
         self.value, self.at = value, 0
 
     def text(self) -> str:
-        """The value as it may be read."""
+        """The repaired value."""
         return self._element("")
 
     def _element(self, stops: str) -> str:
@@ -175,7 +174,7 @@ class _Structure:
                 continue
             found.append(self._pair() if is_mapping else self._element(f",{closing}"))
             if self._peek() not in ("", ",", closing):
-                self.at += 1  # a bracket of another kind, that closes nothing
+                self.at += 1  # skip a bracket that closes nothing
         return ",".join(element for element in found if element)
 
     def _pair(self) -> str:

@@ -1,4 +1,4 @@
-"""What overrides give to their keys, each value of its key's type."""
+"""Parses the values of overrides, and casts each to the type of its key."""
 
 import re
 from collections.abc import Iterable
@@ -13,12 +13,13 @@ from small_nets.config.overrides import key_of
 from small_nets.config.schema import cast_value, show
 
 WHOLE_NUMBER = re.compile(r"^([A-Za-z_][\w.]*)=(-?(?:0|[1-9]\d{0,17}))$", re.ASCII)
-# A number of 5,000 digits is a ValueError of Python's; a thousand brackets are a RecursionError.
+# What parsing a text may raise. Python raises ValueError for a number of 5,000 digits, and
+# RecursionError for a thousand brackets.
 REFUSED = (HydraException, ValueError, RecursionError)
 
 
 def read(text: str) -> Override | None:
-    """The override that a text is; None where the grammar refuses it, or it has no key."""
+    """Parse an override; None where Hydra's grammar refuses it, or it has no key."""
     try:
         found = OverridesParser.create().parse_override(text)
     except REFUSED:
@@ -27,9 +28,9 @@ def read(text: str) -> Override | None:
 
 
 def given_value(override: str) -> Any:
-    """The value, of its key's type; the text of one that the grammar refuses."""
+    """The value of an override, cast to its key's type; its text where it cannot be parsed."""
     number = WHOLE_NUMBER.match(override)
-    if number is not None:  # the grammar takes half a millisecond for each of ten thousand seeds
+    if number is not None:  # Hydra's parser takes half a millisecond, too long for 10,000 seeds
         return cast_value(number[1], int(number[2]))
     found = read(override)
     if found is None:
@@ -38,17 +39,20 @@ def given_value(override: str) -> Any:
 
 
 def given_values(overrides: Iterable[str]) -> dict[str, Any]:
-    """Key -> value, of a run whose config cannot be."""
+    """Key -> value of overrides. It stands in for a config that is invalid."""
     return {key_of(override): given_value(override) for override in overrides}
 
 
 @lru_cache(maxsize=65536)
 def canonical(override: str) -> str:
-    """One text for all overrides that give a key the same value."""
+    """The one spelling of all overrides that give a key the same value."""
     key, sign, _ = override.partition("=")
     return f"{key}={show(given_value(override))}" if sign else override
 
 
 def one_text(key: str, text: str) -> str:
-    """One text for all that give the key the same value; as it is, where a trial resolves it."""
+    """The one spelling of all texts that give a key the same value.
+
+    A text with an interpolation stays as it is, since it is resolved later.
+    """
     return text if "${" in text else canonical(f"{key_of(key)}={text}").partition("=")[2]

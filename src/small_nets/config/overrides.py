@@ -1,4 +1,4 @@
-"""Overrides as they are typed: `key=value`, `+key=value`, `~key`. Without Hydra, as few need it."""
+"""Overrides as they are typed: `key=value`, `+key=value`, `~key`. Without importing Hydra."""
 
 import re
 from collections.abc import Iterable
@@ -6,10 +6,10 @@ from itertools import accumulate
 
 from small_nets.config.errors import InputError
 
-# Sections of the config that one sweep has only once, and that change no number of a run.
+# Sections of the config with one value for a whole sweep. They change no number of a run.
 SWEEP_ONLY = ("sweep", "search", "executor")
-# Hydra's parser takes a quarter of a millisecond for each value, calls itself for each bracket, and
-# Python reads no whole number of more than 4,300 digits.
+# Limits of an override. Hydra's parser takes a quarter of a millisecond for each value, and calls
+# itself for each bracket. Python reads no whole number of more than 4,300 digits.
 MOST_DIGITS = 1000
 MOST_DEPTH = 20
 MOST_VALUES = 10_000
@@ -17,17 +17,17 @@ SHOWN = 40  # characters of a value that a message repeats
 
 
 def key_of(override: str) -> str:
-    """The key of an override: optimizer.lr of `+optimizer.lr=0.1`."""
+    """The key of an override: that of `+optimizer.lr=0.1` is optimizer.lr."""
     return override.lstrip("+~").partition("=")[0]
 
 
 def own(overrides: Iterable[str]) -> list[str]:
-    """Those of a run itself, without those of the sweep or the search around it."""
+    """The overrides of a run itself, without those of the sweep, the search or the executor."""
     return [o for o in overrides if key_of(o).partition(".")[0] not in SWEEP_ONLY]
 
 
 def refuse_endless(overrides: Iterable[str]) -> None:
-    """Raises InputError for one with too long a number, too deep a list, or too many values."""
+    """Raises InputError for an override with too long a number, too many brackets or values."""
     for override in overrides:
         key, value = key_of(override), override.partition("=")[2]
         if len(value) < MOST_DEPTH:

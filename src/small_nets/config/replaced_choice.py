@@ -1,7 +1,7 @@
-"""What an experiment sets of a choice that was then replaced: it goes with that choice.
+"""Removes keys that an experiment sets for a choice that the command line replaces.
 
-`+experiment=sine model=layers`: the experiment's `model.width` is a setting of `model=mlp`. Hydra
-merges it all the same, below a choice that has no such key.
+In `+experiment=sine model=layers` the experiment's `model.width` is a key of `model=mlp`. Hydra
+merges it into `model=layers`, which has no such key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,10 @@ def drop_replaced(
     typed: Sequence[str],
     folders: Sequence[Path],
 ) -> list[str]:
-    """Remove them from the composed config, in place. Returns a line for each.
+    """Remove the keys of replaced choices from a composed config, in place.
 
-    typed: the overrides; a key among them stays, for the check to refuse.
+    typed: the overrides. A key that was typed stays, and the check refuses it later. Returns a
+    message for each removed key.
     """
     name = choices.get("experiment")
     if not isinstance(name, str):
@@ -47,10 +48,10 @@ def drop_replaced(
                 continue
             if _is_foreign(where, path, value, had, own):
                 OmegaConf.update(task, where, at(own, path))
-                why = "takes none such"
+                why = "does not take this value"
             elif path in gone:
                 _delete(task, (group, *path))
-                why = "has no such setting"
+                why = "has no such key"
             else:
                 continue
             lines.append(
@@ -63,7 +64,10 @@ def _gone(
     group: str, had: Mapping[str, Any], own: Mapping[str, Any], set_by: Mapping[str, Any],
     task: DictConfig,
 ) -> list[tuple[str, ...]]:  # fmt: skip
-    """The paths below a group that the experiment sets, its choice has, and the present has not."""
+    """The paths below a group that the experiment sets and that only the replaced choice has.
+
+    had, own: the sections of the replaced and of the new choice. set_by: the experiment's.
+    """
     try:
         could, can = keys_of(group, had), keys_of(group, own)
     except InputError:
@@ -86,10 +90,10 @@ def _is_typed(where: str, keys: Sequence[str]) -> bool:
 def _is_foreign(
     where: str, path: Sequence[str], value: Any, had: Mapping[str, Any], own: Mapping[str, Any]
 ) -> bool:
-    """Whether the experiment's value of a key that both choices have means the former one alone.
+    """Whether the experiment's value of a key, which both choices have, fits only the replaced one.
 
-    had, own: what the files of both state. A neuron's fixed bias is a number, a network's a flag.
-    A `_target_` is what a choice is.
+    had, own: the sections of the replaced and of the new choice. For example, the bias of a fixed
+    neuron is a number, and that of a network a boolean. A `_target_` fits only its own choice.
     """
     if at(own, path) is NOTHING:
         return False

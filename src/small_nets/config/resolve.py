@@ -1,4 +1,4 @@
-"""A composed config to plain containers, each value of its key's type."""
+"""Resolves a composed config to plain containers, with each value cast to its key's type."""
 
 import copy
 import re
@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from small_nets.config.errors import InputError
 from small_nets.config.schema import FIELDS, check_value
 
-READ = 8  # settings that are read from one another, in a row
+READ = 8  # the longest chain of keys that read from one another
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def resolve(config: DictConfig) -> dict[str, Any]:
 
 
 def unresolved(error: OmegaConfBaseException) -> str:
-    """An interpolation that cannot be replaced, in the words of the setting."""
+    """The message for an interpolation that cannot be resolved."""
     key = str(error.full_key or "")
     at = f"{key}: " if key else ""
     lines = str(error).splitlines() or [type(error).__name__]
@@ -41,9 +41,9 @@ def unresolved(error: OmegaConfBaseException) -> str:
 
 
 def typed(config: DictConfig, keep: bool = False) -> DictConfig:
-    """The config with every value of its key's type, so that what reads one follows it.
+    """The config with every value cast to its key's type, before other keys read it.
 
-    keep: what is an interpolation stays one. Raises InputError where one cannot be resolved.
+    keep: interpolations stay interpolations. Raises InputError where one cannot be resolved.
     """
     for _ in range(READ):
         found = casts(resolve(config))
@@ -59,33 +59,33 @@ def typed(config: DictConfig, keep: bool = False) -> DictConfig:
 
 
 def _is_read(config: DictConfig, key: str) -> bool:
-    """Whether a value is, or has in it, an interpolation."""
+    """Whether a value is an interpolation, or contains one."""
     found: Any = OmegaConf.to_container(config, resolve=False)
     for word in key.split("."):
-        if isinstance(found, str):  # a section that is an interpolation as a whole
+        if isinstance(found, str):  # the whole section is an interpolation
             return True
         found = found[word]
     return "${" in str(found)
 
 
 def casts(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Key -> value as the key has it, of each setting that is not so yet.
+    """Key -> cast value, of the keys whose values a cast changes.
 
-    What its field forbids stays as it was typed, for the message. settings: a resolved config, as
-    plain containers.
+    settings: a resolved config, as plain containers. A value that its field forbids is left out,
+    so that a message shows it as it was typed.
     """
     found = {}
     for key, value, target in _leaves(settings, "", ""):
         with suppress(InputError):
             cast = check_value(key, value, target)
-            # By their texts, for types count, too: 1 is not 1.0, 0.0 is not -0.0.
+            # Compared as texts, which tells 1 from 1.0, and 0.0 from -0.0.
             if cast is not value and repr(cast) != repr(value):
                 found[key] = cast
     return found
 
 
 def _leaves(section: Mapping[str, Any], path: str, target: str) -> Iterator[tuple[str, Any, str]]:
-    """Key, value and the `_target_` beside it; a mapping that is one key's value is a leaf."""
+    """Yield key, value and the `_target_` of its section. A mapping with a field is one value."""
     for name, value in section.items():
         key = f"{path}{name}"
         if isinstance(value, Mapping) and key not in FIELDS:

@@ -1,4 +1,4 @@
-"""The names that the config files may interpolate, beside Hydra's own."""
+"""The resolvers that config files may use besides Hydra's own, such as `${stamp:}`."""
 
 import os
 import time
@@ -10,19 +10,18 @@ from small_nets.system.command_names import command
 
 
 def stamp() -> str:
-    """A name that no other run gets: the time, and six random hexadecimal digits."""
+    """A unique name for a run: the time, and six random hexadecimal digits."""
     return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(3).hex()}"
 
 
 def base(group: str, choice: str = "base") -> str:
-    """The settings that every choice of a group has, or those of one, as their file states them."""
-    # Hydra substitutes $NAMES in what becomes part of its help text.
+    """The text of a choice's file, for --help. `base` has the keys that all choices share."""
+    # Hydra replaces $NAMES in its help text, so each $ is doubled.
     return (CONF / group / f"{choice}.yaml").read_text(encoding="utf-8").replace("$", "$$")
 
 
 def register() -> None:
-    """`${stamp:}` for output directories, and for --help `${experiments:}`,
-    `${base:data}`, `${command:train}`."""
+    """Register `${stamp:}`, for output directories, and three others, for --help."""
     OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("base", base, replace=True)
     OmegaConf.register_new_resolver("command", command, replace=True)

@@ -1,4 +1,4 @@
-"""What each setting may be: one table from key to field. Imports no torch."""
+"""The table from config key to field: what each key may be. Without torch."""
 
 import math
 import os
@@ -27,10 +27,9 @@ from small_nets.config.field_types import (
 from small_nets.config.grammar_quoting import quote
 from small_nets.config.sweep_schema import SWEEP_FIELDS
 
-# The names that the code knows; a test holds them against the tables of the code itself.
 LAYERS = tuple(name for name, found in ACTIVATIONS.items() if found.is_of_layers)
 LINE = 200  # characters of a value that a message repeats
-LONG = 10_000  # bits: Python makes no text of longer numbers
+LONG = 10_000  # bits of a number that is printed; Python refuses much longer ones
 AS_TEXT = """\nIt is a text. From a variable: '{key}="${{oc.decode:${{oc.env:NAME}}}}"'"""
 ENGINES = ("lightning", "stacked", "fused")
 
@@ -46,7 +45,7 @@ def _is_early_stop(value: object) -> bool:
 
 
 def _is_class_weight(value: object) -> bool:
-    # What a float32 holds, also when it is divided by: 0 of a whole batch would be no number.
+    # Within these limits a float32 can be multiplied and divided by it.
     return is_number(value) and 1e-6 <= value <= 1e6  # type: ignore[operator]
 
 
@@ -157,7 +156,7 @@ FIELDS: dict[str, Field] = {
     "scheduler.end": number(0, example="0.0"),
 }
 
-# A choice's own meaning of a key, where it differs from its group's.
+# Fields of a key for one component, where they differ from the key's field above.
 OWN_FIELDS: dict[str, Field] = {
     "warmup scheduler.steps": integer(1, example="100"),
     "fixed_neuron model.activation": one_of(("step", *LAYERS), example="step"),
@@ -169,7 +168,7 @@ OWN_FIELDS: dict[str, Field] = {
 }
 
 
-# The keys whose values are of one kind, whatever the choices of their groups.
+# The keys whose values have one kind for all components.
 _OWN_KINDS = {(name.partition(" ")[2], field.kind) for name, field in OWN_FIELDS.items()}
 KINDS: dict[str, Kind] = {
     key: field.kind
@@ -179,12 +178,12 @@ KINDS: dict[str, Kind] = {
 
 
 def kind_of(key: str) -> Kind:
-    """What a column of the key's values holds: text where they may be of several kinds."""
+    """The kind of a key's values; text where they may have several."""
     return KINDS.get(key, "text")
 
 
 def show(value: object) -> str:
-    """A value as it is typed on the command line: Hydra reads the text back as the same value."""
+    """A value as it is typed on the command line. Hydra reads the text as the same value."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -209,19 +208,19 @@ def _field(key: str, target: str) -> Field | None:
 
 
 def cast_value(key: str, value: Any, target: str = "") -> Any:
-    """A value as its key has it; as it is, where the key has no field, or the value no such type.
+    """Cast a value to its key's type. It stays as it is where that is impossible.
 
-    target: as of `check_value`.
+    target: see `check_value`.
     """
     field = _field(key, target)
     return value if field is None else field.cast(value)
 
 
 def check_value(key: str, value: Any, target: str = "") -> Any:
-    """The value as its key has it; keys without a field have any.
+    """Cast a value to its key's type, and check it. A key without a field takes any value.
 
-    target: the `_target_` of the key's section, whose own field goes before the group's.
-    Raises InputError where the field forbids the value.
+    target: the `_target_` of the key's section, which may have a field of its own. Raises
+    InputError where the field forbids the value.
     """
     field = _field(key, target)
     if field is None:
@@ -242,5 +241,5 @@ def check_value(key: str, value: Any, target: str = "") -> Any:
 
 
 def _short(text: str) -> str:
-    """Of a long text the beginning, and how long it is."""
+    """A text, of which a long one is cut and its length named."""
     return text if len(text) <= LINE else f"{text[:LINE]}… ({len(text):,} characters)"

@@ -1,4 +1,4 @@
-"""One section of the config against what its component takes, wherever its file lies."""
+"""Checks a section of the config: whether its component takes these keys and values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,18 +11,19 @@ from small_nets.config.errors import InputError, nearest
 from small_nets.config.schema import check_value, show
 
 GROUPS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "logger", "executor")
-ADDED = ("experiment", "sweep")  # groups that the root config has no choice of
+ADDED = ("experiment", "sweep")  # groups without a default choice, added by a plus sign
 ALL_GROUPS = (*GROUPS, *ADDED)
-# Groups without a component: the program reads what its own files state. data: beside its source.
+# Group -> the choice that states its keys, for groups without a component. (data has one in its
+# section `source`.)
 STATED = {"data": "base", "trainer": "cpu", "logger": "none"}
 Tree = Mapping[str, Any]  # key -> its keys, or None where it is a value
 
 
 def keys_of(group: str, section: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that a group's section may have, of this `_target_` (an executor: of this kind).
+    """The keys that a group's section may have, by its `_target_` (an executor: by its kind).
 
-    A key that is a section holds its own keys, any other None. Raises InputError for a `_target_`
-    that is not allowed.
+    A key that is a section maps to its own keys, any other to None. Raises InputError for a
+    `_target_` that is not allowed.
     """
     if group == "executor":
         return dict.fromkeys(_executors().get(str(section.get("kind")), ["kind"]))
@@ -38,16 +39,16 @@ def keys_of(group: str, section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _executors() -> dict[str, list[str]]:
-    """Kind -> its settings."""
+    """Kind of executor -> its keys."""
     found = [conf_files.section("executor", name) for name in conf_files.choices("executor")]
     return {section["kind"]: list(section) for section in found}
 
 
 def component_of(where: str, section: Mapping[str, Any]) -> Component:
-    """What a section's `_target_` names. where: "model", "data.source", …
+    """The component that a section's `_target_` names. where: "model", "data.source", …
 
-    A `_target_` is a key of the table of components, never a name to import, so that a config that
-    a stranger sent cannot make this program run code of his choice. Raises InputError.
+    A `_target_` is a key of the table of components, never a name to import. So a config from a
+    stranger cannot make this program run other code. Raises InputError for an unknown name.
     """
     target, allowed = section.get("_target_"), COMPONENTS[where]
     if isinstance(target, str) and target in allowed:
@@ -63,14 +64,14 @@ def component_of(where: str, section: Mapping[str, Any]) -> Component:
 
 
 def _takes(where: str, section: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Setting -> default, of the component that a section names."""
+    """Key -> default, of the component that a section names."""
     if where == "scheduler" and section.get("_target_") is None:
         return {}
     return component_of(where, section).takes
 
 
 def needed_of(group: str, section: Mapping[str, Any]) -> set[str]:
-    """The paths below a group that a section must have: what has no default."""
+    """The paths below a group that a section must have, because they have no default."""
     if group not in STATED and group != "executor":
         return {key for key, value in _takes(group, section).items() if value is NEEDED}
     needed = set(keys_of(group, section)) - {"source"}
@@ -87,8 +88,9 @@ def check_section(
     choices: Mapping[str, str | None],
     folders: Sequence[Path],
 ) -> None:
-    """Raises InputError for a key that the section's component does not take, one that is
-    missing, and a value that is not allowed. The message names the file that states it.
+    """Raises InputError for an unknown key, a missing key, and a value that is not allowed.
+
+    The message names the file that states it.
     """
     choice = str(choices[group])
     refuse_hidden(group, choice, folders)
@@ -139,7 +141,7 @@ def _walk(
 
 
 def removed(path: str) -> InputError:
-    """The error for a key or a group that is not there."""
+    """The error for a key or a group that is missing."""
     return InputError(f"{path} was removed, but every run needs it.\nFix: without ~{path}")
 
 
@@ -149,7 +151,7 @@ def replaced(path: str, value: Any, keys: Iterable[str]) -> InputError:
 
 
 def no_choice(group: str, value: object, folders: Sequence[Path]) -> InputError:
-    """The error for a group without a choice of its own."""
+    """The error for a group without a choice."""
     names = conf_files.choices(group, folders)
     return InputError(
         f"{group}={show(value)}: choose one of {', '.join(names)}.\nFix: {group}={names[0]}"
@@ -167,9 +169,9 @@ def unknown_key(
 ) -> InputError:
     """The error for a key that a section does not have.
 
-    choice: the group's choice; several, of which none has it, as a|b. known: the keys that there
-    are; stated: those of them that the choice's file states. choices: of all groups, to find the
-    file that sets the key; without them it was typed.
+    choice: the group's choice, or a|b where several lack the key. known: the keys that exist.
+    stated: those that the choice's file states. choices: group -> choice, to find the file that
+    sets the key; None for a key that was typed.
     """
     names = [key for key in known if key != "_target_"]
     listed = [key for key in names if key in stated] if isinstance(stated, dict) else names
@@ -181,7 +183,7 @@ def unknown_key(
         text += f"\nWith a plus sign in front, also: {', '.join(sorted(more))}" if more else ""
         text += nearest(word, [*listed, *more])
     else:
-        text = f"{path} does not exist: {group}={choice} has no settings."
+        text = f"{path} does not exist: {group}={choice} has no keys."
     where = path.removeprefix(f"{group}.")
     others = [name for name in conf_files.choices_stating(group, where.split("."), folders)
               if name not in choice.split("|")]  # fmt: skip
@@ -195,12 +197,13 @@ def unknown_key(
 def _stated_in(
     group: str, words: Sequence[str], choices: Mapping[str, str | None], folders: Sequence[Path]
 ) -> str:
-    """A line that names the file in which a key below a group stands; "" for one that was typed."""
+    """A line that names the file that states a key below a group; "" for a key that was typed."""
     chosen = choices.get("experiment")
     experiment = defaults_lists.experiment(str(chosen), folders) if chosen else {}
     usual = defaults_lists.default_choices(chosen, folders).get(group)
     file = None
-    # Below another choice than its own, an experiment's key is kept only where it was typed too.
+    # If a group's choice is not the experiment's, the experiment's keys below it count only where
+    # they were typed, too.
     if conf_files.has(experiment.get(group, {}), words) and usual == choices[group]:
         file = conf_files.file_of("experiment", str(chosen), folders)
     elif conf_files.has(conf_files.section(group, str(choices[group]), folders), words):
@@ -211,9 +214,7 @@ def _stated_in(
 def stated_at_root(
     words: Sequence[str], choices: Mapping[str, str | None], folders: Sequence[Path]
 ) -> str:
-    """The same for a key at the root of the config: an experiment's, the root config's own, or that
-    of a choice's file that speaks for another package.
-    """
+    """A line that names the file that states a key of the root; "" for a key that was typed."""
     chosen = choices.get("experiment")
     if chosen and conf_files.has(defaults_lists.experiment(str(chosen), folders), words):
         file = conf_files.file_of("experiment", str(chosen), folders)
@@ -223,12 +224,12 @@ def stated_at_root(
 
 
 def _stands_in(file: Path | None) -> str:
-    """Of a file of the user's own; our own files are not his to mend."""
+    """A line that names a file of the user's own; "" for one of this program's files."""
     return "" if file is None or CONF in file.parents else f"\nIt stands in {file}"
 
 
 def refuse_hidden(group: str, choice: str, folders: Sequence[Path]) -> None:
-    """Raises InputError where a choice has two files, of which Hydra reads the first alone."""
+    """Raises InputError where a choice has two files: Hydra reads only the first."""
     first, *others = conf_files.files_of(group, choice, folders) or [None]
     if others:
         raise InputError(f"{group}={choice} has two files: {first} is read, {others[0]} is not.\n"

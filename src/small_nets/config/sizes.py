@@ -1,4 +1,4 @@
-"""What a run would hold, counted from its config: a slip of the finger must not take the memory."""
+"""Counts the weights, rows and logged points of a config, and refuses absurdly large ones."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -9,17 +9,16 @@ from small_nets.config.errors import InputError
 from small_nets.config.logging_interval import log_every
 from small_nets.config.schema import show
 
-Settings = Mapping[str, Any]
-MOST_NUMBERS = 10**8  # of a net, and of a built-in source: small nets have some thousands
-MOST_POINTS = 10**6  # logged in a run
+Config = Mapping[str, Any]
+MOST_NUMBERS = 10**8  # weights of a net, or numbers of a built-in source; usual are some thousands
+MOST_POINTS = 10**6  # logged points of a run
 MOST_LAYERS = 1000
 
 
-def extent(data: Settings) -> Extent | None:
-    """Of a checked config's data section; None where it does not tell.
+def extent(data: Config) -> Extent | None:
+    """Rows, inputs and outputs, by a checked config's data section; None where it does not tell.
 
-    As of a table of the user's own, which is a file, or of a source that leaves something to its
-    component's defaults.
+    A table's file has to be read to know them. A source may leave them to defaults.
     """
     source = SOURCES.get(data["source"].get("_target_"))
     try:
@@ -28,20 +27,20 @@ def extent(data: Settings) -> Extent | None:
         return None
 
 
-def training_rows(data: Settings) -> int | None:
-    """Those that are not held out, as `small_nets.data.split` parts them."""
+def training_rows(data: Config) -> int | None:
+    """The number of rows that are not held out; None where the config does not tell."""
     found = extent(data)
     return None if found is None else found[0] - int(data["val_fraction"] * found[0])
 
 
-def check_sizes(settings: Settings) -> None:
-    """Raises InputError for a net, a source or a curve beyond what is sensible.
+def check_sizes(config: Config) -> None:
+    """Raises InputError for a net, a source or a curve that is absurdly large.
 
-    settings: whose values are allowed one by one.
+    config: a config whose values are allowed one by one.
     """
-    _check_data(settings["data"])
-    _check_net(settings)
-    epochs, every = settings["trainer"]["max_epochs"], log_every(settings)
+    _check_data(config["data"])
+    _check_net(config)
+    epochs, every = config["trainer"]["max_epochs"], log_every(config)
     if epochs // every > MOST_POINTS:
         raise InputError(
             f"log_every={every} logs {epochs // every:,} points in trainer.max_epochs={epochs}, "
@@ -49,7 +48,7 @@ def check_sizes(settings: Settings) -> None:
         )
 
 
-def _check_data(data: Settings) -> None:
+def _check_data(data: Config) -> None:
     found = extent(data)
     if found is None:
         return
@@ -65,12 +64,12 @@ def _check_data(data: Settings) -> None:
         )
 
 
-def _check_net(settings: Settings) -> None:
-    model = settings["model"]
+def _check_net(config: Config) -> None:
+    model = config["model"]
     key, several = ("width", False) if "width" in model else ("layers", True)
     if key not in model:
         return
-    layers = list(_pairs(settings) if not several else model["layers"])
+    layers = list(_pairs(config) if not several else model["layers"])
     if len(layers) > MOST_LAYERS:
         raise InputError(f"model.{key} has {len(layers):,} layers, more than {MOST_LAYERS:,}.\n"
                          "Fix: fewer layers")  # fmt: skip
@@ -85,9 +84,9 @@ def _check_net(settings: Settings) -> None:
         )
 
 
-def _pairs(settings: Settings) -> Iterator[tuple[int, int]]:
-    """Inputs and outputs of each layer of a multilayer perceptron."""
-    data, model = settings["data"], settings["model"]
+def _pairs(config: Config) -> Iterator[tuple[int, int]]:
+    """The inputs and outputs of each layer of a multilayer perceptron."""
+    data, model = config["data"], config["model"]
     found, width = extent(data), model["width"]
     columns = data.get("inputs")
     known = len(columns) if isinstance(columns, list) else 1

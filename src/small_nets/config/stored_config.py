@@ -1,8 +1,8 @@
-"""A config that was found in a directory: data of whoever wrote it, checked like a typed one.
+"""Reads a config from a run's directory, and checks it as one that is typed.
 
-It is read without anything that acts or grows: no tag, no alias, no resolver; and nothing is built
-from it before each key is one that its component takes, each value is allowed, and the sizes are
-such that a network and its rows fit into memory.
+Anybody may have written the file. So it is read without tags, aliases and resolvers, which could
+run code or fill the memory. Nothing is built from it before its keys, its values and its sizes are
+checked.
 """
 
 import re
@@ -23,9 +23,9 @@ from small_nets.config.overrides import SWEEP_ONLY
 from small_nets.config.schema import check_value, show
 from small_nets.config.sections import keys_of, needed_of
 
-LARGEST = 2**20  # bytes of a file with a config
-LINE = 500  # characters of a line in a message, which repeats what was found
-DEEPEST = 32  # of sections and lists
+LARGEST = 2**20  # bytes of a config file
+LINE = 500  # characters of a line in a message
+DEEPEST = 32  # levels of nested sections and lists
 
 
 def _is_text(value: Any) -> bool:
@@ -40,7 +40,7 @@ def _is_categories(value: Any) -> bool:
     return isinstance(value, dict) and all(_is_text(k) and _is_texts(v) for k, v in value.items())
 
 
-# Filled in by the program from a table, and so null in what is typed.
+# Keys that the program fills in from a table. In a typed config they are null.
 FILLED: dict[str, Callable[[Any], bool]] = {
     "data.digest": lambda v: _is_text(v) and re.fullmatch(r"[0-9a-f]{8,128}", v) is not None,
     "data.classes": _is_texts,
@@ -58,11 +58,14 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 
 class NotResolved(InputError):
-    """An interpolation that is more than a reference to a key of the same config."""
+    """An interpolation is more than a reference to a key of the same config."""
 
 
 def read_yaml(path: Path, resolve: bool = True) -> dict[str, Any]:
-    """A config's file, with its references replaced. Raises InputError, NotResolved."""
+    """Read a config file, and replace references to its own keys. Raises InputError, NotResolved.
+
+    resolve: False leaves the references.
+    """
     try:
         size = path.stat().st_size
         if size > LARGEST:
@@ -75,8 +78,8 @@ def read_yaml(path: Path, resolve: bool = True) -> dict[str, Any]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} is not a config: {reason}") from error
     if not isinstance(found, dict):
-        raise InputError(f"{path} is not a config: it holds no settings")
-    for key in SWEEP_ONLY:  # how it was trained, by names that only a run resolves
+        raise InputError(f"{path} is not a config: it has no keys")
+    for key in SWEEP_ONLY:  # not needed, and they may hold interpolations that only a run resolves
         found.pop(key, None)
     if not resolve:
         return found
@@ -87,14 +90,14 @@ def read_yaml(path: Path, resolve: bool = True) -> dict[str, Any]:
 
 
 def _refuse_growing(text: str) -> None:
-    """Raises ValueError for an alias, which may stand for thousands, a tag, or a deep nesting."""
+    """Raises ValueError for an alias, a tag, or deep nesting. Aliases may expand without end."""
     depth = 0
     for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise ValueError("it holds an alias or an anchor (& or *), which no config of ours has")
+            raise ValueError("it has an alias or an anchor (& or *), which are not allowed here")
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
-            raise ValueError(f"it holds the tag {tag}, which no config of ours has")
+            raise ValueError(f"it has the tag {tag}; tags are not allowed here")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
@@ -102,7 +105,7 @@ def _refuse_growing(text: str) -> None:
 
 
 def _resolved(value: Any, whole: Mapping[str, Any], depth: int = 0) -> Any:
-    """With ${seed}, a reference to a key of its own, replaced. Nothing else is ever resolved."""
+    """Replace references to the config's own keys, such as ${seed}. Nothing else is resolved."""
     if isinstance(value, dict):
         return {str(key): _resolved(item, whole, depth) for key, item in value.items()}
     if isinstance(value, list):
@@ -111,20 +114,23 @@ def _resolved(value: Any, whole: Mapping[str, Any], depth: int = 0) -> Any:
         return value
     reference = REFERENCE.fullmatch(value)
     if reference is None or depth > DEEPEST:
-        raise NotResolved(f"{value!r} is not resolved in a config that was found: only a reference "
-                          "to one of its own keys is, such as ${seed}")  # fmt: skip
+        raise NotResolved(f"{value!r} is not allowed in a stored config: only a reference to one "
+                          "of its own keys is, such as ${seed}")  # fmt: skip
     found: Any = whole
     for word in reference[1].split("."):
         if not isinstance(found, Mapping) or word not in found:
             raise InputError(f"{value!r} refers to a key that the config does not have")
         found = found[word]
     if isinstance(found, dict | list):
-        raise InputError(f"{value!r} refers to a section, and not to a value")
+        raise InputError(f"{value!r} refers to a section, not to a value")
     return _resolved(found, whole, depth + 1)
 
 
 def check_stored(config: Any, where: str) -> dict[str, Any]:
-    """A stored config, resolved, as plain containers. Raises InputError, which says where it is."""
+    """Check a stored config, resolved, in plain containers. Returns it with its values cast.
+
+    where: what holds it, for the message. Raises InputError.
+    """
     try:
         found = _checked(config)
     except InputError as error:
@@ -132,15 +138,15 @@ def check_stored(config: Any, where: str) -> dict[str, Any]:
                          for line in str(error).splitlines())  # fmt: skip
         raise InputError(f"{where}: {text}\nNothing was built from it.") from error
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-        # A field that met a value of a type that no command line could give it.
-        raise InputError(f"{where}: it holds a value of a type that no setting has ({error}).\n"
+        # The test of a field failed, for a value of a type that no command line can give.
+        raise InputError(f"{where}: it has a value of a type that no key takes ({error}).\n"
                          "Nothing was built from it.") from error  # fmt: skip
     return found
 
 
 def _checked(config: Any) -> dict[str, Any]:
     if not isinstance(config, dict):
-        raise InputError("it holds no settings")
+        raise InputError("it has no keys")
     found = {str(key): value for key, value in config.items() if key not in SWEEP_ONLY}
     known = {key: value for key, value in conf_files.root().items() if key not in SWEEP_ONLY}
     groups = [g for g in conf_files.groups() if g not in ("experiment", *SWEEP_ONLY)]
@@ -154,14 +160,14 @@ def _checked(config: Any) -> dict[str, Any]:
     for group in groups:
         section = found[group]
         if not isinstance(section, dict) or not isinstance(section.get("source", {}), dict):
-            raise InputError(f"{group}={show(section)[:80]} is no section")
+            raise InputError(f"{group}={show(section)[:80]} is not a section")
         found[group] = _typed(group, section, keys_of(group, section))
         needed = needed_of(group, section) | ({"source"} if group == "data" else set())
         missing = sorted(path for path in needed if not conf_files.has(section, path.split(".")))
         if missing:
             raise InputError(f"{group} has no {', '.join(missing)}")
     data = found["data"]
-    if not is_table(data):  # Hydra's own file has what was typed
+    if not is_table(data):  # Hydra's own file has nulls where nothing was typed
         found["data"] = data | of_example(data)
     check_combination(found)
     rest = {k: v for k, v in config.items() if k in SWEEP_ONLY and isinstance(v, dict)}
@@ -169,9 +175,9 @@ def _checked(config: Any) -> dict[str, Any]:
 
 
 def _typed(where: str, section: Any, known: Mapping[str, Any]) -> dict[str, Any]:
-    """A section with each value of its key's type. Raises InputError for what it cannot hold."""
+    """Check a section, and cast its values. known: see `keys_of`. Raises InputError."""
     if not isinstance(section, dict):
-        raise InputError(f"{where}={show(section)[:80]} is no section")
+        raise InputError(f"{where}={show(section)[:80]} is not a section")
     found = dict(section)
     for key, value in section.items():
         path = f"{where}.{key}"
@@ -183,7 +189,7 @@ def _typed(where: str, section: Any, known: Mapping[str, Any]) -> dict[str, Any]
             found[key] = _typed(path, value, known[key])
         elif path in FILLED and value is not None:
             if not FILLED[path](value):
-                raise InputError(f"{path}={show(value)[:80]} is none that this program fills in")
+                raise InputError(f"{path}={show(value)[:80]} was not filled in by this program")
         elif isinstance(value, dict):
             raise InputError(f"{path} is a section, and should be a value")
         else:

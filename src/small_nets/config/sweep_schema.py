@@ -1,4 +1,4 @@
-"""What the fields of a whole sweep may be: below sweep, search and executor. Imports no torch."""
+"""The fields of the config's sections sweep, search and executor. Without torch."""
 
 import re
 
@@ -19,12 +19,12 @@ from small_nets.config.field_types import (
 OBJECTIVES = ("median", "mean", "bound")
 SAMPLERS = ("tpe", "random", "qmc", "cmaes", "gp")
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-MOST_RUNS = 10**7  # of one sweep: each takes about a kilobyte while it is planned
+MOST_RUNS = 10**7  # runs of a sweep; planning one takes about a kilobyte of memory
 MOST_BYTES = 2**50
 
 
 def memory_bytes(text: object) -> int | None:
-    """Bytes of a text such as 2GiB; None where it is no such text, or of more than 1 PiB."""
+    """The bytes that a text such as 2GiB means; None for another text, or for more than 1 PiB."""
     found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?) ?(B|KiB|MiB|GiB)", str(text))
     size = None if found is None else int(float(found[1]) * UNITS[found[2]])
     return None if size is None or size > MOST_BYTES else size
@@ -84,7 +84,7 @@ SWEEP_FIELDS: dict[str, Field] = {
             "host:port of the cluster's head, or auto (a Ray that runs on this machine)",
             "10.0.0.1:6379",
         ),
-        "RAY_ADDRESS, or a Ray of one's own",
+        "RAY_ADDRESS, or a new Ray on this machine",
     ),
     "executor.cpus": integer(1, example="1"),
     "executor.gpus": integer(0, example="1"),

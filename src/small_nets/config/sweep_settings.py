@@ -1,4 +1,4 @@
-"""The settings of a whole sweep, checked before torch is imported."""
+"""Checks what concerns a whole sweep: the sections sweep, search and executor. Without torch."""
 
 from contextlib import suppress
 from typing import Any
@@ -16,9 +16,9 @@ from small_nets.config.sizes import check_sizes
 
 
 def check_master(master: DictConfig) -> int:
-    """Raises InputError for a key or a value that a sweep, a search or an executor cannot have.
+    """Check the sections sweep, search and executor. Returns sweep.max_runs. Raises InputError.
 
-    master: as Hydra composes it without what is swept, `hydra` included. Returns sweep.max_runs.
+    master: the config that Hydra composes without what is swept, with its `hydra` node.
     """
     folders, choices = folders_of(master.hydra), master.hydra.runtime.choices
     known = conf_files.root(folders)
@@ -37,9 +37,9 @@ def check_master(master: DictConfig) -> int:
 
 
 def _refuse_sizes(master: DictConfig) -> None:
-    """Raises InputError where what all jobs share is too large: before torch is imported.
+    """Raises InputError where what all jobs share is too large.
 
-    What is no value of its key is left to the jobs, whose whole settings are checked.
+    Invalid values are ignored here. They are refused when the configs of the jobs are checked.
     """
     settings = resolve(without_hydra(master))
     with suppress(ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
@@ -47,7 +47,7 @@ def _refuse_sizes(master: DictConfig) -> None:
 
 
 def section(master: DictConfig, name: str) -> dict[str, Any]:
-    """The settings below `name`: sweep, search or executor. Raises InputError."""
+    """The checked values of a section: sweep, search or executor. Raises InputError."""
     found = OmegaConf.to_container(master[name], resolve=True)
     if not isinstance(found, dict):
         raise InputError(f"{name}={found} replaces a section with the keys of a sweep.\n"

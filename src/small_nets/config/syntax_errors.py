@@ -1,4 +1,4 @@
-"""What cannot be read on the command line: the text, a mark below the place, and what to type."""
+"""Errors for an override that Hydra's grammar cannot read: the place is marked, a fix offered."""
 
 import re
 import unicodedata
@@ -38,7 +38,7 @@ class _Stopped(Exception):
 
 
 class _First(ErrorListener):
-    """Stops at the first place that the grammar refuses."""
+    """Raises _Stopped at the first place that the grammar refuses."""
 
     def syntaxError(  # noqa: N802, the name is antlr's
         self, recognizer: object, offendingSymbol: object, line: int, column: int,  # noqa: N803
@@ -53,7 +53,7 @@ class _First(ErrorListener):
 def refused_at(text: str) -> tuple[int, str]:
     """The place in an override, from 0, at which it cannot be read, and why not.
 
-    Why: "character", "token", "end", "key", or the words of what refuses its arguments.
+    The reason is "character", "token", "end" or "key", or a message about a function's arguments.
     """
     lexer = OverrideLexer(InputStream(text))
     parser = OverrideParser(CommonTokenStream(lexer))
@@ -75,7 +75,7 @@ def refused_at(text: str) -> tuple[int, str]:
 
 
 def refuse_unreadable(words: Sequence[str]) -> None:
-    """Raises InputError for the first override that cannot be read, or not be followed."""
+    """Raises InputError for the first override that cannot be read or carried out."""
     for place, word in enumerate(words):
         override = read(word)
         if override is None:
@@ -84,7 +84,7 @@ def refuse_unreadable(words: Sequence[str]) -> None:
 
 
 def _refuse_nested(override: Override) -> None:
-    """Raises InputError for a range among several values: Hydra's grammar has it, its code not."""
+    """Raises InputError for a range among several values, which Hydra parses but cannot sweep."""
     found = override.value()
     values = found.list if isinstance(found, ChoiceSweep) else []
     if not any(isinstance(value, Sweep) for value in values):
@@ -98,11 +98,11 @@ def _refuse_nested(override: Override) -> None:
 
 
 def _few(value: Any) -> list[str]:
-    """What one of several values stands for, as it is typed; FEW texts where it is more."""
+    """The values that one of several items stands for, as typed; at most FEW of a range."""
     if isinstance(value, ChoiceSweep):
         return [text for item in value.list for text in _few(item)]
     if isinstance(value, RangeSweep) and value.step:
-        # As it is typed: steps of 0.1 lead to 0.3, not to 0.30000000000000004.
+        # Rounded as one would type it: steps of 0.1 lead to 0.3, not to 0.30000000000000004.
         return [f"{number:.12g}" for number in islice(value.range(), FEW)]
     if isinstance(value, Sweep):
         return list(map(str, range(FEW)))
@@ -110,7 +110,7 @@ def _few(value: Any) -> list[str]:
 
 
 def unreadable(words: Sequence[str], place: int) -> InputError:
-    """The error for the word at a place."""
+    """The error for the word at a place, which cannot be read."""
     text = words[place]
     at, why = refused_at(text)
     before, shown = _visible(text[:at])[-WIDTH:], _visible(text)
@@ -134,14 +134,14 @@ def unreadable(words: Sequence[str], place: int) -> InputError:
 
 
 def _visible(text: str) -> str:
-    """One printed character each, so that the mark stands below its place."""
+    """The text with one printed character for each, so that the mark stands in the right place."""
     return "".join(
         c if c.isprintable() else chr(0x2400 + ord(c)) if ord(c) < 32 else "\ufffd" for c in text
     )
 
 
 def _columns(character: str) -> int:
-    """Of a terminal."""
+    """The columns of a terminal that a character takes."""
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
@@ -167,7 +167,7 @@ def _reason(text: str, at: int, why: str) -> str:
 
 
 def _missing(text: str) -> str:
-    """The brackets that are left open, closed from within."""
+    """The closing brackets that are missing, the innermost first."""
     left: list[str] = []
     for mark in text:
         if mark in CLOSING:
@@ -179,7 +179,7 @@ def _missing(text: str) -> str:
 
 
 def _bare(text: str) -> str | None:
-    """The override that a word without = stands for: an experiment's name, or a choice's."""
+    """The override that a word without = stands for: the name of an experiment or a choice."""
     word = text.strip().lstrip("+")
     if word in conf_files.experiments():
         return f"+experiment={word}"

@@ -1,4 +1,4 @@
-"""The order in which a training split is presented."""
+"""Shuffles the training rows of each epoch, and cuts them into batches."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,18 +9,18 @@ from torch import Tensor
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finalizer (Steele, Lea and Flood, 2014): 64 bits to 64 well-mixed ones."""
+    """SplitMix64's finalizer (Steele, Lea and Flood, 2014): mixes 64 bits thoroughly."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return state ^ (state >> np.uint64(31))
 
 
 def epoch_orders(rows: int, seeds: Sequence[int], epoch: int) -> Tensor:
-    """The permutation of an epoch for each seed, shape (seeds, rows): of seed and epoch alone.
+    """The permutation of an epoch for each seed, shape (seeds, rows).
 
-    Random keys, sorted. A function, and not a generator that runs on, is what lets a continued
-    run arrive at the same order; and torch.randperm, one seed at a time, would take longer than
-    the step that a thousand runs take together. seeds, epoch: below 2³².
+    seeds, epoch: below 2³². The permutation depends on them alone, so that a continued run has the
+    same order. It comes from sorting random keys: torch.randperm, called for each seed, would take
+    longer than a training step of a thousand runs together.
     """
     golden = np.uint64(0x9E3779B97F4A7C15)
     combined = (np.asarray(seeds, dtype=np.uint64)[:, None] << np.uint64(32)) | np.uint64(epoch)
@@ -35,13 +35,14 @@ def epoch_order(rows: int, seed: int, epoch: int) -> Tensor:
 
 
 class Batches:
-    """An iterable of (input, target) batches: what Lightning needs of a loader, and no more.
+    """Yields (input, target) batches. It has only what Lightning needs of a loader.
 
-    A DataLoader collates row by row: 24 ms an epoch for 3000 rows where a slice takes
+    torch's DataLoader collates row by row, which takes 24 ms an epoch for 3000 rows. Slices take
     microseconds.
 
-    input: shape (rows, features); target: shape (rows, outputs).
-    batch_size: None for the whole split at once, else rows per batch, the last may be smaller.
+    input: shape (rows, features). target: shape (rows, outputs). batch_size: rows of a batch, of
+    which the last may have fewer; None for all rows at once. shuffle: whether each epoch has
+    another order, drawn from the seed.
     """
 
     def __init__(
@@ -54,14 +55,15 @@ class Batches:
         self.seed = seed
         self.epoch = 0
 
-    batch_sampler = None  # where there is a `sampler`, Lightning asks for this too
+    batch_sampler = None  # Lightning asks for this where there is a `sampler`
 
     @property
     def sampler(self) -> "Batches":
-        """Lightning tells the epoch to a loader's `sampler`."""
+        """The object to which Lightning tells the epoch."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
+        """Take the order of this epoch, which counts from 0."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""The labels of a classification: from a column to the places of its classes."""
+"""Encodes the labels of a classification: from a column to class numbers."""
 
 import re
 from decimal import Decimal
@@ -14,8 +14,8 @@ from small_nets.data.column_types import type_name
 from small_nets.data.dates import is_date
 from small_nets.data.table_cells import Column
 
-MOST = 100  # classes: more is no label, but a number or a name of each row
-# The texts of a CSV file that are numbers to the letter: 01, +1, 1e3 and 1_0 are texts.
+MOST = 100  # classes; a column with more holds numbers, or a name for each row
+# Texts of a CSV file that are read as numbers. 01, +1, 1e3 and 1_0 stay texts.
 WHOLE = re.compile(r"-?[1-9][0-9]{0,30}|0", re.ASCII)
 POINT_NOUGHT = re.compile(r"(-?[1-9][0-9]{0,30}|0)\.0", re.ASCII)
 FRACTION = re.compile(r"[+-]?[0-9]*\.[0-9]+", re.ASCII)
@@ -24,10 +24,10 @@ INT64 = range(-(2**63), 2**63)
 
 
 def encode(column: Column, task: Task) -> tuple[NDArray[np.float64], tuple[str, ...], str]:
-    """The place of each row's class, shape (rows,); the classes, sorted; the labels' type.
+    """The class number of each row, shape (rows,); the sorted classes; the type of the labels.
 
-    A class is written as it stands in the table; whole numbers are sorted as numbers. Raises
-    InputError where this is no target with classes.
+    Classes are named as the table writes them. Whole numbers are sorted as numbers. Raises
+    InputError where the column cannot be the target of a classification.
     """
     texts = _texts(column)
     distinct = texts.unique().sort().to_list()
@@ -61,32 +61,32 @@ def encode(column: Column, task: Task) -> tuple[NDArray[np.float64], tuple[str, 
 
 
 def _texts(column: Column) -> pl.Series:
-    """Each row's label as a text. Raises InputError for a type that is no label."""
+    """Each row's label as a text. Raises InputError for a type that cannot be a label."""
     values, kind = column.values, column.values.dtype
     if kind.is_temporal():
         raise _no_dates(column, values[0])
     if type_name(kind) is None:
         raise column.whole_error(
-            f"holds {kind}: no labels", "a column of texts or numbers", role="target"
+            f"holds {kind}, which are not labels", "a column of texts or numbers", role="target"
         )
     if kind.is_float():
         row = values.is_finite().index_of(False)
         if row is not None:
-            raise column.error(row, f"is {values[row]}, which is no label", "a label there")
-        values = values.set(values == 0, 0.0)  # -0.0 is the same number
+            raise column.error(row, f"is {values[row]}, which is not a label", "a label there")
+        values = values.set(values == 0, 0.0)  # makes -0.0 and 0.0 one label
     return values.cast(pl.String)
 
 
 def _no_dates(column: Column, first: object) -> InputError:
     return column.whole_error(
-        f"holds dates, such as {str(first)!r}: no classes",
+        f"holds dates, such as {str(first)!r}, not classes",
         "another data.target, such as the year",
         role="target",
     )
 
 
 def _refuse_fractions(column: Column, texts: pl.Series, distinct: list[str]) -> None:
-    """Raises InputError for numbers that are no labels: one with decimals, or infinity."""
+    """Raises InputError for numbers that cannot be labels: with decimals, or infinite."""
     if not column.is_csv:
         fractions = texts.filter(column.values.floor() != column.values).unique().sort().to_list()
     else:
@@ -97,18 +97,20 @@ def _refuse_fractions(column: Column, texts: pl.Series, distinct: list[str]) -> 
         if infinite and others:
             row = texts.index_of(infinite[0])
             assert row is not None, "it is one of the distinct texts"
-            raise column.error(row, f"is {infinite[0]}, which is no finite number", "a label there")
+            raise column.error(
+                row, f"is {infinite[0]}, which is not a finite number", "a label there"
+            )
         fractions = [text for text in others if text.rpartition(".")[2].strip("0") and "." in text]
     if fractions:
         raise column.whole_error(
-            f"holds numbers such as {fractions[0]}: no classes",
+            f"holds numbers such as {fractions[0]}, not classes",
             "loss=mse, or a target of whole numbers or texts",
             role="target",
         )
 
 
 def _sorted(column: Column, distinct: list[str]) -> tuple[tuple[str, ...], str]:
-    """The classes in order, and the type of the labels that a prediction gives back."""
+    """The classes in order, and the type in which a prediction returns their labels."""
     kind = column.values.dtype
     if not column.is_csv:
         name = type_name(kind)
@@ -119,7 +121,7 @@ def _sorted(column: Column, distinct: list[str]) -> tuple[tuple[str, ...], str]:
         fits = all(int(text) in INT64 for text in distinct)
         return tuple(sorted(distinct, key=int)), "Int64" if fits else "String"
     if all(POINT_NOUGHT.fullmatch(text) for text in distinct):
-        # Beyond that a float is written with an exponent, which would be another text.
+        # A longer float would be written with an exponent, which is another text.
         fits = all(len(text) < 15 for text in distinct)
         return tuple(sorted(distinct, key=lambda t: int(t[:-2]))), "Float64" if fits else "String"
     return tuple(sorted(distinct)), "String"

@@ -1,4 +1,4 @@
-"""The types of columns: as a text that is stored with a run, and back; and of texts of CSV."""
+"""Converts column types: to a text that a run stores, back again, and from texts of a CSV."""
 
 import json
 
@@ -6,16 +6,16 @@ import polars as pl
 
 from small_nets.config.errors import InputError
 
-# Of the types that a label can have, those that their name says all of.
+# Types of a label that are fully described by their name.
 PLAIN = ("Int8", "Int16", "Int32", "Int64", "Int128", "UInt8", "UInt16", "UInt32", "UInt64",
          "Float32", "Float64", "Boolean", "String", "Categorical")  # fmt: skip
-# Texts of a CSV file that go on as Parquet get a type only where no spelling is lost by it.
+# Texts of a CSV file that become numbers in a Parquet file. Others would lose their spelling.
 INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 
 
 def type_name(kind: pl.DataType) -> str | None:
-    """The text for a type, such as Int64 or Enum ["a"]; None for one that no label has."""
+    """The text for a type, such as Int64 or Enum ["a"]; None for a type that labels cannot have."""
     if isinstance(kind, pl.Enum):
         return f"Enum {json.dumps(kind.categories.to_list())}"
     if isinstance(kind, pl.Decimal):
@@ -25,7 +25,10 @@ def type_name(kind: pl.DataType) -> str | None:
 
 
 def as_type(labels: pl.Series, name: str | None) -> pl.Series:
-    """Labels as texts to labels of the type that a run has stored. Raises InputError."""
+    """Cast labels from texts to the type that a run stored. name: the type's text; None: String.
+
+    Raises InputError for an unknown type, or for labels that it cannot hold.
+    """
     word, _, more = (name or "String").partition(" ")
     try:
         if word == "Boolean":
@@ -37,12 +40,15 @@ def as_type(labels: pl.Series, name: str | None) -> pl.Series:
         if word in PLAIN and not more:
             return labels.cast(getattr(pl, word))
     except (ValueError, TypeError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"the run's labels cannot be {name}: {error}") from error
-    raise InputError(f"the run's labels are stored as {name!r}, which is no type of a column")
+        raise InputError(f"the labels of the run do not fit the type {name}: {error}") from error
+    raise InputError(f"the labels of the run are stored as {name!r}, which is not a column type")
 
 
 def guess_types(frame: pl.DataFrame) -> pl.DataFrame:
-    """Columns of texts as integers, numbers or bools where each cell is one; 007 stays a text."""
+    """Cast columns of texts to integers, floats or booleans where every cell is one.
+
+    Texts such as 007, which would lose their spelling, stay texts.
+    """
     return frame.with_columns(_guessed(column) for column in frame.get_columns())
 
 

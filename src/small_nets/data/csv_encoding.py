@@ -1,4 +1,4 @@
-"""From the bytes of a CSV file to its text: UTF-8, or a refusal that says how to get there."""
+"""Decodes a CSV file from UTF-8. Another encoding is refused with the command that converts it."""
 
 import codecs
 import shlex
@@ -10,9 +10,9 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def decode(path: Path, content: bytes, whole: bool = True) -> str:
-    """The text, without a byte order mark. Raises InputError where it is not in UTF-8.
+    """The text of a file, without a byte order mark. Raises InputError where it is not UTF-8.
 
-    whole: False where the content is the file's start only, which may end inside a letter.
+    whole: False if the content is only the start of the file, which may end inside a letter.
     """
     if content.startswith(UTF_16):
         raise _other(path, "its text is in UTF-16", "UTF-16")
@@ -21,7 +21,7 @@ def decode(path: Path, content: bytes, whole: bool = True) -> str:
         start = content[:1000]
         if place < len(start) and start.count(0) > len(start) // 3:  # a NUL beside each letter
             raise _other(path, "its text is in UTF-16", "UTF-16LE")
-        raise no_table(path, f"line {_line(content, place)} holds a NUL byte, which is no text")
+        raise no_table(path, f"line {_line(content, place)} holds a NUL byte, so it is not text")
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(content, final=whole)
     except UnicodeDecodeError as error:
@@ -32,12 +32,12 @@ def decode(path: Path, content: bytes, whole: bool = True) -> str:
             f"0x{content[at]:02x} ({letter!r} in latin-1)"
         )
         raise _other(path, what, "WINDOWS-1252") from error
-    # Spreadsheets put a byte order mark in front, which is no part of a name.
+    # Spreadsheets write a byte order mark, which does not belong to the first name.
     return text.removeprefix("\ufeff")
 
 
 def no_table(path: Path, reason: str) -> InputError:
-    """The error for a file of another kind."""
+    """The error for a file that is not a table. reason: why not."""
     return InputError(f"{path} is not a table: {reason}.\nAllowed: a CSV or a Parquet file")
 
 

@@ -1,8 +1,8 @@
-"""The one account of a CSV file: its records, by the csv module in its strict mode.
+"""Reads the records of a CSV file by the csv module in its strict mode.
 
-A fast reader that guesses where a quoted cell ends loses rows, or joins them. Here a quote opens a
-cell only where the cell begins, is written twice inside it, and must be closed; elsewhere it is a
-letter like any other.
+A fast reader that guesses where a quoted cell ends may lose rows or join them. Here a quote opens
+a cell only at the cell's beginning. Inside the cell a quote is written twice, and the cell must be
+closed. Elsewhere a quote is a character like any other.
 """
 
 import csv
@@ -23,11 +23,10 @@ Records = tuple[Sequence[int], list[list[str]]]
 def records(
     path: Path, text: str, separator: str, is_spaced: bool = False, block: int = BLOCK
 ) -> Iterator[Records]:
-    """Every record, `block` of them at a time: the lines that they start in, and their cells.
+    """Yield `block` records at a time: the lines in which they start, and their cells.
 
     A blank line is the record []. is_spaced: whether blanks between a separator and a quote are
-    no part of the cell.
-    Raises InputError where a quote is not closed, or is followed by text.
+    skipped. Raises InputError where a quote is not closed, or text follows a closing quote.
     """
     reader, line = _reader(text, separator, is_spaced), 1
     while True:
@@ -50,14 +49,17 @@ def _reader(text: str, separator: str, is_spaced: bool) -> Any:
 
 
 def _starts(line: int, block: Sequence[Sequence[str]]) -> list[int]:
-    """The lines in which records start of which some have several."""
+    """The lines in which records start, where some records have several lines."""
     lengths = (1 + sum(map(_breaks, record)) for record in block[:-1])
     return list(accumulate(lengths, initial=line))
 
 
 @contextmanager
 def _long_cells(length: int) -> Iterator[None]:
-    """The csv module refuses cells above 128 KiB: a limit of the whole process, set back after."""
+    """Within the block the csv module accepts cells above 128 KiB, which it usually refuses.
+
+    The limit concerns the whole process, so it is set back at the end.
+    """
     before = csv.field_size_limit(max(length, 1) + 1)
     try:
         yield
@@ -66,7 +68,7 @@ def _long_cells(length: int) -> Iterator[None]:
 
 
 def _quote_error(path: Path, text: str, separator: str, is_spaced: bool) -> InputError:
-    """What is wrong with the first record that the csv module gives up on."""
+    """The error for the first record that the csv module cannot read."""
     reader, line = _reader(text, separator, is_spaced), 1
     with _long_cells(len(text)), suppress(csv.Error):
         for _ in reader:
@@ -85,8 +87,8 @@ def _quote_error(path: Path, text: str, separator: str, is_spaced: bool) -> Inpu
             return InputError(
                 f"{path}, line {opened}: a double quote opens a cell there, and nothing closes "
                 "it.\n"
-                "Fix: the closing quote; or, of a quote that is part of the text, the whole cell "
-                'in quotes and that one twice: "pipe 1"""'
+                "Fix: the closing quote. If the quote is part of the text, put the whole cell "
+                'in quotes and write that one twice: "pipe 1"""'
             )
         place += 1
         if rest[place : place + 1] not in ("", separator, "\r", "\n"):
@@ -101,7 +103,7 @@ def _quote_error(path: Path, text: str, separator: str, is_spaced: bool) -> Inpu
 
 
 def _closing(text: str, start: int) -> int:
-    """The place of the quote that closes a cell which begins at `start`, or -1."""
+    """The place of the quote that closes a cell whose text begins at `start`, or -1."""
     place = text.find('"', start)
     while place >= 0 and text[place + 1 : place + 2] == '"':
         place = text.find('"', place + 2)

@@ -1,4 +1,4 @@
-"""What parts the cells of a CSV file: found by how evenly its first records are parted by it."""
+"""Finds the separator of a CSV file: the one that gives all first records as many cells."""
 
 import csv
 import io
@@ -8,25 +8,26 @@ from pathlib import Path
 from small_nets.config.data_schema import SEPARATORS
 from small_nets.config.errors import InputError
 
-FOUND = ",;\t|"  # a blank is never guessed: texts are full of them
+FOUND = ",;\t|"  # a blank is never guessed, since texts are full of them
 SAMPLE = 200  # records
 
 
 def character(name: str) -> str:
-    """The separator that a setting names: itself, or its word."""
+    """The separator for a value of data.separator: a word such as comma, or the character."""
     return SEPARATORS.get(name, name)
 
 
 def word(separator: str) -> str:
-    """How a separator is typed."""
+    """The word for a separator, as it is typed."""
     return next(name for name, found in SEPARATORS.items() if found == separator)
 
 
 def find_separator(path: Path, sample: str, prefer: str | None = None) -> str:
-    """The separator by which every record of the sample has as many cells as the header.
+    """The separator with which every record of the sample has as many cells as the header.
 
-    sample: the start of the file. prefer: which one to take where several do. A comma where
-    nothing parts anything. Raises InputError where several do, or only the first line does not.
+    sample: the start of the file. prefer: which to take where several fit. A comma is taken for a
+    file with one column. Raises InputError where several fit, or where only the first line does
+    not.
     """
     candidates = FOUND if prefer is None or prefer in FOUND else FOUND + prefer
     parted = {c: _parted(sample, c) for c in candidates}
@@ -35,7 +36,7 @@ def find_separator(path: Path, sample: str, prefer: str | None = None) -> str:
     if len(even) > 1 and prefer not in even and len(widths[even[0]]) > 1:
         ways = " and at ".join(f"{c!r} ({widths[c][0]} columns)" for c in even)
         fixes = " or ".join(f"data.separator={word(c)}" for c in even)
-        raise InputError(f"{path} can be parted at {ways}.\nFix: {fixes}")
+        raise InputError(f"{path} can be split at {ways}.\nFix: {fixes}")
     if even:
         return prefer if prefer in even else max(even, key=lambda c: widths[c][0])
     _refuse_title(path, sample, widths)
@@ -49,7 +50,7 @@ def find_separator(path: Path, sample: str, prefer: str | None = None) -> str:
 
 
 def _parted(sample: str, separator: str) -> tuple[list[int], bool]:
-    """The number of cells of each of the first records, and whether its quotes allow it."""
+    """The number of cells of the first records, and whether their quotes fit the separator."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator, strict=True,
                         skipinitialspace=True)  # fmt: skip
     found = []
@@ -57,13 +58,13 @@ def _parted(sample: str, separator: str) -> tuple[list[int], bool]:
         for record in islice(filter(None, reader), SAMPLE):
             found.append(len(record))
     except csv.Error as error:
-        # The sample's end may lie inside a quoted cell; else the quotes belong to another one.
+        # The sample may end inside a quoted cell. Otherwise the quotes do not fit this separator.
         return found, bool(found) and "end of data" in str(error)
     return found, bool(found)
 
 
 def _refuse_title(path: Path, sample: str, widths: dict[str, list[int]]) -> None:
-    """Raises InputError where a comment, or a title, stands above the header."""
+    """Raises InputError where a comment or a title stands above the header."""
     for found in widths.values():
         below = set(found[1:])
         if found and found[0] == 1 and len(below) == 1 and max(below) > 1 and len(found) > 2:

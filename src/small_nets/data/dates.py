@@ -1,4 +1,4 @@
-"""Is a text a date or a time of day? Only where it really is one: "10-12-14" is an age band."""
+"""Tells whether a text is a date or a time of day. "10-12-14" is not: it may be an age band."""
 
 import re
 from datetime import datetime
@@ -21,9 +21,9 @@ LONGEST = 40
 
 
 def is_date(text: str) -> bool:
-    """Whether it is a date with a year of four digits (or d/m/yy), a month of a year, or a time.
+    """Whether a text is a date with a year of four digits (or d/m/yy), a month, or a time of day.
 
-    A time of day alone has two digits for the hour: 1:10 is a ratio.
+    A time of day alone needs two digits for the hour: 1:10 is a ratio.
     """
     if len(text) > LONGEST:
         return False

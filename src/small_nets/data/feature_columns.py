@@ -1,6 +1,6 @@
-"""From the columns of a table to what a network takes: a number each, or one-hot columns of texts.
+"""Turns columns of a table into features: numbers as they are, texts as one-hot columns.
 
-The categories of a text column are those of the training table, and travel with the weights.
+The categories of a text column are those of the training table. They are stored with the weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from small_nets.data.dates import is_date
 from small_nets.data.numeric_columns import finite, numbers_of_texts, refuse_merged
 from small_nets.data.table_cells import Column
 
-MOST = 100  # categories of one column: more is an id, or free text
-FEW = 10  # so many rows may differ by chance
+MOST = 100  # categories of a column; one with more is an id, or free text
+FEW = 10  # in so few rows all texts may differ by chance
 Categories = Mapping[str, Sequence[str]]
 Unseen = Literal["refuse", "zero"]
 
 
 def feature_names(inputs: Sequence[str], categories: Categories | None) -> list[str]:
-    """What the network's inputs are called: age, city=Paris, city=Rome."""
+    """The names of the network's inputs, such as age, city=Paris, city=Rome."""
     known = categories or {}
     return [
         name if text is None else f"{name}={text}"
@@ -35,7 +35,10 @@ def feature_names(inputs: Sequence[str], categories: Categories | None) -> list[
 def in_terms_of_table(
     row: Sequence[float], inputs: Sequence[str], categories: Categories | None
 ) -> list[float | str | None]:
-    """A row of features as its table has it: a text, and no ones and noughts. None for unseen."""
+    """A row of features as its table has it: one-hot columns become a text, or None if unseen.
+
+    row: shape (features,). inputs: the input columns. Returns a value for each of them.
+    """
     known, place = categories or {}, 0
     found: list[float | str | None] = []
     for name in inputs:
@@ -52,10 +55,10 @@ def in_terms_of_table(
 def features(
     column: Column, known: Categories | None, unseen: Unseen
 ) -> tuple[NDArray[np.float64], list[str] | None]:
-    """(rows, features) of a column, float64, and the categories of a text column, else None.
+    """The features of a column, (rows, features), float64, and its categories.
 
-    known: the categories of every text column of a trained run; None to find them. Raises
-    InputError for what is neither a number nor a category.
+    The categories are None for a column of numbers. known: those of a trained run's text columns;
+    None to find them. Raises InputError for a column of neither numbers nor categories.
     """
     if known is not None and column.name in known:
         texts = list(known[column.name])
@@ -66,27 +69,27 @@ def features(
             refuse_merged(column, numbers)
         return numbers[:, None], None
     if known is not None:
-        raise column.error(0, f"is {shown(column.values[0])}: a text, and no number",
+        raise column.error(0, f"is {shown(column.values[0])}: a text, not a number",
                            "a number, as in the table that the run was trained on")  # fmt: skip
     texts = _found(column)
     return _one_hot(column, texts, unseen), texts
 
 
 def column_numbers(column: Column) -> NDArray[np.float64] | None:
-    """The numbers of a column, shape (rows,), a bool being 1 or 0; None for texts.
+    """The numbers of a column, shape (rows,); None for texts. A boolean is 1 or 0.
 
-    Raises InputError for dates, nested types, and what is half a number.
+    Raises InputError for dates, for nested types, and for texts that only resemble numbers.
     """
     kind = column.values.dtype
     if kind in (pl.Categorical, pl.Enum) or (kind == pl.String and not column.is_csv):
-        return None  # a text column stays text, also where it looks like numbers
+        return None  # a column with a text type stays text, even if it looks like numbers
     if kind == pl.String:
         return numbers_of_texts(column)
     if kind.is_temporal():
         raise no_date(column, str(column.values[0]))
     if not (kind.is_numeric() or kind == pl.Boolean):
         raise column.whole_error(
-            f"holds {kind}: no number and no text",
+            f"holds {kind}: neither numbers nor texts",
             f"a column of numbers or texts; or {without([column.name])}",
         )
     return finite(column, column.values.cast(pl.Float64))
@@ -96,7 +99,7 @@ def no_date(column: Column, first: str) -> InputError:
     """The error for a column of dates or times."""
     return column.error(
         0,
-        f"is {first!r}: a date or a time, and no number",
+        f"is {first!r}: a date or a time, not a number",
         f"a number in its place, such as days since the first one; or {without([column.name])}",
     )
 
@@ -109,7 +112,7 @@ def _as_texts(column: Column) -> pl.Series:
 
 
 def _found(column: Column) -> list[str]:
-    """The categories of a training table's column, sorted."""
+    """The sorted categories of a text column of a training table. Raises InputError."""
     texts = _as_texts(column)
     distinct = texts.unique().sort().to_list()
     if all(map(is_date, distinct)):
@@ -139,7 +142,7 @@ def _one_hot(column: Column, categories: Sequence[str], unseen: Unseen) -> NDArr
 
 
 def unknown_category(text: str, categories: Sequence[str]) -> tuple[str, str]:
-    """What is wrong with a text that the training table did not have, and the fix."""
+    """What is wrong with a text that the training table does not have, and the fix."""
     known = ", ".join(map(shown, categories[:10])) + (", …" if len(categories) > 10 else "")
     return (
         f"is {shown(text)}, which the table that the run was trained on does not have"

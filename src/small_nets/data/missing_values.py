@@ -1,4 +1,4 @@
-"""What is no value: in a number, a text and a label alike."""
+"""Finds missing values, in columns of numbers, texts and labels alike."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,7 +10,7 @@ from small_nets.data.column_names import without
 from small_nets.data.table_cells import Cells
 
 Missing = Literal["refuse", "drop"]
-# To the letter, without blanks around: Na is sodium, and "none" an answer like others.
+# Texts that mean a missing value, exactly as written: Na is sodium, and "none" is an answer.
 WORDS = (
     *("", "NA", "na", "N/A", "n/a", "#N/A", "#NA", "<NA>", "null", "NULL", "Null", "None"),
     *("nan", "NaN", "NAN", "-nan", "-NaN", "NaT", "-", "?"),
@@ -18,7 +18,7 @@ WORDS = (
 
 
 def is_missing(values: pl.Series) -> pl.Series:
-    """Of each cell, whether it is empty, a null, a NaN, or one of WORDS."""
+    """A boolean per cell: whether it is empty, null, NaN, or one of WORDS."""
     if values.dtype == pl.Null:
         return pl.Series(values.name, [True] * len(values), dtype=pl.Boolean)
     if values.dtype in (pl.String, pl.Categorical, pl.Enum):
@@ -30,11 +30,11 @@ def is_missing(values: pl.Series) -> pl.Series:
 def present(
     cells: Cells, names: Sequence[str], missing: Missing, targets: Sequence[str] = ()
 ) -> pl.Series:
-    """Of each row, whether every column has a value there.
+    """A boolean per row: whether every column has a value there.
 
-    names: what the columns are called. targets: those of them to learn; none of rows to predict.
-    Raises InputError where a value is missing and that is refused, once for all
-    columns; and where a column, or every row, lacks one.
+    names: of the columns. targets: the names of the targets; empty for rows to predict. Raises
+    InputError where values are missing and `missing` is "refuse", where a column has no value at
+    all, and where fewer than two rows would be left.
     """
     is_asked = not targets
     absent = [is_missing(column) for column in cells.frame.get_columns()]
@@ -68,7 +68,7 @@ def present(
 
 
 def _line(cells: Cells, name: str, place: int, absent: pl.Series) -> str:
-    """How many cells of a column have no value, and where the first one is."""
+    """A line that says how many cells of a column are missing, and where the first one is."""
     row = absent.arg_true()[0]
     cell = cells.frame.get_columns()[place][row]
     shown = "empty" if cell is None or str(cell).strip() == "" else repr(str(cell))

@@ -1,7 +1,8 @@
-"""Affine normalisation of columns, fitted once and invertible; all of it in float64.
+"""Affine, invertible normalisation of columns, in float64.
 
-A network computes in float32, which holds seven digits: a column of unix seconds would lose its
-last two if it were rounded first. So raw units are float64, and are rounded once, afterwards.
+A network computes in float32, which holds seven digits. A column of unix seconds would lose its
+last two if it were rounded before it is normalised. So raw units are float64, and rounding comes
+last.
 """
 
 from dataclasses import dataclass
@@ -11,18 +12,17 @@ from torch import Tensor
 
 from small_nets.config.normalisations import parse
 
-# A column whose values differ by no more than this many roundings of a float64 is constant: what
-# differs is how it was computed, and a scale of that size would blow up the next table's rows.
+# A column counts as constant if its values differ by at most so many roundings of a float64. Such
+# differences come from how it was computed, and dividing by them would blow up other rows.
 ROUNDINGS = 8
 
 
 @dataclass(frozen=True)
 class Normaliser:
-    """x -> (x - shift) * factor / divisor, column by column.
+    """The map x -> (x - shift) * factor / divisor, for each column.
 
-    shift, divisor: shape (columns,), float64; factor: a number. Factor and divisor are kept apart
-    because x * 0.1 and x / 10 round differently, and each method must give the numbers of
-    the formula it is named after.
+    shift, divisor: shape (columns,), float64. factor and divisor are separate because x * 0.1 and
+    x / 10 round differently, and each method has to give the numbers of its own formula.
     """
 
     shift: Tensor
@@ -41,15 +41,20 @@ class Normaliser:
 
     @property
     def is_identity(self) -> bool:
+        """Whether normalised units are raw units."""
         return bool((self.shift == 0).all() and self.factor == 1 and (self.divisor == 1).all())
 
 
 def fit(method: str, x: Tensor) -> Normaliser:
-    """Fit a method to the rows x of shape (rows, columns).
+    """Fit a normalisation to rows x of shape (rows, columns).
 
-    Methods: "none"; "constant:F" (times F); "lp_norm:P" (each column divided by its L_P norm);
-    "standardize" (mean 0, population standard deviation 1); "min_max" (to [0, 1]).
-    A constant column is moved, and not scaled. Raises ValueError with the allowed forms.
+    - "none"
+    - "constant:F": multiply by F
+    - "lp_norm:P": divide each column by its L_P norm
+    - "standardize": mean 0, population standard deviation 1
+    - "min_max": to [0, 1]
+
+    The last two only shift a constant column. Raises ValueError, which lists the methods.
     """
     name, number = parse(method)
     x = x.double()
@@ -67,8 +72,8 @@ def fit(method: str, x: Tensor) -> Normaliser:
     is_constant = high - low <= rounding
     if name == "min_max":
         return Normaliser(low, 1.0, torch.where(is_constant, one, high - low))
-    # From the smallest value on: a difference of neighbours is exact, and so their deviation is,
-    # however far from 0 they lie.
+    # Measured from the smallest value: differences of close numbers are exact, and so is their
+    # deviation, however far from 0 they lie.
     above = x - low
     scale = _power_of_two(high - low)
     scaled = above / scale
@@ -82,5 +87,5 @@ def fit(method: str, x: Tensor) -> Normaliser:
 
 
 def _power_of_two(size: Tensor) -> Tensor:
-    """Of that size, about: dividing a column by it is exact, and then no power overflows."""
+    """A power of two of about this size. Dividing by it is exact, and prevents overflow."""
     return torch.ldexp(torch.ones_like(size), torch.frexp(size).exponent - 1)

@@ -1,7 +1,7 @@
-"""The numbers of a column: of texts, when every one of them is a number, or of a numeric type.
+"""Reads the numbers of a column from texts or from a numeric type.
 
-A decimal comma is read where the whole file is consistently so. A mark that may stand for
-thousands or for decimals is never guessed at.
+A decimal comma is read if the whole file has decimal commas. A mark that may stand for thousands
+or for decimals is refused, not guessed.
 """
 
 import re
@@ -22,22 +22,23 @@ Array = NDArray[np.float64]
 SIGN = r"^[+-]?"
 POWER = r"(?:[eE][+-]?[0-9]+)?$"
 COMMA, POINT = SIGN + r"[0-9]*,[0-9]+" + POWER, SIGN + r"[0-9]*\.[0-9]+" + POWER
-# One mark and three digits behind it: 5,850 is 5850 or 5.85. 0,850 and 1234,850 are decimals.
+# One mark with three digits behind it: 5,850 is 5850 or 5.85. 0,850 and 1234,850 are decimals.
 EITHER = SIGN + r"[1-9][0-9]{0,2}[.,][0-9]{3}$"
 # Marks between thousands: 1.234.567, 1'000, 1 000, 1.234,5
 MARKED = SIGN + "[0-9]{1,3}(?:[.,'\u2019 \u00a0\u2009\u202f][0-9]{3})+(?:[.,][0-9]+)?$"
 WHOLE = SIGN + r"[0-9]+$"
-# What a blank in front of a quote leaves, or quotes that were written twice.
+# Quotes that became part of a cell, behind a blank or because they were written twice.
 QUOTED = r"""^["'][+-]?[0-9.,]+["']?$"""
-# A minus of typesetting: neither Python nor polars takes it for one.
+# A typographic minus, which neither Python nor polars reads as one.
 DASH = r"^[\u2212\u2013\u2014\ufe63\uff0d][0-9.,]+$"
 UNIT = r"^(?:[€$£¥]\s*[+-]?[0-9.,]+|[+-]?[€$£¥]?[0-9.,]+\s*[%€$£¥])$"
 
 
 def numbers_of_texts(column: Column) -> Array | None:
-    """Shape (rows,); true and false, in any case, are 1 and 0. None where all cells are texts.
+    """The numbers of a column of texts, shape (rows,); None where no cell is a number.
 
-    Raises InputError where some are numbers and others not, or a number can be read in two ways.
+    true and false, in capitals or not, are 1 and 0. Raises InputError where only some cells are
+    numbers, or a number can be read in two ways.
     """
     texts = column.values
     numbers = texts.cast(pl.Float64, strict=False)
@@ -53,19 +54,19 @@ def numbers_of_texts(column: Column) -> Array | None:
 
 
 def finite(column: Column, numbers: pl.Series) -> Array:
-    """The numbers, shape (rows,). Raises InputError at the first that is none."""
+    """The numbers as an array, shape (rows,). Raises InputError for one that is not finite."""
     row = numbers.is_finite().index_of(False)
     if row is not None:
         raise column.error(
             row,
-            f"is {column.values[row]}, which is no finite number",
+            f"is {column.values[row]}, which is not a finite number",
             "a value there, or the table without that row",
         )
-    return np.array(numbers.to_numpy())  # a copy: polars lends what must not be written to
+    return np.array(numbers.to_numpy())  # copied, because polars returns read-only memory
 
 
 def refuse_merged(column: Column, numbers: Array) -> None:
-    """Raises InputError where whole numbers that differ are one in float64, as from 2^53 on."""
+    """Raises InputError where different whole numbers are equal in float64, as from 2^53 on."""
     far, values = np.abs(numbers) >= 2**53, column.values
     if not far.any() or not (values.dtype.is_integer() or values.dtype == pl.String):
         return
@@ -83,7 +84,7 @@ def refuse_merged(column: Column, numbers: Array) -> None:
             row,
             f"is {value}, and {column.at(other)} has {twin}: one and the same in float64, which "
             f"tells whole numbers apart up to {2**53:,}",
-            "smaller numbers there, such as the difference to the first; an id is no input",
+            "smaller numbers there, such as the difference to the first; an id is not an input",
         )
 
 
@@ -92,7 +93,7 @@ def _bools(column: Column, wrong: pl.Series) -> Array | None:
     is_bool = lower.is_in(["true", "false"])
     if is_bool.all():
         return np.array((lower == "true").to_numpy(), dtype=np.float64)
-    # What looks like a number counts as one: 1,5 beside a text is no category.
+    # A cell that looks like a number counts as one: 1,5 beside a text is not a category.
     is_text = wrong & ~_has_marks(column.values)
     row, other = is_text.index_of(True) or 0, is_text.index_of(False)
     if other is None:
@@ -101,7 +102,7 @@ def _bools(column: Column, wrong: pl.Series) -> Array | None:
     count = int(is_text.sum())
     raise column.error(
         row,
-        f"is {shown(column.values[row])}: a text, and no number, while {column.at(other)} has "
+        f"is {shown(column.values[row])}: a text, not a number, while {column.at(other)} has "
         f"{shown(column.values[other])} ({count:,} of {len(is_text):,} rows are texts)",
         "numbers, or texts, in every row; an empty cell where a value is missing "
         "(data.missing=drop)",
@@ -120,7 +121,7 @@ def _refuse_units(column: Column) -> None:
 
 
 def _has_marks(texts: pl.Series) -> pl.Series:
-    """Of each text, whether it is a number with a decimal comma, or with marks for thousands."""
+    """A boolean per text: whether it is a number with a decimal comma, or with thousands marks."""
     return texts.str.contains(COMMA) | texts.str.contains(MARKED)
 
 
@@ -159,7 +160,7 @@ def _with_commas(column: Column, wrong: pl.Series) -> pl.Series | None:
 
 
 def _refuse_thousands(column: Column) -> None:
-    """Raises InputError where points may stand between thousands, in a file of decimal commas."""
+    """Raises InputError where points may separate thousands, in a file with decimal commas."""
     either = column.values.str.contains(EITHER)
     clear = column.values.str.contains(POINT) & ~either
     row = either.index_of(True)
@@ -181,7 +182,7 @@ def _two_readings(column: Column, row: int, style: "Style") -> InputError:
 
 
 def _digits(text: str) -> str:
-    """The number without marks between thousands; of two kinds the last one begins the decimals."""
+    """The number without thousands marks. Of two kinds of marks the last begins the decimals."""
     marks = re.findall(r"[^\d+-]", text)
     last = marks[-1] if len(set(marks)) > 1 and marks.count(marks[-1]) == 1 else ""
     whole, _, decimals = text.rpartition(last) if last else (text, "", "")
@@ -190,8 +191,8 @@ def _digits(text: str) -> str:
 
 @dataclass(frozen=True)
 class Style:
-    """How a file writes decimals. comma, point: a number of it that can be read in one way only,
-    with a decimal comma, and with a point; None where there is none.
+    """How a file writes decimals. comma, point: an unambiguous number from it with a decimal comma
+    or a decimal point; None where there is none.
     """
 
     comma: str | None
@@ -200,7 +201,7 @@ class Style:
 
 @lru_cache(maxsize=4)
 def _style(file: TableFile) -> Style:
-    # Of all columns: what a number means may not depend on which others are asked for.
+    # All columns are read: what a number means must not depend on which ones are asked for.
     cells = read_cells(file, range(len(file.columns)))
     found: dict[str, str | None] = {COMMA: None, POINT: None}
     for texts in (column.str.strip_chars() for column in cells.frame.get_columns()):

@@ -1,4 +1,4 @@
-"""A table, split and normalised: what a run of any engine learns from."""
+"""Splits and normalises a table. Every engine trains on the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +13,10 @@ from small_nets.data.split import split, strata
 
 @dataclass(frozen=True)
 class Split:
-    """Rows in normalised units: input (rows, features), target (rows, outputs) or None.
+    """Rows in normalised units.
 
-    rows: their positions in the raw table, shape (rows,).
+    input: (rows, features). target: (rows, outputs), or None. rows: their positions in the raw
+    table, (rows,).
     """
 
     input: Tensor
@@ -29,11 +30,18 @@ class Split:
 class Prepared:
     """A table, split and normalised.
 
-    table: raw units, float64. dtype: what the network computes in, and so the splits.
-    stratify: whether each class is held out in its share; None: where that is possible.
-    normalize_on: "train" fits the normalisation on the training split, "all" on every row.
-    classes: their names, for messages. Raises ValueError where a split would have no row, where
-    it cannot be stratified as asked, or for a batch of more rows than the training split.
+    - table: in raw units
+    - val_fraction: the part of the rows that is held out
+    - split_seed, order_seed: draw the split, and the order of the rows in each epoch
+    - shuffle: whether rows are shuffled; otherwise the last rows are held out
+    - stratify: whether each class is held out in proportion; None: where that is possible
+    - batch_size: rows; None for all at once
+    - normalize_on: "train" fits the normalisation on the training split, "all" on all rows
+    - dtype: of the network, and so of the splits
+    - classes: their names, for messages
+
+    Raises ValueError where a split would have no row, where it cannot be stratified as asked, or
+    where a batch is larger than the training split.
     """
 
     def __init__(
@@ -82,26 +90,27 @@ class Prepared:
         return Split(self.to_network(self.table.input[rows]), target, rows)
 
     def to_network(self, input: Tensor) -> Tensor:
-        """Raw inputs, shape (rows, features), as the network takes them: rounded once, here."""
+        """Normalise raw inputs, shape (rows, features), and round them to the network's dtype."""
         return self.input_normaliser.apply(input).to(self.dtype)
 
     def from_network(self, output: Tensor) -> Tensor:
-        """What the network gives, shape (rows, outputs), in raw units and float64."""
+        """The network's outputs, shape (rows, outputs), in raw units, float64."""
         if self.target_normaliser is None:
             return output.double()
         return self.target_normaliser.invert(output)
 
     @property
     def splits(self) -> dict[str, Split]:
-        """The splits there are, by the prefix of their metrics."""
+        """Prefix of the metrics ("train", "val") -> split. "val" may be missing."""
         return {"train": self.train} | ({} if self.val is None else {"val": self.val})
 
     @property
     def steps_per_epoch(self) -> int:
+        """The number of batches in an epoch."""
         return -(-len(self.train) // (self.batch_size or len(self.train)))
 
     def to(self, device: torch.device) -> None:
-        """Move the splits; the raw table and the normalisers stay, and follow what they meet."""
+        """Move the splits to a device. Normalisers work on any device; the raw table stays."""
 
         def moved(split: Split) -> Split:
             target = None if split.target is None else split.target.to(device)

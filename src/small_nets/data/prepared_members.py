@@ -1,4 +1,4 @@
-"""One table, split and normalised for many seeds at once: to the bit what `Prepared` makes."""
+"""Splits and normalises one table for many seeds at once, with the bits of `Prepared`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from small_nets.data.split import split
 
 @dataclass(frozen=True)
 class Many:
-    """Members of one table. train, val: (members, rows, columns) in place of (rows, columns).
+    """The splits of many members of one table.
 
-    input, target: the normaliser of each; target is empty for a table without one.
+    train, val: as in `Split`, with a first axis of members: (members, rows, columns). input,
+    target: the normaliser of each member; target is empty for a table without targets.
     """
 
     train: Split
@@ -29,9 +30,9 @@ def prepare_many(
     like: Prepared, seeds: Sequence[int], *,
     val_fraction: float, normalize_input: str, normalize_target: str, normalize_on: str,
 ) -> Many:  # fmt: skip
-    """As many members as seeds of the split, else prepared as `like` was.
+    """Prepare a member for each split seed, in other respects as `like` was.
 
-    Raises ValueError where rounding makes a column of one of them constant, or infinite.
+    Raises ValueError where rounding makes a member's column constant or infinite.
     """
     table, count = like.table, len(like.table.input)
     parts = {
@@ -67,12 +68,12 @@ def _refuse_lost(stack: Normaliser, values: Tensor, dtype: torch.dtype) -> None:
 def _fit(
     method: str, values: Tensor, seeds: Sequence[int], rows: Mapping[int, Tensor | None]
 ) -> tuple[list[Normaliser], Normaliser]:
-    """Each member's normaliser; and all as one, for (members, rows, columns).
+    """The normaliser of each member, and one for all, which takes (members, rows, columns).
 
-    rows: by the seed of the split, those to be fitted on; None for all.
+    rows: split seed -> rows to fit on; None for all rows.
     """
-    # One by one: a sum over many members at once may be added up in another order. But each once:
-    # where the rows do not count, or were fitted on before, the same object.
+    # Fitted one by one, because a sum over many members may be added up in another order. Equal
+    # rows are fitted only once.
     if method == "none" or method.startswith("constant") or None in rows.values():
         each = [fit(method, values)] * len(seeds)
     else:

@@ -1,7 +1,7 @@
-"""What is lost where normalised columns are rounded to what the network computes in.
+"""Finds what is lost when normalised columns are rounded to the network's precision.
 
-Rounding keeps the order of numbers, so that neighbours tell all: a column has become constant
-where its least and its greatest value have become one.
+Rounding keeps the order of numbers. So a column has become constant if its smallest and its
+largest value have become equal.
 """
 
 import torch
@@ -9,17 +9,17 @@ from torch import Tensor
 
 from small_nets.data.normalisation import Normaliser
 
-# Of n numbers with all their digits, up to n² / 2²⁴ become one with a neighbour by chance, and
-# nothing is lost by it. Thirty times as many, or a quarter of all, are no chance.
+# Of n random numbers, up to n² / 2²⁴ become equal to a neighbour by chance, which does no harm.
+# Thirty times as many, or a quarter of all, are more than chance.
 BY_CHANCE, MOST = 2.0**-19, 0.25
-CELLS = 4_000_000  # of a table that are sorted to find out: less than half a second
+CELLS = 4_000_000  # of a table that are sorted for this, which takes less than half a second
 
 
 def extremes(normaliser: Normaliser, values: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Of each column, whether rounding makes it constant, and whether it makes it infinite.
+    """Two booleans per column: whether rounding makes it constant, and whether infinite.
 
-    values: shape (rows, columns), raw units; both answers have shape (columns,), or that of the
-    normaliser where it is many members' at once.
+    values: (rows, columns), raw units. Both results have the shape (columns,), or (members, 1,
+    columns) for a normaliser of many members.
     """
     ends = torch.stack([values.min(dim=0).values, values.max(dim=0).values])
     low, high = (normaliser.apply(end).to(dtype) for end in ends)
@@ -30,9 +30,9 @@ def extremes(normaliser: Normaliser, values: Tensor, dtype: torch.dtype) -> tupl
 def merged(
     normaliser: Normaliser, values: Tensor, dtype: torch.dtype
 ) -> list[tuple[int, int, int]]:
-    """The columns that lose more than chance: each with its different values, and those left.
+    """The columns that lose more values than by chance: (column, distinct values, those left).
 
-    values: shape (rows, columns), raw units; of a large table the first rows speak for all.
+    values: (rows, columns), raw units. Of a large table only the first rows are looked at.
     """
     rising = values[: CELLS // values.shape[1] + 2].sort(dim=0).values
     before, after = (

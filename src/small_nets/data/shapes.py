@@ -1,6 +1,7 @@
-"""Two classes in the plane that no straight line parts: sources for networks with two inputs.
+"""Sources of two classes in the plane that no straight line separates.
 
-Drawn from torch's global stream, as `small_nets.data.sources` says; float32, targets 0 and 1.
+They draw from torch's global generator, as `small_nets.data.sources` explains. Rows are float32,
+targets are 0 and 1.
 """
 
 import math
@@ -14,28 +15,28 @@ from small_nets.data.sources import Table
 def circles(points: int = 400, noise: float = 0.1, factor: float = 0.5) -> Table:
     """A circle of radius 1 (target 0) around one of radius `factor` (target 1).
 
-    points: rows, half of them on each circle (the outer one has the odd one), evenly spaced.
-    noise: standard deviation of the normal noise on each coordinate.
+    points: the number of rows, evenly spaced, half of them on each circle; the outer one gets an
+    odd one. noise: the standard deviation of the normal noise on each coordinate.
     """
     outer, inner = points - points // 2, points // 2
     return _table(_arc(outer, 2 * math.pi), factor * _arc(inner, 2 * math.pi), noise)
 
 
 def moons(points: int = 400, noise: float = 0.1) -> Table:
-    """Two half circles of radius 1 that reach into one another, targets 0 (upper) and 1 (lower).
+    """Two interlocking half circles of radius 1, the upper (target 0) and the lower (target 1).
 
-    The lower one is turned by half a circle and moved by (1, 0.5). points: rows, half of them
-    on each moon (the upper one has the odd one). noise: as in `circles`.
+    The lower one is turned by half a circle and moved by (1, 0.5). points: the number of rows,
+    half of them on each moon; the upper one gets an odd one. noise: as in `circles`.
     """
     upper, lower = points - points // 2, points // 2
-    # Both ends of a half circle are points of it; those of a whole one are the same point.
+    # A half circle has points at both ends. The ends of a whole circle are one point.
     ends = math.pi * upper / max(upper - 1, 1), math.pi * lower / max(lower - 1, 1)
     turned = torch.tensor([1.0, 0.5], dtype=torch.float64) - _arc(lower, ends[1])
     return _table(_arc(upper, ends[0]), turned, noise)
 
 
 def _arc(points: int, angle: float) -> Tensor:
-    """Points on the unit circle from angle 0, `angle` / points apart: (points, 2), float64."""
+    """Points on the unit circle from angle 0 on, `angle` / points apart: (points, 2), float64."""
     at = torch.arange(points, dtype=torch.float64) * angle / points
     return torch.stack([torch.cos(at), torch.sin(at)], dim=1)
 
@@ -43,5 +44,5 @@ def _arc(points: int, angle: float) -> Tensor:
 def _table(first: Tensor, second: Tensor, noise: float) -> Table:
     input = torch.cat([first, second]).float()
     target = torch.cat([torch.zeros(len(first), 1), torch.ones(len(second), 1)])
-    # Rows stand in order of their class; the split shuffles them (data.shuffle).
+    # Rows are in the order of their classes. The split shuffles them (data.shuffle).
     return Table(input + noise * torch.randn(input.shape), target, "binary")

@@ -1,11 +1,11 @@
-"""Where the rows of an example come from: pure functions to tensors in raw units.
+"""The sources of an example's rows: pure functions that return tensors in raw units.
 
-Numbers that somebody typed, or that stand in a file, are float64, as they were read. An example
-whose values are computed or drawn in float32 by its definition gives those.
+Numbers that are typed, or read from a file, are float64. An example that is defined in float32
+has float32.
 
-A source that draws random numbers draws them from torch's global stream, which
-`small_nets.run.build.build` has seeded just before; the model's initial weights come from the same
-stream directly afterwards.
+A source draws random numbers from torch's global generator, which `small_nets.run.build.build`
+seeds just before. The model's initial weights are drawn from the same generator directly
+afterwards.
 """
 
 import math
@@ -25,11 +25,10 @@ from small_nets.data.table_file import digest as digest_of
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of an example.
+    """The rows of an example, in raw units, float32 or float64.
 
-    input: shape (rows, features), raw units; float32 or float64.
-    target: shape (rows, outputs), likewise, or None for an example that is only evaluated.
-    task: "regression", "binary" (targets 0 and 1), or "classes" (one-hot targets).
+    input: (rows, features). target: (rows, outputs), or None for an example that is only
+    evaluated. task: "regression", "binary" (targets 0 and 1) or "classes" (one-hot targets).
     """
 
     input: Tensor
@@ -38,7 +37,7 @@ class Table:
 
 
 def dtype_of(precision: int) -> torch.dtype:
-    """What a network of 32 or 64 bits computes in."""
+    """The dtype for a precision of 32 or 64 bits."""
     return {32: torch.float32, 64: torch.float64}[precision]
 
 
@@ -57,10 +56,10 @@ def rows(
     task: Task = "regression",
     precision: int = 64,
 ) -> Table:
-    """The rows as the config lists them.
+    """Rows that the config lists.
 
-    precision: 32 rounds them first, as an example does that was published with float32 tensors.
-    Raises ValueError where rows differ in length, or inputs and targets in number.
+    precision: 32 rounds them to float32, for an example that was published with float32 tensors.
+    Raises ValueError where rows differ in length, or inputs and targets differ in number.
     """
     dtype = dtype_of(precision)
     if targets is None:
@@ -74,7 +73,10 @@ GATES = {"and": (1, 0, 0, 0), "or": (1, 1, 1, 0), "xor": (0, 1, 1, 0)}
 
 
 def gate(kind: str) -> Table:
-    """The truth table of a logic gate, inputs always in the order (1,1) (1,0) (0,1) (0,0)."""
+    """The truth table of a logic gate, with inputs in the order (1,1) (1,0) (0,1) (0,0).
+
+    kind: and, or, xor. Raises ValueError for another one.
+    """
     if kind not in GATES:
         raise ValueError(f"data.source.kind={kind}: the gates are {', '.join(GATES)}")
     inputs = [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)]
@@ -82,9 +84,9 @@ def gate(kind: str) -> Table:
 
 
 def sine(points: int = 3000, end: float = 100.0) -> Table:
-    """y = 3 sin(0.01 x) cos(0.1 x) on `points` values of x evenly spaced over [0, end].
+    """y = 3 sin(0.01 x) cos(0.1 x) at `points` values of x, evenly spaced over [0, end].
 
-    Computed in float64 and rounded once, so that the float32 values are the nearest ones.
+    It is computed in float64 and then rounded to the nearest float32.
     """
     x = torch.linspace(0.0, end, points, dtype=torch.float64)[:, None]
     y = 3 * torch.sin(0.01 * x) * torch.cos(0.1 * x)
@@ -92,7 +94,10 @@ def sine(points: int = 3000, end: float = 100.0) -> Table:
 
 
 def normal(rows: int, features: int, targets: Sequence[Sequence[float]] | None = None) -> Table:
-    """Standard normal inputs of shape (rows, features) from torch's global stream."""
+    """Standard normal inputs, (rows, features), from torch's global generator.
+
+    Raises ValueError where the number of targets differs from that of rows.
+    """
     drawn = torch.randn(rows, features)
     if targets is not None and len(targets) != rows:
         raise ValueError(f"{rows} rows of inputs, but {len(targets)} rows of targets")
@@ -100,10 +105,10 @@ def normal(rows: int, features: int, targets: Sequence[Sequence[float]] | None =
 
 
 def quadratic(eigenvalues: Sequence[float]) -> Table:
-    """Rows whose mean squared error under a linear neuron without bias is ½ wᵀAw.
+    """Rows for which a linear neuron without bias has the mean squared error ½ wᵀAw.
 
-    With n rows x_i = sqrt(n λ_i / 2) e_i and target 0, the mean of (wᵀx_i)² is
-    ½ Σ λ_i w_i²: a quadratic whose Hessian A has exactly the given eigenvalues.
+    With n rows x_i = sqrt(n λ_i / 2) e_i and target 0, the mean of (wᵀx_i)² is ½ Σ λ_i w_i². Its
+    Hessian A has exactly the given eigenvalues. Raises ValueError where one is not positive.
     """
     if not eigenvalues or min(eigenvalues) <= 0:
         raise ValueError(f"eigenvalues must be positive numbers, not {list(eigenvalues)}")
@@ -121,15 +126,15 @@ def table(
     missing: Missing = "refuse",
     separator: str | None = None,
 ) -> Table:
-    """Columns of a CSV or Parquet file, float64; texts are one-hot, and classes are sorted.
+    """Columns of a CSV or Parquet file, float64. Texts are one-hot, classes are sorted.
 
-    digest: of the file's content when the run was configured. Raises InputError where the file
-    is not what it was.
+    digest: of the file's content when the run was configured. Raises InputError where the content
+    has changed since.
     """
     if digest_of(Path(path)) != digest:
         raise InputError(
             f"{path} has changed since this run was made: its content was {digest}.\n"
-            "Fix: the table of then, or a new run; a prediction with --inputs needs no table"
+            "Fix: the table as it was, or a new run; a prediction with --inputs needs no table"
         )
     found = read_columns(path, inputs, target, task, missing=missing, separator=separator)
     input, codes = torch.from_numpy(found.inputs), torch.from_numpy(found.target)

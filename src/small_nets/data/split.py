@@ -1,4 +1,4 @@
-"""Which rows are held out for validation."""
+"""Decides which rows are held out for validation."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from small_nets.data.sources import Table
 
 @dataclass(frozen=True)
 class Strata:
-    """Which class each row is of, and how many rows of each class are held out.
+    """The class of each row, and how many rows of each class are held out.
 
-    places: shape (rows,), the place of each row's class. held_out: by place.
+    places: the number of each row's class, (rows,). held_out: by class number.
     """
 
     places: Tensor
@@ -25,12 +25,12 @@ def strata(
     table: Table, val_fraction: float, shuffle: bool, stratify: bool | None,
     names: Sequence[str] | None = None,
 ) -> Strata | None:  # fmt: skip
-    """What a split is stratified by; None for a split that is not.
+    """The strata of a split; None for a split that is not stratified.
 
-    Of int(val_fraction * rows) rows that are held out, each class has its share, rounded so that
-    they add up (by largest remainders), and a row at least on either side. stratify: None where
-    that is possible, True to insist on it. names: of the classes, for messages. Raises
-    ValueError where it is insisted on and cannot be.
+    Each class has its share of the int(val_fraction * rows) rows that are held out, rounded by
+    largest remainders, and at least one row in either split. stratify: True demands this, None
+    takes it where it is possible. names: of the classes, for messages. Raises ValueError where it
+    is demanded and impossible.
     """
     held_out = int(val_fraction * len(table.input))
     if stratify is False or held_out == 0:
@@ -67,7 +67,7 @@ def _not_stratified(stratify: bool | None, reason: str) -> None:
 
 def _no_classes(table: Table, shuffle: bool) -> str | None:
     if table.task == "regression" or table.target is None:
-        return "these targets are numbers, and no classes.\nFix: data.stratify=null"
+        return "these targets are numbers, not classes.\nFix: data.stratify=null"
     if not shuffle:
         return (
             "data.shuffle=false holds out the last rows as they stand.\n"
@@ -77,17 +77,20 @@ def _no_classes(table: Table, shuffle: bool) -> str | None:
 
 
 def class_places(target: Tensor) -> Tensor:
-    """The place of each row's class, (rows,): of (rows, 1) with 0 and 1, or one-hot rows."""
+    """The number of each row's class, (rows,). target: (rows, 1) with 0 and 1, or one-hot rows."""
     return (target[:, 0] > 0.5).long() if target.shape[1] == 1 else target.argmax(dim=1)
 
 
 def _shares(counts: Sequence[int], held_out: int) -> list[int]:
-    """How many of each class: in proportion, `held_out` together, and some left of each."""
+    """How many rows of each class to hold out: in proportion, `held_out` in all.
+
+    At least one row of each class stays in either split.
+    """
     wanted = [held_out * count / sum(counts) for count in counts]
     found = [min(max(int(w), 1), n - 1) if n else 0 for w, n in zip(wanted, counts, strict=True)]
     while sum(found) != held_out:
         step = 1 if sum(found) < held_out else -1
-        # The class that misses most, or has most too many; of equals the first.
+        # Change the class that is furthest from its share; of equal ones the first.
         able = [c for c, n in enumerate(counts) if n and 1 <= found[c] + step <= n - 1]
         found[max(able, key=lambda c: (wanted[c] - found[c]) * step)] += step
     return found
@@ -96,12 +99,11 @@ def _shares(counts: Sequence[int], held_out: int) -> list[int]:
 def split(
     rows: int, val_fraction: float, shuffle: bool, seed: int, by: Strata | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Row indices (train, validation), each of shape (n,).
+    """The row indices of the training and the validation split, each of shape (n,).
 
-    int(val_fraction * rows) rows are held out: the last ones of a permutation drawn by a
-    generator of its own, so that the split never shifts a model's initial weights.
-    by: the last ones of each class, in the order of the same permutation.
-    Without shuffle, the last rows as they stand.
+    int(val_fraction * rows) rows are held out: the last ones of a permutation. It has a generator
+    of its own, so that the split does not change a model's initial weights. by: hold out the last
+    rows of each class in that permutation. Without shuffle, the last rows are held out.
 
     Raises ValueError where one of the splits would have no row.
     """

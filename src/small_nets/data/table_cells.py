@@ -1,4 +1,4 @@
-"""The cells of a table as they stand: every record once, whichever columns are asked for."""
+"""Reads the cells of a table. The rows do not depend on which columns are asked for."""
 
 import io
 from array import array
@@ -17,9 +17,10 @@ from small_nets.data.table_file import TableFile
 
 @dataclass(frozen=True)
 class Cells:
-    """Columns of a table. frame: in the order asked for, called by their places; of a CSV file
-    texts, "" where empty, of Parquet in their own types. lines: of a CSV file, the line in which
-    each row starts.
+    """Columns of a table.
+
+    frame: the columns in the order asked for, named "0", "1", …; texts ("" if empty) for a CSV
+    file, typed for Parquet. lines: the line in which each row of a CSV file starts.
     """
 
     file: TableFile
@@ -30,25 +31,26 @@ class Cells:
         return self.frame.height
 
     def at(self, row: int) -> str:
-        """A row of the file (from 0), as an editor or a data frame counts them."""
+        """The name of row `row`, from 0: its line in a CSV file, its number in Parquet."""
         return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
     @property
     def counted(self) -> str:
-        """A line that says how rows are counted, where they are."""
+        """A line that says how rows are counted; "" where lines are named instead."""
         return "" if self.file.is_csv else "\nRow 1 is the first row of data"
 
     @property
     def may_hold_commas(self) -> bool:
-        """Whether a number in it may be written with one: not between commas without quotes."""
+        """Whether a cell may contain a comma: not if commas separate cells without quotes."""
         return self.file.separator != "," or not isinstance(self.lines, range)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column, of the rows in use. values: of CSV without blanks around them.
+    """One column, with the rows in use.
 
-    rows: the places of its rows in the file, shape (rows,).
+    values: without blanks around them where they come from CSV. rows: the places of the rows in
+    the file, (rows,).
     """
 
     name: str
@@ -58,24 +60,25 @@ class Column:
 
     @property
     def is_csv(self) -> bool:
+        """Whether the column comes from a CSV file."""
         return self.cells.file.is_csv
 
     def at(self, row: int) -> str:
-        """The line or row of a row in use (from 0)."""
+        """The name of a row in use, from 0: see `Cells.at`."""
         return self.cells.at(int(self.rows[row]))
 
     def error(self, row: int, what: str, fix: str) -> InputError:
-        """The error for a cell; `what` begins with a verb."""
+        """The error for a cell. `what` begins with a verb."""
         where = f"{self.cells.file.path}, {self.at(row)}, column {self.name!r}"
         return InputError(f"{where} {what}.\nFix: {fix}{self.cells.counted}")
 
     def whole_error(self, what: str, fix: str, role: str = "column") -> InputError:
-        """The error for the column, or the target; `what` begins with a verb."""
+        """The error for the whole column. `what` begins with a verb. role: column or target."""
         return InputError(f"{self.cells.file.path}: the {role} {self.name!r} {what}.\nFix: {fix}")
 
 
 def read_cells(file: TableFile, places: Sequence[int]) -> Cells:
-    """The columns at these places. Raises InputError where the file is no whole table."""
+    """Read the columns at these places. Raises InputError where the file is not a valid table."""
     if not file.is_csv:
         return Cells(file, _parquet(file, places), None)
     content = file.read()
@@ -84,10 +87,10 @@ def read_cells(file: TableFile, places: Sequence[int]) -> Cells:
 
 
 def _regular(file: TableFile, content: bytes, places: Sequence[int]) -> Cells | None:
-    """By polars, where there is one way to read the file; else None.
+    """Read a CSV file by polars if there is only one way to read it; otherwise None.
 
-    That is without quotes below the header, without blank lines, and with as many separators in
-    each line as in the header.
+    Such a file has no quotes below the header, no blank lines, and as many separators in each line
+    as in the header.
     """
     content = content.removeprefix(b"\xef\xbb\xbf")
     start = len(content) - len(content.lstrip(b"\r\n"))
@@ -109,7 +112,7 @@ def _regular(file: TableFile, content: bytes, places: Sequence[int]) -> Cells | 
     if count == 0:
         frame = pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     else:
-        # By place, and not by the header, whose names may be missing.
+        # Columns are named by place: names in the header may be missing.
         frame = pl.read_csv(
             body, has_header=False, separator=file.separator, quote_char=None,
             schema=dict.fromkeys(names, pl.String), columns=sorted(set(places)),
@@ -121,7 +124,7 @@ def _regular(file: TableFile, content: bytes, places: Sequence[int]) -> Cells | 
 
 
 def _is_header(file: TableFile, line: str) -> bool:
-    """Whether the line is the whole header: a quoted name may go on in the next one."""
+    """Whether the line is the whole header: a quoted name may continue in the next line."""
     try:
         return tuple(next(records(file.path, line, file.separator, file.is_spaced))[1][0]) == (
             file.header
@@ -131,7 +134,7 @@ def _is_header(file: TableFile, line: str) -> bool:
 
 
 def _strict(file: TableFile, text: str, places: Sequence[int]) -> Cells:
-    """Record by record. Raises InputError at the first one that is no row of the table."""
+    """Read a CSV file record by record. Raises InputError for one that does not fit the header."""
     lines, width = array("q"), len(file.columns)
     taken: list[list[pl.Series]] = [[] for _ in places]
     has_header, blank = False, None
@@ -145,7 +148,7 @@ def _strict(file: TableFile, text: str, places: Sequence[int]) -> Cells:
                 blank = line if blank is None and has_header else blank
             elif not has_header:
                 has_header = True
-            elif blank is not None:  # blank lines at the end are no rows
+            elif blank is not None:  # blank lines are allowed only at the end
                 raise InputError(f"{file.path}, line {blank} is empty.\nFix: without that line")
             elif len(record) != width:
                 raise _wrong_width(file, line, record)
@@ -177,7 +180,7 @@ def _wrong_width(file: TableFile, line: int, record: Sequence[str]) -> InputErro
 def _parquet(file: TableFile, places: Sequence[int]) -> pl.DataFrame:
     names = [file.header[i] for i in places]
     try:
-        with file.path.open("rb") as opened:  # a path would be a pattern to polars
+        with file.path.open("rb") as opened:  # polars would read a path as a pattern
             frame = pl.read_parquet(opened, columns=list(dict.fromkeys(names)))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = (str(error).splitlines() or ["it is damaged"])[0]
@@ -186,11 +189,11 @@ def _parquet(file: TableFile, places: Sequence[int]) -> pl.DataFrame:
 
 
 def whole_frame(file: TableFile) -> pl.DataFrame:
-    """Every column of every row as it stands, under the header's names; "" of CSV as null."""
+    """All rows and columns under the header's names. An empty cell of a CSV file is null."""
     frame = read_cells(file, range(len(file.header))).frame
     if file.is_csv:
         frame = frame.with_columns(pl.all().replace("", None))
-    several = file.header.count("") > 1  # a name of each its own is needed
+    several = file.header.count("") > 1  # a data frame needs different names
     frame.columns = [
         name or (f"column_{i}" if several else "") for i, name in enumerate(file.header, start=1)
     ]

@@ -1,4 +1,4 @@
-"""The columns that a network learns from, read from a table and checked cell by cell."""
+"""Reads the columns that a network learns from, and checks their cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,14 +32,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Columns:
-    """What a table says. Not to be written to: it is shared.
+    """The columns of a table, in raw units. The object is shared: do not change it.
 
-    inputs: (rows, features), raw units. names: of the features ("age", "city=Paris").
-    categories: of each input column of texts, sorted. rows: the places in the file, (rows,),
-    of the rows that are in use. dropped: how many are not, since a value is missing.
-    target: (rows,), raw units; (rows, targets) where several were asked for; or the places of
-    each row's class in `classes`; None where none was asked for. classes: their labels, sorted.
-    label_type: the type of the labels in the table, as `small_nets.data.column_types` writes it.
+    - inputs: (rows, features)
+    - names: of the features, such as "age" and "city=Paris"
+    - rows: the places in the file of the rows in use, (rows,)
+    - dropped: how many rows are not used, because a value is missing
+    - categories: input column of texts -> its sorted categories
+    - target: (rows,), or (rows, targets) for several; for a classification the place of each row's
+      class in `classes`; None where no target was asked for
+    - classes: the sorted labels
+    - label_type: the type of the labels, as `small_nets.data.column_types` writes it
     """
 
     inputs: Array
@@ -63,12 +66,12 @@ def read_columns(
     categories: Categories | None = None,
     unseen: Unseen = "refuse",
 ) -> Columns:
-    """The columns of a CSV or Parquet file, by name.
+    """Read columns of a CSV or Parquet file by their names.
 
-    missing: whether a row without a value is refused, or left out. separator: of a CSV file's
+    missing: whether a row with a missing value is refused or left out. separator: of a CSV file's
     cells; None to find it. categories: those of a trained run, for rows to predict; None to find
-    them. unseen: whether a category beside them is refused, or none of them.
-    Raises InputError with file, column and row for anything that cannot be learned from.
+    them. unseen: whether another category is refused, or gets zeros in all its columns. Raises
+    InputError, which names file, column and row.
     """
     file = open_table(Path(path), separator)
     targets = () if target is None else (target,) if isinstance(target, str) else tuple(target)
@@ -77,7 +80,7 @@ def read_columns(
 
 
 def check_names(file: TableFile, inputs: Sequence[str], targets: Sequence[str]) -> None:
-    """Raises InputError where a column does not exist, or is an input and a target."""
+    """Raises InputError for a column that does not exist, or that is both input and target."""
     for name in (*inputs, *targets):
         file.position(name)
     both = next((name for name in targets if name in inputs), None)
@@ -136,7 +139,7 @@ def _in_use(cells: Cells, names: Sequence[str], kept: pl.Series) -> list[Column]
     rows = kept.arg_true().to_numpy().astype(np.int64)
     frame = cells.frame if kept.all() else cells.frame.filter(kept)
     if cells.file.is_csv:
-        # Blanks around a cell are no part of it: "1, yes" is written for "1,yes".
+        # Blanks around a cell do not belong to it: "1, yes" means "1,yes".
         frame = frame.with_columns(pl.all().str.strip_chars())
     return [
         Column(name, values, cells, rows)
@@ -147,7 +150,10 @@ def _in_use(cells: Cells, names: Sequence[str], kept: pl.Series) -> list[Column]
 def _features(
     columns: Sequence[Column], known: Categories | None, unseen: Unseen
 ) -> list[tuple[Array, list[str] | None]]:
-    """Of each input column. Raises InputError, for all columns that are no input at once."""
+    """The features and categories of each input column.
+
+    Raises one InputError for all columns that cannot be inputs.
+    """
     found, wrong = [], {}
     for column in columns:
         try:
@@ -163,14 +169,14 @@ def _features(
 
 
 def _numbers(column: Column) -> Array:
-    """A target of numbers, shape (rows,)."""
+    """A target of numbers, (rows,). Raises InputError for a constant column, and for texts."""
     numbers = column_numbers(column)
     if numbers is None:
         if is_date(str(column.values[0])):
             raise no_date(column, column.values[0])
         raise column.error(
             0,
-            f"is {shown(column.values[0])}: a text, and no number",
+            f"is {shown(column.values[0])}: a text, not a number",
             "a number there; a text can be the target of a run with loss=cross_entropy",
         )
     refuse_merged(column, numbers)

@@ -1,6 +1,6 @@
-"""The file of a table: is it one, what are its columns, what does its content hash to.
+"""Opens the file of a table: checks its kind, reads its header, computes its digest.
 
-polars is imported where it is needed: a typo in a config is answered without it.
+polars is imported only where it is needed, so that a typo in a config is answered quickly.
 """
 
 import gzip
@@ -19,17 +19,17 @@ from small_nets.data.csv_separator import find_separator, word
 
 CSV, PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
 ZIPPED = tuple(f"{suffix}.gz" for suffix in CSV)
-SAMPLE = 1 << 20  # bytes from which a CSV file's header and separator are found
-Stamp = tuple[str, int, int]
+SAMPLE = 1 << 20  # bytes that are read to find a CSV file's header and separator
+Stamp = tuple[str, int, int]  # path, time of change in ns, bytes
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table on disk, of which only the start was read.
+    """A table on disk, whose header was read.
 
-    columns: their names, in order; without blanks around them where they differ without, too.
-    header: the same as they stand. separator: of a CSV file's cells, "" for Parquet. is_spaced:
-    whether blanks stand between its separators and quotes.
+    at: the file when it was read. columns: the names, without blanks around them unless the blanks
+    distinguish them. header: the names as the file has them. separator: of a CSV file's cells; ""
+    for Parquet. is_spaced: whether blanks stand between separators and quotes.
     """
 
     at: Stamp
@@ -40,14 +40,16 @@ class TableFile:
 
     @property
     def path(self) -> Path:
+        """The file's path."""
         return Path(self.at[0])
 
     @property
     def is_csv(self) -> bool:
+        """Whether the file is text, not Parquet."""
         return bool(self.separator)
 
     def position(self, name: str) -> int:
-        """The place of a column. Raises InputError where there is none, with the nearest name."""
+        """The place of a column, from 0. Raises InputError, which names the nearest column."""
         if name in self.columns:
             return self.columns.index(name)
         error = unknown(
@@ -55,20 +57,21 @@ class TableFile:
         )
         hint = ""
         if self.header and self.header[0].lower() == "sep=":
-            hint = "\nIts first line is one for Excel.\nFix: the file without that line"
+            hint = "\nIts first line is meant for Excel.\nFix: the file without that line"
         elif self.is_csv and 2 * sum(map(_is_number, self.header)) >= len(self.header):
             hint = "\nIts first line holds numbers: a line of column names seems to be missing"
         elif len(self.columns) == 1 and self.is_csv:
-            hint = f"\nIts cells are parted at {self.separator!r}; data.separator={word(' ')}, or "
-            hint += "another sign, parts them elsewhere"
+            hint = f"\nIts cells are split at {self.separator!r}; data.separator={word(' ')}, for "
+            hint += "example, splits them elsewhere"
         raise InputError(f"{error}{hint}")
 
     def read(self) -> bytes:
-        """The whole content, unpacked. Raises InputError."""
+        """The whole content, unzipped. Raises InputError."""
         return _content(self.path)
 
 
 def _content(path: Path, size: int = -1) -> bytes:
+    """The first `size` bytes of a file, unzipped; -1 for all. Raises InputError."""
     try:
         if path.name.lower().endswith(ZIPPED):
             with gzip.open(path, "rb") as file:
@@ -76,13 +79,13 @@ def _content(path: Path, size: int = -1) -> bytes:
         with path.open("rb") as file:
             return file.read(size)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise no_table(path, f"it is named so, but is no whole gzip file ({error})") from error
+        raise no_table(path, f"it is named like a gzip file, but is damaged ({error})") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
 
 
 def stamp(path: Path) -> Stamp:
-    """What tells a file's content from an earlier one without reading it: name, time, size.
+    """The path, time and size of a file, which show whether it changed without reading it.
 
     Raises InputError where there is no such file.
     """
@@ -95,27 +98,26 @@ def stamp(path: Path) -> Stamp:
                          "file") from error  # fmt: skip
     if not S_ISREG(about.st_mode):
         is_folder = S_ISDIR(about.st_mode)
-        raise no_table(path, "it is a directory" if is_folder else "it is no ordinary file")
+        raise no_table(path, "it is a directory" if is_folder else "it is not an ordinary file")
     return str(path), about.st_mtime_ns, about.st_size
 
 
 def digest(path: Path) -> str:
-    """A hash of the file's bytes, as 32 hexadecimal digits. Raises InputError."""
+    """A digest of the file's bytes, 32 hexadecimal digits. Raises InputError."""
     return _digest(stamp(path))
 
 
 @lru_cache(maxsize=64)
 def _digest(at: Stamp) -> str:
-    # blake2b: half of the time that SHA-256 takes where the processor has no instruction for it.
+    # blake2b takes half the time of SHA-256 on a processor without instructions for that.
     with Path(at[0]).open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def open_table(path: Path, separator: str | None = None, prefer: str | None = None) -> TableFile:
-    """Look at a file's header. Raises InputError, with what is wrong with it.
+    """Read a file's header. Raises InputError for a file that is not a table.
 
-    separator: what parts a CSV file's cells; None to find it. prefer: which one to take where
-    more than one would do.
+    separator: of a CSV file's cells; None to find it. prefer: which to take where several fit.
     """
     return _open(stamp(path), separator, prefer)
 
@@ -146,16 +148,16 @@ def _parquet(path: Path) -> tuple[str, ...]:
     import polars as pl
 
     try:
-        # An open file: polars takes a path for a pattern, and finds d1.parquet for d[1].parquet.
+        # polars would read a path as a pattern, and find d1.parquet for d[1].parquet.
         with path.open("rb") as file:
             return tuple(pl.read_parquet_schema(file))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise no_table(path, "it is named so, but is no Parquet file") from error
+        raise no_table(path, "it is named like a Parquet file, but is none") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
 
 
-# What a file begins with -> what it is, and the end of the name that it should have.
+# The first bytes of a file -> its kind, and the suffix that its name should have.
 KINDS = {b"PAR1": ("a Parquet", ".parquet"), b"\x1f\x8b": ("a gzip", ".csv.gz"),
          b"PK\x03\x04": ("a zip or an Excel", "")}  # fmt: skip
 
@@ -182,7 +184,8 @@ def _csv(at: Stamp, path: Path, separator: str | None, prefer: str | None) -> Ta
 
 
 def _header(path: Path, sample: str, separator: str, is_spaced: bool) -> list[str]:
-    # Record by record: a quote further down is no matter here, and the sample may end in a cell.
+    # Only the first record is read: quotes further down do not matter, and the sample may end
+    # inside a cell.
     found = records(path, sample, separator, is_spaced, block=1)
     return next((record for _, (record,) in found if record), [])
 
@@ -198,7 +201,7 @@ def _is_number(text: str) -> bool:
 def _refuse_duplicates(path: Path, columns: Sequence[str]) -> None:
     for name in columns:
         places = [str(i) for i, other in enumerate(columns, start=1) if other == name]
-        if name and len(places) > 1:  # spreadsheets leave several columns without any name
+        if name and len(places) > 1:  # spreadsheets write several columns without names
             hint = ""
             if all(map(_is_number, filter(None, columns))):
                 hint = ", which seem to be missing: its first line holds numbers"

@@ -1,7 +1,7 @@
-"""What a config leaves open until its table is looked at, filled in before anything starts.
+"""Completes a config's data section, by reading its table, before anything starts.
 
-So that the stored config says what was done: a file's name says nothing of its content, and
-the loss decides how the target is normalised.
+So the stored config says what was done: a file's name says nothing of its content, and the loss
+decides how the target is normalised.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from small_nets.config.schema import show
 from small_nets.data.csv_separator import character
 from small_nets.data.table_file import TableFile, digest, open_table
 
-NAMED = 6  # input columns that a heading names
+NAMED = 6  # input columns that a title names
 
 
 def complete(settings: dict[str, Any]) -> dict[str, Any]:
-    """Checked settings, with what is null in their data section decided.
+    """Fill in what is null in the data section of a checked config.
 
-    A table is read for it, once for each content. Raises InputError for one that nothing can be
+    A table is read for this, once for each content. Raises InputError for a table that cannot be
     learned from.
     """
     data = settings["data"]
@@ -29,20 +29,23 @@ def complete(settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {"data": data | found} if found else settings
 
 
-# What a table decides, beside the names of its columns. Nobody sets these.
+# Keys that only a table fills in.
 FILLED_IN = ("digest", "classes", "label_type", "categories", "dropped")
-# What a prediction has to know of a table that is not there any more.
+# Keys that a prediction needs, which are stored with the weights: the table may be gone then.
 TRAVEL = ("inputs", "target", *FILLED_IN, "separator", "missing", "unseen", "input_name",
           "target_name", "normalize_target")  # fmt: skip
 
 
 def is_resolved(key: str, typed: Any) -> bool:
-    """Whether a table puts another value in the place of a typed one: the names in that of all."""
+    """Whether a table replaces the typed value of a key, as names replace data.inputs=all."""
     return key == "data.separator" or (key == "data.inputs" and typed == "all")
 
 
 def completed(data: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What `complete` decided for a table, to travel with the weights; None for an example."""
+    """The keys of a table that are stored with the weights; None for an example.
+
+    data: the data section that `complete` returned.
+    """
     return {key: data[key] for key in TRAVEL} if is_table(data) else None
 
 
@@ -86,23 +89,23 @@ def _of_table(data: Mapping[str, Any], task: Task) -> dict[str, Any]:
 
 
 def _open(path: Path, typed: str | None) -> tuple[TableFile, str | None]:
-    """The file, and the separator that it must be told: None where it would be found, too."""
+    """The file, and the separator to store: None if it would also be found without being told."""
     if typed is None:
         return open_table(path), None
     wanted = character(typed)
     told = open_table(path, wanted)
     try:
         return (told, None) if open_table(path).separator == wanted else (told, wanted)
-    except InputError:  # several would do
+    except InputError:  # without being told, several separators would fit
         return told, wanted
 
 
 def _inputs(file: TableFile, data: Mapping[str, Any], targets: list[str]) -> list[str]:
-    """The input columns by name, where all but some may have been asked for."""
+    """The names of the input columns, where data.inputs=all is replaced."""
     given, drop = data["inputs"], [str(name) for name in data["drop"]]
     if given != "all":
         inputs = [str(name) for name in given]
-        if drop and data["digest"] is None:  # else completed before: `all` has become names
+        if drop and data["digest"] is None:  # a completed config has names in place of `all`
             raise InputError(f"data.drop={show(drop)} takes columns out of data.inputs=all, and "
                              f"here they are named: {show(inputs)}.\n"
                              "Fix: data.inputs=all, or without data.drop")  # fmt: skip
@@ -113,17 +116,17 @@ def _inputs(file: TableFile, data: Mapping[str, Any], targets: list[str]) -> lis
         if name in targets:
             raise InputError(f"data.drop={show(drop)} names {name}, which is the target, and never "
                              "an input.\nFix: without it")  # fmt: skip
-    # A column without a name is a data frame's index, or what a comma at the lines' ends leaves.
+    # A column without a name is a data frame's index, or comes from a comma at the end of lines.
     inputs = [name for name in file.columns if name and name not in (*drop, *targets)]
     if not inputs:
-        beside = "the target, and data.drop" if drop else "the target"
-        raise InputError(f"data.inputs=all: {file.path} has no column beside {beside}.\n"
+        beside = "the target and data.drop" if drop else "the target"
+        raise InputError(f"data.inputs=all: {file.path} has no column besides {beside}.\n"
                          "Fix: a column that is left as an input")  # fmt: skip
     return inputs
 
 
 def names_of(columns: Any) -> list[str]:
-    """The names of one column, or of several."""
+    """The names in a value of data.target, which is a name or a list of names."""
     return [str(name) for name in (columns if isinstance(columns, list | tuple) else [columns])]
 
 

@@ -1,4 +1,4 @@
-"""What an engine is given and what it gives back: members of one shape, stacked."""
+"""What an engine takes and returns: members of one shape, stacked."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,8 @@ Function = Callable[[Tensor, Tensor], Tensor]
 class Rows:
     """One split of every member, in normalised units.
 
-    input: (members, rows, features); target: (members, rows, outputs), or one more.
+    input: (members, rows, features). target: (members, rows, outputs), with each row's weight as
+    one more column in a weighted cohort.
     """
 
     input: Tensor
@@ -26,14 +27,16 @@ class Rows:
 
     @property
     def count(self) -> int:
+        """The number of rows."""
         return self.input.shape[1]
 
 
 @dataclass(frozen=True)
 class Batching:
-    """Rows a step (None: all at once), and the order of an epoch.
+    """The batches of an epoch.
 
-    order: epoch -> row numbers (members, rows), or None for the rows as they stand.
+    size: rows of a step; None for all at once. order: epoch -> row numbers (members, rows); None
+    where rows are not shuffled.
     """
 
     size: int | None = None
@@ -42,16 +45,19 @@ class Batching:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Runs that share everything but numbers.
+    """Runs that differ only in numbers.
 
-    net: the structure, its own parameters are not read. parameters: name -> (members, *shape).
-    measures: name -> function of (prediction, target), evaluated on both splits at every
-    logged point beside the loss. finals: the same at the end, on the training split.
-    rule: the update rule, with options that are the same for all bound already.
-    settings: the rule's numbers by name, (members,) in float64; `betas` is (members, 2).
-    is_weighted: whether a target has the row's weight in the loss as a last column.
-    clip: the largest norm of each member's gradient, (members,), or None.
-    schedule: step -> factor of the learning rate. validate: rows held out.
+    - net: the structure; its own parameters are not read
+    - parameters: name -> initial values (members, *shape)
+    - train, validate: the splits; validate is None where no rows are held out
+    - rule: the update rule, with its options bound
+    - settings: name -> the rule's numbers, (members,), float64; `betas` is (members, 2)
+    - epochs, log_every: of the training, and between logged points
+    - clip: the largest norm of each member's gradient, (members,), or None
+    - schedule: step -> factor of the learning rate, or None
+    - measures: name -> function of (prediction, target), for both splits at every logged point
+    - finals: the same, for the training split at the end
+    - is_weighted: whether targets have the row's weight as a last column
     """
 
     net: nn.Module
@@ -73,54 +79,57 @@ class Cohort:
 
     @property
     def size(self) -> int:
-        """Members."""
+        """The number of members."""
         return len(self.train.input)
 
     @property
     def splits(self) -> dict[str, Rows]:
-        """The splits by the prefix of their metrics."""
+        """Prefix of the metrics ("train", "val") -> split. "val" may be missing."""
         return {"train": self.train} | ({} if self.validate is None else {"val": self.validate})
 
     def targets(self, rows: Rows) -> Tensor:
-        """Those of a split without the weights behind them, (members, rows, outputs)."""
+        """The targets of a split without weights, (members, rows, outputs)."""
         return rows.target[..., :-1] if self.is_weighted else rows.target
 
     @property
     def loss_of_rows(self) -> Function:
-        """The loss of a prediction and of a target as `Rows` has it."""
+        """The loss as a function of a prediction and of a target as `Rows` has it."""
         loss = self.loss
         return (lambda p, y: loss(p, y[:, :-1], y[:, -1])) if self.is_weighted else loss
 
     def of_rows(self, measures: Mapping[str, Function]) -> Mapping[str, Function]:
-        """Measures of the same, which no weight changes."""
+        """Measures as functions of a target as `Rows` has it. They ignore weights."""
         if not self.is_weighted:
             return measures
         return {n: lambda p, y, of=of: of(p, y[:, :-1]) for n, of in measures.items()}
 
     @property
     def batch(self) -> int:
-        """Rows a step."""
+        """The rows of a step."""
         return min(self.batching.size or self.train.count, self.train.count)
 
     @property
     def steps(self) -> int:
-        """Steps of each member."""
+        """The steps of the whole training."""
         return self.epochs * -(-self.train.count // self.batch)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What became of each member.
+    """The result of training a cohort.
 
-    parameters: name -> (members, *shape), the kept ones where early stopping kept any.
-    diverged: (members,) bool. steps, epochs: (members,), those done; of a diverged member the
-    steps after which its loss was not finite. kept: (members,), the step whose parameters
-    were kept, -1 for the last one. stopped_early: (members,) bool, whom early stopping ended before
-    the last step.
-    points: the logged steps, curves: name -> (points, members), of which a member's are those
-    up to `steps`. last: name -> (members,), the losses at `steps`.
-    metrics: name -> (members,), the final ones. seconds: of the whole cohort, those before a
-    pause included. paused: what training goes on from, if it was to stop before its end.
+    - parameters: name -> (members, *shape), those of the best point under early stopping
+    - diverged: a boolean per member
+    - steps, epochs: (members,), how many were done; for a diverged member, up to the first loss
+      that was not finite
+    - kept: (members,), the step whose parameters were kept; -1 for the last one
+    - stopped_early: a boolean per member: whether early stopping ended it before the last step
+    - points: the logged steps
+    - curves: name -> (points, members); a member's curve ends at its `steps`
+    - last: name -> (members,), the metrics at `steps`
+    - metrics: name -> (members,), the final metrics
+    - seconds: for the whole cohort, including the time before a pause
+    - paused: the members to go on from, if training paused before its end
     """
 
     parameters: dict[str, Tensor]
@@ -137,7 +146,7 @@ class Trained:
     paused: Paused | None = None
 
     def curve(self, member: int) -> dict[str, list[float]]:
-        """A member's logged points, as a single run would have them: "step" and each metric."""
+        """A member's curve as a single run has it: "step" and each metric -> values."""
         end = int(self.steps[member])
         count = sum(step <= end for step in self.points)
         steps: list[float] = list(self.points[:count])
@@ -150,11 +159,11 @@ class Trained:
 
 
 class Interrupted(Exception):
-    """The user asked to stop; what was in flight is not kept."""
+    """The user asked to stop. Members that were training are not kept."""
 
 
 def nothing(_: int) -> None:
-    """For engines that nobody watches."""
+    """A `tick` that does nothing."""
 
 
 def pad(values: Tensor, to: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""A cohort's program, whichever engine it is for: what the plan asks of each."""
+"""The interface of a cohort's program in each engine, and the stacked engine's."""
 
 import math
 import time
@@ -17,41 +17,46 @@ Tick = Callable[[int], None]
 
 
 class Lowered(Protocol):
-    """name: of the engine. sizes: the least and the usual number of members of a part."""
+    """A cohort's program in some engine."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The engine's name."""
+        ...
 
     @property
-    def sizes(self) -> tuple[int, int]: ...
+    def sizes(self) -> tuple[int, int]:
+        """The least and the usual number of members of a part."""
+        ...
 
     @property
     def is_slow_to_probe(self) -> bool:
-        """Whether it would have to be compiled for that."""
+        """Whether probing would have to compile first."""
         ...
 
     def train(
         self, cohort: Cohort, part: int, tick: Tick = nothing,
         since: Paused | None = None, until: int | None = None,
     ) -> Trained:  # fmt: skip
-        """Train a part of at most so many members; from a pause on, or up to one.
+        """Train a cohort of at most `part` members.
 
-        since: of these members, whose start is then not read. until: the epoch of the next pause.
+        tick: called with the number of epochs done. since: the paused members to go on from; the
+        cohort's own start is then not read. until: the epoch at which to pause.
         """
         ...
 
     def guess(self, member: Cohort, part: int) -> float:
-        """Seconds of a full part from its first step to its last, by shapes alone."""
+        """Estimate the seconds of a full part's whole training from shapes alone."""
         ...
 
     def probe(self, member: Cohort, part: int, workers: int) -> float:
-        """Seconds that a step of a full part takes while as many train as will."""
+        """Measure the seconds of a step of a full part, while all workers train."""
         ...
 
 
 @dataclass(frozen=True)
 class Stacked:
-    """For `engines.stacked`."""
+    """A program of the stacked engine."""
 
     program: Program
     sizes: tuple[int, int]
@@ -69,15 +74,15 @@ class Stacked:
         return self.program.compiled
 
     def guess(self, member: Cohort, part: int) -> float:
-        del part  # a full one
+        del part  # the estimate is for a full part
         return eager_seconds(member)
 
     def train(
         self, cohort: Cohort, part: int, tick: Tick = nothing,
         since: Paused | None = None, until: int | None = None,
     ) -> Trained:  # fmt: skip
-        # One size where the program is made for it: a further one would be traced while others
-        # train.
+        # Where the program depends on the size, all parts get one size: another would be traced
+        # while other threads train.
         fixed = self.program.compiled or self.program.layout == "first"
         lanes = lanes_for(part, self.sizes) if fixed else None
         return stacked.train(cohort, self.program, tick, lanes, since, until)
@@ -92,7 +97,7 @@ class Stacked:
 
 
 def probe(run: Callable[[Cohort], object], member: Cohort, steps: int, workers: int) -> float:
-    """Seconds of a step, with as many threads as there are workers."""
+    """Measure the seconds of a step while `workers` threads run. steps: to run at least."""
     if member.epochs == 0:
         return 0.0
     each = member.steps // member.epochs
@@ -105,7 +110,7 @@ def probe(run: Callable[[Cohort], object], member: Cohort, steps: int, workers: 
             list(pool.map(run, [cohort] * at_once))
         return time.perf_counter() - began
 
-    timed(few, 1)  # traces and compiles, which is not for two threads at once
+    timed(few, 1)  # traces and compiles, in one thread alone
     # The difference, without what a part costs before its first step and after its last; the
     # least of two, since whatever else the machine does only adds to it.
     long, short = (min(timed(epochs), timed(epochs)) for epochs in (3 * few, few))

@@ -1,4 +1,4 @@
-"""Logged points of a cohort under way: who diverged, who stops early, and what is kept."""
+"""Records the logged points of a cohort: metrics, divergence, early stopping."""
 
 import math
 import time
@@ -11,15 +11,15 @@ from small_nets.engines.cohort import Cohort, Trained, pad
 from small_nets.engines.snapshot import CURVE, Paused
 from small_nets.nn.early_stopping import Standing, losses_in
 
-LAST = "last."  # of a metric: (members,)
+LAST = "last."  # prefix of a metric's last values, (members,)
 STANDING = ("kept_step", "best", "mark", "waited")
 
 
 class Record:
-    """What an engine notes at each logged point, whatever it computes with.
+    """Records the logged points of a cohort, for any engine.
 
-    names: of the metrics. lanes: members, and padding behind them. since: where to go on from.
-    is_over: whether nobody ran on after a logged point.
+    names: of the metrics. lanes: the members with padding. since: the pause to go on from.
+    is_over: whether no member still trains.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Record:
         self.curves: list[list[Tensor]] = []
         self.last: list[Tensor] = []
         kept = torch.full((lanes,), -1, dtype=torch.int64, device=device)
-        self._ran = ~self.diverged  # after the point before
+        self._ran = ~self.diverged  # which members still trained after the last point
         whole = torch.full((lanes,), math.inf, dtype=torch.float64, device=device)
         self._standing = Standing(kept, whole, whole.clone(), torch.zeros_like(kept))
         if since is not None:
@@ -55,13 +55,13 @@ class Record:
         self._see_whether_over()
 
     def _see_whether_over(self) -> None:
-        # The first point ends nothing: the first step makes the rule's state, for all.
+        # Training never ends at the first point: the first step makes the rule's state.
         self.is_over = len(self.points) > 1 and not bool(self._ran.any())
 
     def pause(self, epoch: int, members: Mapping[str, Tensor]) -> None:
-        """Note what training goes on from after so many epochs; adds no logged point.
+        """Store a pause after `epoch` epochs in `paused`. It adds no logged point.
 
-        members: what the engine takes to go on, (members, …).
+        members: name -> what the engine needs to go on, (members, …).
         """
         size = self.cohort.size
         curves = self._curves()
@@ -80,7 +80,7 @@ class Record:
         self.paused = Paused(epoch, list(self.points), whole)
 
     def _curves(self) -> Tensor:
-        """(points, metrics, members)."""
+        """All curves, (points, metrics, members), on the CPU."""
         curves = torch.stack([torch.stack(found) for found in self.curves])
         return curves[..., : self.cohort.size].cpu()
 
@@ -90,9 +90,11 @@ class Record:
     def add(
         self, step: int, values: Sequence[Tensor], running: Tensor, finite: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """Who runs on, and whose parameters are the best so far (None without early stopping).
+        """Add a logged point.
 
-        values: each metric, (lanes,). running: who still did; finite: whose parameters are.
+        values: each metric, (lanes,). running: a boolean per lane: whether it still trained.
+        finite: whether its parameters are finite. Returns two booleans per lane: whether it trains
+        on, and whether its parameters are the best so far (None without early stopping).
         """
         found = [value.double() for value in values]
         self.diverged = self.diverged | (self._ran & ~running)
@@ -102,7 +104,7 @@ class Record:
         running = running & finite
         self.points.append(step)
         self.curves.append(found)
-        # Of a member that fell since the last point, these are the values where it fell.
+        # A member that diverged since the last point has its values from where it diverged.
         self.last = found if not self.last else [
             torch.where(self._ran, new, old) for new, old in zip(found, self.last, strict=True)
         ]  # fmt: skip
@@ -118,21 +120,26 @@ class Record:
 
     @property
     def kept(self) -> Tensor:
-        """The step of each one's best point, (lanes,); -1 where there is none."""
+        """The step of each lane's best point, (lanes,); -1 where there is none."""
         return self._standing.best_step
 
     @property
     def restored(self) -> Tensor:
-        """Whose best parameters are to be put back at the end, (lanes,): who diverged, too."""
+        """A boolean per lane: whether its best parameters are restored at the end.
+
+        That includes lanes that diverged later.
+        """
         return self.kept >= 0
 
     def trained(
         self, parameters: dict[str, Tensor], count: Tensor,
         measured: Callable[[], Sequence[Tensor]], finals: Mapping[str, Tensor],
     ) -> Trained:  # fmt: skip
-        """The end. parameters: (members, *shape). count: steps of each lane.
+        """The result of the training.
 
-        measured: the metrics at these parameters, asked for where some were put back.
+        parameters: name -> (members, *shape), the final ones. count: steps of each lane. measured:
+        computes the metrics at these parameters; called where some were restored. finals: name ->
+        final measure, (lanes,).
         """
         size, cohort = self.cohort.size, self.cohort
         final = dict(zip(self.names, self.last, strict=True))
@@ -160,5 +167,5 @@ class Record:
 
 
 def metric_names(cohort: Cohort) -> list[str]:
-    """Of a logged point, in order: those of the training split first."""
+    """The names of a logged point's metrics in order, those of the training split first."""
     return [f"{split}/{name}" for split in cohort.splits for name in ("loss", *cohort.measures)]

@@ -1,7 +1,7 @@
-"""Which engine trains a cohort, and why not a faster one.
+"""Selects the engine of a cohort, and says why it is not a faster one.
 
-By shapes alone, and not by a measurement: a sweep that is continued, or extended, is computed as
-it was begun, to the bit.
+The choice depends on shapes alone, not on measurements. So a sweep that is continued or extended
+gives the same bits.
 """
 
 import shutil
@@ -13,16 +13,17 @@ from small_nets.engines.stacked.cost import LARGE, eager_seconds, largest_produc
 from small_nets.engines.stacked.program import lower
 from small_nets.engines.unsupported import CannotFuse
 
-PAYS = 60.0  # eager seconds of a part from which 10 to 30 s of compiling pay
+PAYS = 60.0  # a part that takes longer than this eager is worth 10 to 30 s of compiling
 
 
 def choose(
     member: Cohort, engine: str | None, compiles: bool | None, falls_back: bool = True
 ) -> tuple[Lowered, str]:
-    """The program, and what to say of it.
+    """Choose a cohort's program. Returns it with a note about the choice, which may be "".
 
-    engine: as the config asks for it. compiles: whether `stacked` is to; None where it pays.
-    falls_back: to `stacked`, where there is no faster one. Raises CannotStack, CannotFuse.
+    member: a cohort of one. engine: the config's. compiles: whether the stacked engine compiles;
+    None where it pays. falls_back: whether stacked is taken where fused is impossible. Raises
+    CannotStack, and CannotFuse without falls_back.
     """
     why = ""
     if engine != "stacked":
@@ -38,7 +39,7 @@ def choose(
 
 
 def compile_all(several: Sequence[Lowered], workers: int) -> None:
-    """Compile the kernels among them, so many at the same time."""
+    """Compile the fused kernels among these programs, `workers` at a time."""
     if any(one.name == "fused" for one in several):
         from small_nets.engines.fused.compiler import compile_all as compile_kernels
         from small_nets.engines.fused.engine import Fused
@@ -47,13 +48,16 @@ def compile_all(several: Sequence[Lowered], workers: int) -> None:
 
 
 def without_compiling(member: Cohort, failed: Lowered, error: Exception) -> tuple[Lowered, str]:
-    """What is left where LLVM, or torch, could not compile. Raises CannotStack."""
+    """The eager stacked program, for a cohort that failed to compile, and a note about that.
+
+    Raises CannotStack.
+    """
     what = "not fused: LLVM" if failed.name == "fused" else "eager: torch.compile"
     return Stacked.of(member, lower(member)), f"{what} failed, {type(error).__name__}"
 
 
 def _fused(member: Cohort, is_asked_for: bool) -> Lowered:
-    """Raises CannotFuse."""
+    """The fused program. Raises CannotFuse where there is none, or where BLAS is faster."""
     try:
         from small_nets.engines.fused.engine import Fused
         from small_nets.engines.fused.program import lower as lower_fused
@@ -66,7 +70,7 @@ def _fused(member: Cohort, is_asked_for: bool) -> Lowered:
 
 
 def _compiled(member: Cohort, compiles: bool | None) -> tuple[bool, str]:
-    """Whether `stacked` compiles, and what to say of it."""
+    """Whether the stacked engine compiles, and a note about that."""
     about = eager_seconds(member)
     wanted = compiles is True or (compiles is None and about > PAYS)
     if wanted and member.steps and shutil.which("g++") is None:

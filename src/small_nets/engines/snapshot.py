@@ -1,7 +1,7 @@
-"""Members between two epochs: all that training goes on from, whichever lanes it was in.
+"""Paused members: all that training needs to go on after an epoch.
 
-Member by member, so that those who go on can be picked out of several cohorts and put together
-anew: an engine's numbers depend neither on a member's place nor on its company.
+Everything is stored by member. So members that go on can be selected from several cohorts and
+joined to a new one: a member's numbers depend neither on its place nor on the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-STATE = "state."  # of the update rule: (members, numbers)
-CURVE = "curve."  # of a metric: (members, points)
+STATE = "state."  # prefix of the update rule's state, (members, numbers)
+CURVE = "curve."  # prefix of a metric's curve, (members, points)
 
 
 @dataclass(frozen=True)
 class Paused:
     """Members after `epoch` epochs.
 
-    points: the steps logged so far. members: name -> (members, …), on the CPU; of those who
-    diverged or stopped before, where they ended.
+    points: the steps logged so far. members: name -> (members, …), on the CPU. A member that
+    diverged or stopped before has its values from there.
     """
 
     epoch: int
@@ -29,45 +29,45 @@ class Paused:
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> "Paused":
-        """From `members` and `header`, as they were stored or sent. KeyError for half of them."""
+        """Rebuild from stored `members` and `header`. Raises KeyError where one is missing."""
         named = {name: tensors[name] for name in header["names"]}
         return cls(int(header["epoch"]), list(header["points"]), named)
 
     @property
     def header(self) -> dict[str, Any]:
-        """What JSON takes, to go with `members`; they come back in this order of names."""
+        """What is stored as JSON beside `members`; it keeps the order of their names."""
         return {"epoch": self.epoch, "points": self.points, "names": list(self.members)}
 
     @property
     def size(self) -> int:
-        """Members."""
+        """The number of members."""
         return len(self.members["steps"])
 
     @property
     def kinds(self) -> dict[str, torch.dtype]:
-        """Of what there is."""
+        """Name -> dtype, of `members`."""
         return {name: values.dtype for name, values in self.members.items()}
 
     @property
     def parameters(self) -> Tensor:
-        """(members, numbers)."""
+        """The parameters as vectors, (members, numbers)."""
         return self.members["parameters"]
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """The update rule's, by its own names: (members, numbers)."""
+        """The update rule's state: its own names -> (members, numbers)."""
         named = self.members.items()
         return {name.removeprefix(STATE): v for name, v in named if name.startswith(STATE)}
 
     def select(self, places: Sequence[int]) -> "Paused":
-        """Some of the members, in the order given."""
+        """The members at these places, in this order."""
         index = torch.tensor(places, dtype=torch.int64)
         return Paused(self.epoch, self.points, {n: v[index] for n, v in self.members.items()})
 
     def _up_to(self, points: Sequence[int]) -> dict[str, Tensor]:
-        """The members, their curves as long as so many points.
+        """`members`, with their curves extended to all of these points.
 
-        Logging ends where nobody runs any more; what stands still is measured as it was.
+        A cohort stops logging when no member trains any more. Values do not change after that.
         """
         missing = len(points) - len(self.points)
         return {
@@ -77,16 +77,16 @@ class Paused:
 
 
 def concatenate(parts: Sequence[Paused]) -> Paused:
-    """All members, one part after the other.
+    """Join the members of several parts.
 
-    Raises ValueError unless the parts belong together: of one epoch, rule, metrics and rhythm of
-    logging; RuntimeError where their nets have different sizes.
+    Raises ValueError where the parts differ in epoch, rule, metrics or logged steps, and
+    RuntimeError where their nets have different sizes.
     """
     longest = max((part.points for part in parts), key=len)
     for part in parts:
         one, other = (part.epoch, part.kinds), (parts[0].epoch, parts[0].kinds)
         if one != other:
-            raise ValueError(f"{one} and {other} are no parts of one cohort")
+            raise ValueError(f"{one} and {other} are not parts of one cohort")
         if part.points != longest[: len(part.points)]:
             raise ValueError(f"logged at other steps: {part.points} and {longest}")
     several = [part._up_to(longest) for part in parts]
@@ -96,7 +96,10 @@ def concatenate(parts: Sequence[Paused]) -> Paused:
 
 
 def last_epoch(epochs: int, since: Paused | None, until: int | None) -> int:
-    """Where training stops that goes on from one pause, to the next. Raises ValueError."""
+    """The epoch at which training stops: `until`, or `epochs` if it is None.
+
+    Raises ValueError for an `until` that is not reached from `since`.
+    """
     first = 1 if since is None else since.epoch
     if until is None:
         return epochs

@@ -1,9 +1,9 @@
-"""Why runs of a kind cannot be trained by an engine."""
+"""Raised with the reason why an engine cannot train a cohort."""
 
 
 class CannotStack(Exception):
-    """There is no array program of them."""
+    """No array program can train the cohort."""
 
 
 class CannotFuse(Exception):
-    """There is no fused kernel for them."""
+    """No fused kernel can train the cohort."""

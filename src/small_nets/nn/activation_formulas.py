@@ -1,7 +1,8 @@
-"""What an activation computes, and what it hands back: gradient of its output to that of its input.
+"""The formulas of activations: their values, and their gradients.
 
-As torch has them, also at their corners: relu's and hardtanh's gradients are 0 there. Written for
-torch's tensors; the fused engine runs them on vector lanes, as it does the update rules.
+They equal torch's, also at corners, where the gradients of relu and hardtanh are 0. They are
+written for torch's tensors. The fused engine runs them on vector lanes, as it does the update
+rules.
 """
 
 import operator
@@ -12,15 +13,16 @@ from typing import Any
 
 import torch
 
-SLOPE = 0.01  # torch's leaky_relu
-Row = Sequence[Any]  # the outputs of a layer for one row, or for a lane each
+SLOPE = 0.01  # of torch's leaky_relu
+Row = Sequence[Any]  # the outputs of a layer for one row; each may be a vector of lanes
 
 
 @dataclass(frozen=True)
 class Formula:
-    """value: z -> a, any shape. back: (gradient of a, z, a) -> gradient of z.
+    """An activation a = f(z), for tensors of any shape.
 
-    asks_z: whether `back` looks at z; else z need not be kept.
+    value: z -> a. back: (gradient of a, z, a) -> gradient of z. asks_z: whether `back` uses z;
+    otherwise z need not be kept.
     """
 
     value: Callable[[Any], Any]
@@ -28,11 +30,11 @@ class Formula:
     asks_z: bool = False
 
 
-# Of each number by itself, and so without softmax.
+# Activations that act on each number by itself; softmax does not.
 FORMULAS = {
     "identity": Formula(lambda z: z, lambda g, z, a: g),
     "sigmoid": Formula(torch.sigmoid, lambda g, z, a: g * (1.0 - a) * a),
-    # As autograd has it: infinite times 0 where the exponential overflows.
+    # Equal to autograd's gradient: infinity times 0 where the exponential overflows.
     "naive_sigmoid": Formula(
         lambda z: 1.0 / (torch.exp(-z) + 1.0),
         lambda g, z, a: g * (a * a) * torch.exp(-z),
@@ -52,12 +54,12 @@ FORMULAS = {
 
 
 def total(values: Row) -> Any:
-    """Their sum, from left to right."""
+    """The sum of values, added from left to right."""
     return reduce(operator.add, values)
 
 
 def softmax(z: Row) -> Row:
-    """e^z / Σ e^z over the outputs of a row, shifted by the largest."""
+    """e^z / Σ e^z over the outputs of a row, computed after subtracting the largest z."""
     largest = reduce(torch.maximum, z)
     powers = [torch.exp(value - largest) for value in z]
     whole = total(powers)
@@ -65,7 +67,7 @@ def softmax(z: Row) -> Row:
 
 
 def softmax_back(g: Row, a: Row) -> Row:
-    """a (g - Σ g a): from the gradient of a row's softmax, and its value."""
+    """The gradient of z, a (g - Σ g a). g: the gradient of a row's softmax. a: its value."""
     inner = g[0] * a[0]
     for gradient, value in zip(g[1:], a[1:], strict=True):
         inner = torch.addcmul(inner, gradient, value)

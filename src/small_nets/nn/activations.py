@@ -1,4 +1,4 @@
-"""Activations by name, and the textbook ones written out."""
+"""Activations by name, and those that are written out by hand."""
 
 from pkgutil import resolve_name
 
@@ -9,9 +9,9 @@ from small_nets.config.components import ACTIVATIONS
 
 
 class Sigmoid(nn.Module):
-    """1 / (1 + e^-x), any shape. The two halves never take exp of a positive number.
+    """1 / (1 + e^-x), any shape. It never computes exp of a positive number.
 
-    clamp, not abs: at 0 the gradient of abs is 0, and that of sigmoid is 1/4.
+    It uses clamp, not abs: at 0 the gradient of abs is 0, but that of sigmoid is 1/4.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ class Sigmoid(nn.Module):
 
 
 class Tanh(nn.Module):
-    """(e^x - e^-x) / (e^x + e^-x), any shape, by expm1: exact near 0, no overflow far out."""
+    """(e^x - e^-x) / (e^x + e^-x), any shape. expm1 makes it exact near 0, without overflow."""
 
     def forward(self, x: Tensor) -> Tensor:
         right = torch.expm1(-2 * x.clamp(min=0))
@@ -30,14 +30,14 @@ class Tanh(nn.Module):
 
 
 class Relu(nn.Module):
-    """max(0, x), any shape; the gradient at 0 is 0, as torch has it."""
+    """max(0, x), any shape. The gradient at 0 is 0, as in torch."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.where(x > 0, x, torch.zeros_like(x))
 
 
 class Softmax(nn.Module):
-    """e^x / sum e^x over the last dimension; shifting by the maximum changes nothing but range."""
+    """e^x / sum e^x over the last dimension. Subtracting the maximum prevents overflow."""
 
     def forward(self, x: Tensor) -> Tensor:
         exponent = torch.exp(x - x.max(dim=-1, keepdim=True).values.detach())
@@ -52,14 +52,14 @@ class LastSoftmax(nn.Softmax):
 
 
 class NaiveSigmoid(nn.Module):
-    """1 / (1 + e^-x), any shape, without any care for range."""
+    """1 / (1 + e^-x), any shape, as the textbook prints it. It may overflow."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 1 / (1 + torch.exp(-x))
 
 
 class Step(nn.Module):
-    """1 where the weighted sum is above 0, else 0: the activation of the first neurons."""
+    """1 where x is above 0, else 0, any shape: the activation of the first neurons."""
 
     def forward(self, x: Tensor) -> Tensor:
         return (x > 0).to(x.dtype)

@@ -1,4 +1,4 @@
-"""What a run is judged by, and when that ends it early. Pure, for one run and for many."""
+"""Early stopping: which loss a run is judged by, and when it ends. For one run and for many."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ JUDGED_BY = ("val/loss", "train/loss")
 
 
 def losses_in(names: Iterable[str]) -> list[str]:
-    """The losses among these metrics, before all the one that a run is judged by.
+    """The losses among these metrics; the first one judges a run.
 
-    That is val/loss, or train/loss where a run holds nothing out; [] where there is no target.
+    That is val/loss, or train/loss where no rows are held out. The list is empty without a target.
     """
     found = set(names)
     return [name for name in JUDGED_BY if name in found]
 
 
 class Standing(NamedTuple):
-    """How a run stands: numbers, or tensors (members,).
+    """The progress of a run (numbers) or of a cohort (tensors (members,)).
 
-    best_step, best_loss: of the best logged point. mark: the loss that patience is counted from.
-    since_mark: points since.
+    best_step, best_loss: of the best logged point. mark: the last loss that counted as an
+    improvement. since_mark: logged points since then.
     """
 
     best_step: Any
@@ -31,15 +31,15 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True)
 class EarlyStop:
-    """Stop after `patience` logged points that improve by no more than `min_delta`."""
+    """Stops after `patience` logged points without an improvement of more than `min_delta`."""
 
     patience: int
     min_delta: float = 0.0
 
     def after(self, s: Standing, step: int, loss: Any, running: Any = True) -> tuple[Standing, Any]:
-        """The standing after a logged point, and whether it is the best one so far.
+        """The standing after a logged point, and whether the point is the best so far.
 
-        running: who still is; the others' best stays.
+        running: which members still train; the others keep their best.
         """
         better = running & (loss < s.best_loss)
         progress = loss < s.mark - self.min_delta
@@ -51,13 +51,13 @@ class EarlyStop:
         ), better
 
     def ends(self, s: Standing) -> Any:
-        """Whether a run has waited long enough."""
+        """Whether a run stops now."""
         return s.since_mark >= self.patience
 
 
 def _where(condition: Any, yes: Any, no: Any) -> Any:
     if isinstance(condition, bool):
         return yes if condition else no
-    from torch import where  # to judge runs by their names needs no torch
+    from torch import where  # imported here because `losses_in` is used without torch
 
     return where(condition, yes, no)

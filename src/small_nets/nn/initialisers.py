@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 from small_nets.config.components import INITIALISERS
 
-# "default" is what torch draws when a Linear is built: uniform within 1/sqrt(inputs).
+# "default" keeps what torch draws when a Linear is built: uniform within ±1/sqrt(inputs).
 INITS: dict[str, Callable[[Tensor], Tensor] | None] = {
     name: None if where is None else resolve_name(where) for name, where in INITIALISERS.items()
 }
 
 
 def initialise(net: nn.Module, init: str) -> None:
-    """Redraw every Linear's weight by `init`, in the order of the layers, and zero its bias.
+    """Redraw the weights of every Linear, in the order of the layers, and set its bias to 0.
 
-    "default" leaves what torch drew, bias included.
+    "default" keeps weights and biases as torch drew them.
     """
     draw = INITS[init]
     if draw is None:

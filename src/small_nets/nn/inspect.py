@@ -1,4 +1,4 @@
-"""What stands in a network: its layers, their parameters, and what flows between them."""
+"""Looks into a network: its layers, their parameters and their outputs."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer without children: its name, what it is, its parameters' shapes, its output.
+    """A layer without children.
 
-    output: (rows, features) for the rows it was shown.
+    kind: such as Linear(1, 5). shapes: parameter -> shape. output: (rows, features), for the input
+    that it was given.
     """
 
     name: str
@@ -27,7 +28,7 @@ def _kind(layer: nn.Module) -> str:
 
 
 def look(net: nn.Module, input: Tensor) -> list[Layer]:
-    """The layers in the order in which `input` (rows, features) runs through them."""
+    """The layers in the order in which they process `input`, (rows, features)."""
     found: list[Layer] = []
     names = {module: name for name, module in net.named_modules()}
 
@@ -48,10 +49,10 @@ def look(net: nn.Module, input: Tensor) -> list[Layer]:
 
 @dataclass(frozen=True)
 class Halves:
-    """A net in two: its hidden layers, and the output layer with what follows it.
+    """A net in two halves: its hidden layers, and its output layer with what follows.
 
-    hidden: (rows, features) -> (rows, units of the last hidden layer), by name; may be empty.
-    output: those units -> (rows, outputs); its first layer is the last Linear of the net.
+    hidden: name -> layer; together (rows, features) -> (rows, hidden units). It may be empty.
+    output: (rows, hidden units) -> (rows, outputs). Its first layer is the net's last Linear.
     """
 
     hidden: dict[str, nn.Module]
@@ -59,6 +60,7 @@ class Halves:
 
     @property
     def output_linear(self) -> nn.Linear:
+        """The net's last Linear."""
         found = self.output[0]
         assert isinstance(found, nn.Linear), "a net is halved in front of a Linear"
         return found
@@ -66,7 +68,7 @@ class Halves:
     def activations(self, input: Tensor) -> dict[str, Tensor]:
         """Name -> output (rows, units) of each hidden layer, for input (rows, features).
 
-        One pass and no hooks: it is asked for at every logged point.
+        It is called at every logged point, so it uses one pass and no hooks.
         """
         found, x = {}, input
         with torch.no_grad():
@@ -76,7 +78,7 @@ class Halves:
 
 
 def halve(net: nn.Module) -> Halves | None:
-    """The net in front of and from its last Linear on; None for a net that is no row of layers."""
+    """Cut a net in front of its last Linear; None for a net that is not a sequence of layers."""
     if not isinstance(net, nn.Sequential):
         return None
     layers = list(net.named_children())
@@ -89,9 +91,10 @@ def halve(net: nn.Module) -> Halves | None:
 
 
 def blocks(halves: Halves) -> list[tuple[str, nn.Linear, nn.Sequential]]:
-    """Each hidden block: its Linear's name, the Linear, and all from the net's input up to its end.
+    """The hidden blocks, each a Linear with the activation behind it.
 
-    A block is a Linear and the activation behind it.
+    Returns for each the Linear's name, the Linear, and all layers from the net's input to the end
+    of the block.
     """
     found: list[tuple[str, nn.Linear, nn.Sequential]] = []
     layers = list(halves.hidden.items())

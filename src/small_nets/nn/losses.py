@@ -1,7 +1,7 @@
-"""Losses: one object each, with all that is known of it but what a config needs to know.
+"""Losses: one object for each, with its function, its kernel form and its best constant.
 
-Every loss is a mean. Those of classes take a weight of each row, shape (rows,): cross-entropy is
-then Σ weight · row / Σ weight, and binary cross-entropy Σ weight · row / rows, as torch has them.
+Every loss is a mean. Losses of classes take a weight for each row, (rows,). Cross-entropy is then
+Σ weight · row / Σ weight, and binary cross-entropy Σ weight · row / rows, as in torch.
 """
 
 from collections.abc import Callable
@@ -17,22 +17,21 @@ from small_nets.config import components
 from small_nets.nn.activation_formulas import Row, softmax, total
 from small_nets.nn.class_weights import row_weights
 
-# What torch's kernels bound p (1 - p) by: 1e-12 as a float32, in float64 too. Its decomposition has
-# it in full, and where p (1 - p) is below it the gradients then differ by 4e-9, which `and_gate`
-# makes 6e-5.
+# The lower bound that torch's kernels put on p (1 - p): the float32 nearest to 1e-12, in float64,
+# too. torch's decomposition has 1e-12 itself. Below the bound the gradients then differ by 4e-9,
+# which `and_gate` amplifies to 6e-5.
 BOUND = 9.999999960041972e-13
-LEAST_LOG = -100.0  # what torch clamps the logarithms at
+LEAST_LOG = -100.0  # torch clamps the logarithms here
 
 
 @dataclass(frozen=True)
 class RowForm:
-    """A loss of one row, written for torch's tensors; the fused engine runs it on vector lanes.
+    """A loss of one row, written for torch's tensors. The fused engine runs it on vector lanes.
 
-    name: by which compiled kernels are known. value: (prediction, target) -> the row's part of the
-    loss. back: (gradient of that part, prediction, target) -> the gradient of each output.
-    is_finite: output -> whether the value is, as far as that goes, where it is cheaper than the
-    value; else None.
-    by_row: whether the loss is a mean over the rows, and not over all elements.
+    name: part of the key of a compiled kernel. value: (prediction, target) -> the row's part of
+    the loss. back: (gradient of that part, prediction, target) -> the gradient of each output.
+    is_finite: output -> whether the value is finite, if that is cheaper than the value; else None.
+    by_row: whether the loss is a mean over rows, not over all elements.
     """
 
     name: str
@@ -46,7 +45,7 @@ def elementwise(
     name: str, value: Callable[[Any, Any], Any], back: Callable[[Any, Any, Any], Any],
     is_finite: Callable[[Any], Any] | None = None,
 ) -> RowForm:  # fmt: skip
-    """The row form of a mean over all elements, from the same functions of a single one."""
+    """The row form of a loss that is a mean over all elements, from functions of one element."""
     return RowForm(
         name,
         lambda p, y: total([value(*of) for of in zip(p, y, strict=True)]),
@@ -56,7 +55,7 @@ def elementwise(
 
 
 def weighted_mean(rows: Tensor, weight: Tensor | None) -> Tensor:
-    """Over rows, (rows, …); where they have a weight, which broadcasts with them, the weighted."""
+    """The mean over rows, (rows, …). weight: of each row, or None; it broadcasts."""
     if weight is None:
         return rows.mean(dim=0)
     return (rows * weight).sum(dim=0) / weight.sum()
@@ -64,13 +63,15 @@ def weighted_mean(rows: Tensor, weight: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss; called with a prediction and a target, both (rows, outputs), it is a scalar.
+    """A loss. Called with a prediction and a target, both (rows, outputs), it returns a scalar.
 
-    name: its row in `config.components`, which has the task and the settings. value: the same as a
-    plain function; of classes also of (prediction, target, weight of each row). rows: its form for
-    the kernels of the fused engine, None for a loss that has none. constant: from targets, (rows,
-    outputs), and a weight of each row, (rows, 1) or None, to the best constant prediction,
-    (outputs,). weights: of each class, (classes,), if they are not all alike.
+    - name: its row in `config.components`, which has its task and its keys
+    - value: the loss as a plain function of (prediction, target), and for classes also of a weight
+      for each row
+    - rows: its form for the kernels of the fused engine; None for a loss that has none
+    - constant: (targets (rows, outputs), weight of each row (rows, 1) or None) -> the best constant
+      prediction (outputs,)
+    - weights: of each class, (classes,); None for equal ones
     """
 
     name: str
@@ -81,11 +82,11 @@ class Loss:
 
     @property
     def facts(self) -> components.Loss:
-        """What a config needs to know of it."""
+        """The loss's row in the table of components."""
         return components.LOSSES[self.name]
 
     def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """weight: of each row, (rows,); None for that of its class.
+        """The loss, a scalar. weight: of each row, (rows,); None for that of its class.
 
         Raises ValueError where the shapes differ.
         """
@@ -94,19 +95,22 @@ class Loss:
         return self.value(prediction, target, *(() if weight is None else (weight,)))
 
     def of_rows(self, target: Tensor) -> Tensor | None:
-        """The weight of each row by its class, (rows,); None where all are alike."""
+        """The weight of each row by its class, (rows,); None for equal ones."""
         return None if self.weights is None else row_weights(target, self.weights.to(target))
 
     def best_constant(self, target: Tensor) -> Tensor:
-        """The constant row, (outputs,), that is best for these targets, (rows, outputs)."""
+        """The best constant prediction, (outputs,), for these targets, (rows, outputs)."""
         weight = self.of_rows(target)
         return self.constant(target, None if weight is None else weight[:, None])
 
     def best_constant_of_mean(self, mean: Tensor) -> Tensor:
-        """The same, where of the targets only the mean is known, (outputs,): of classes shares."""
+        """The best constant prediction, (outputs,), from the mean of the targets, (outputs,).
+
+        For classes, the mean is the share of each.
+        """
         if self.weights is None:
             return self.constant(mean[None], None)
-        # A row for each class, that counts as often as the class is there.
+        # One row for each class, weighted by the class's share.
         one = len(mean) == 1
         rows = torch.tensor([[0.0], [1.0]]).to(mean) if one else torch.eye(len(mean)).to(mean)
         shares = torch.cat([1 - mean, mean]) if one else mean
@@ -115,7 +119,8 @@ class Loss:
 
 
 def check_shapes(prediction: Tensor, target: Tensor) -> None:
-    # A (n,) target against an (n, 1) prediction would broadcast to (n, n) and train on nonsense.
+    """Raises ValueError where the shapes of prediction and target differ."""
+    # A target (n,) and a prediction (n, 1) would broadcast to (n, n), and train on nonsense.
     if prediction.shape != target.shape:
         raise ValueError(
             f"the prediction has shape {tuple(prediction.shape)} and the target "
@@ -134,28 +139,28 @@ def _bce(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Te
         each = F.binary_cross_entropy(prediction, target, reduction="none")
         return (each * weight[:, None]).mean()
     except RuntimeError:
-        # torch refuses a NaN as no probability; to a run it is divergence, an outcome.
+        # torch refuses a NaN, because it is not a probability. For a run it means divergence.
         if bool(torch.isfinite(prediction).all()):
             raise
         return prediction.sum() * torch.nan
 
 
 def _entropy(p: Any, y: Any) -> Any:
-    """-(y log p + (1 - y) log(1 - p)), the logarithms clamped at -100 as torch does."""
+    """-(y log p + (1 - y) log(1 - p)), with the logarithms clamped at -100, as in torch."""
     log_p, log_q = torch.log(p), torch.log1p(-p)
     return -(y * torch.clamp(log_p, LEAST_LOG) + (1.0 - y) * torch.clamp(log_q, LEAST_LOG))
 
 
 def bce_back(g: Any, p: Any, y: Any) -> Any:
-    """The gradient of p, as torch has it also at the ends of [0, 1]; g: that of `_entropy`.
+    """The gradient of p, equal to torch's, also at 0 and 1. g: the gradient of `_entropy`.
 
-    A clamped logarithm has no gradient where p is exactly 0 or 1, and log's own would be infinite.
+    Autograd would not do: at 0 and 1 a clamped logarithm has no gradient, and log's is infinite.
     """
     return g * (p - y) / torch.clamp((1.0 - p) * p, BOUND)
 
 
 class _ClampedBCE(torch.autograd.Function):
-    """The mean of the entropies, with torch's gradient."""
+    """The mean of `_entropy`, with the gradient of torch's own loss."""
 
     generate_vmap_rule = True
 

@@ -1,4 +1,4 @@
-"""Metrics beside the losses, and what an output says of classes."""
+"""Metrics besides the losses, and class probabilities."""
 
 from typing import Any
 
@@ -10,7 +10,11 @@ from small_nets.nn.losses import check_shapes
 
 
 def accuracy(prediction: Tensor, target: Tensor) -> Tensor:
-    """The fraction of rows that are right: (rows, 1) above 0.5, (rows, classes) by the largest."""
+    """The fraction of rows whose class is right, a scalar.
+
+    Both arguments are (rows, 1), where the threshold is 0.5, or (rows, classes), where the largest
+    counts. Raises ValueError where the shapes differ.
+    """
     check_shapes(prediction, target)
     if prediction.shape[-1] == 1:
         return ((prediction > 0.5) == (target > 0.5)).to(prediction.dtype).mean()
@@ -18,7 +22,7 @@ def accuracy(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def is_right(prediction: Row, target: Row) -> Any:
-    """Whether a row is, for the kernels of the fused engine: see `accuracy`."""
+    """Whether the class of a row is right, for the kernels of the fused engine: see `accuracy`."""
     return torch.eq(_class(prediction), _class(target))
 
 
@@ -33,10 +37,10 @@ def _class(row: Row) -> Any:
 
 
 def probabilities(output: Tensor) -> Tensor:
-    """Of each class, shape (rows, classes).
+    """The probability of each class, (rows, classes).
 
     output: (rows, 1), the probability of the second of two classes; or (rows, classes), the
-    logits that cross-entropy takes.
+    logits of cross-entropy.
     """
     if output.shape[-1] == 1:
         return torch.cat([1 - output, output], dim=-1)

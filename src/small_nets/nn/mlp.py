@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: by their hidden widths, or layer by layer."""
+"""Multilayer perceptrons, given by their hidden widths or layer by layer."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ def mlp(
     bias: bool = True,
     init: str = "default",
 ) -> nn.Sequential:
-    """(rows, inputs) -> (rows, outputs) through hidden layers of the given widths.
+    """A net (rows, inputs) -> (rows, outputs) with hidden layers of the given widths.
 
-    width: None for no hidden layer, an int for one, a sequence for several. Layers are
-    named hidden_linear, hidden_activation, output_linear, output_activation; several
-    hidden ones are numbered from 1. An identity output activation is left out.
+    width: None for no hidden layer, an int for one, a sequence for several. Layers are called
+    hidden_linear, hidden_activation, output_linear, output_activation. Several hidden layers are
+    numbered from 1. An identity output activation is left out.
     """
     widths = [] if width is None else [width] if isinstance(width, int) else list(width)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -51,10 +51,9 @@ def layers(
     bias: bool = True,
     init: str = "default",
 ) -> nn.Sequential:
-    """Each Linear by its (inputs, outputs): linear1, activation1, linear2, ...
+    """A net with a Linear for each pair (inputs, outputs): linear1, activation1, linear2, …
 
-    Raises ValueError, naming both layers and both sizes, where one layer's outputs are not
-    the next one's inputs.
+    Raises ValueError where a layer's outputs are not the inputs of the next one.
     """
     for number, (left, right) in enumerate(pairwise(layers), start=1):
         if left[1] != right[0]:
@@ -78,8 +77,8 @@ def layers(
 class SideBySide(nn.Module):
     """Separate Linear layers, each on its own columns of the input.
 
-    (rows, sum of inputs) -> (rows, sum of outputs): the first layer takes the first columns,
-    and so on; outputs are joined in the same order.
+    (rows, sum of inputs) -> (rows, sum of outputs). The first layer takes the first columns, and
+    so on. Outputs are joined in the same order.
     """
 
     def __init__(self, *, layers: Sequence[Sequence[int]]) -> None:

@@ -1,4 +1,4 @@
-"""Single neurons written out: with fixed weights, or with bare tensors for parameters."""
+"""Single neurons written out by hand, with fixed weights or with trainable tensors."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ from small_nets.nn.activations import MODULES
 
 
 class WeightedSum(nn.Module):
-    """x · w + b with bare tensors: (rows, inputs) -> (rows, 1).
+    """x · w + b with plain tensors: (rows, inputs) -> (rows, 1).
 
-    w: shape (inputs,). b: one number, shape (1,). trainable: whether they get gradients.
+    w: (inputs,). b: (1,). trainable: whether they get gradients. Raises ValueError for an input
+    with another number of columns.
     """
 
     def __init__(self, w: Tensor, b: Tensor, trainable: bool) -> None:
@@ -32,9 +33,9 @@ def _check_columns(x: Tensor, columns: int) -> None:
 
 
 class FixedNeuron(nn.Sequential):
-    """activation(x · weights + bias) with weights that nobody trains.
+    """activation(x · weights + bias) with fixed weights: (rows, len(weights)) -> (rows, 1).
 
-    (rows, len(weights)) -> (rows, 1). activation: "step", or a name of a layer's.
+    activation: "step", or the name of a layer's activation.
     """
 
     def __init__(self, *, weights: Sequence[float], bias: float, activation: str = "step") -> None:
@@ -44,11 +45,11 @@ class FixedNeuron(nn.Sequential):
 
 
 class BareNeuron(nn.Sequential):
-    """activation(x · w + b), where w and b are bare tensors.
+    """activation(x · w + b) with plain tensors w and b: (rows, inputs) -> (rows, 1).
 
     w is drawn from weight_scale times a standard normal, then b from a standard normal.
-    (rows, inputs) -> (rows, 1). activation: a name of a layer's, or "naive_sigmoid", the
-    formula as the textbook prints it, which rounds to 1 and so can end in a NaN.
+    activation: the name of a layer's, or "naive_sigmoid". That is the formula as the textbook
+    prints it, which can round to 1 and so lead to NaN.
     """
 
     def __init__(
@@ -61,7 +62,10 @@ class BareNeuron(nn.Sequential):
 
 
 class BareLine(nn.Module):
-    """y = w x + b with two scalar tensors, w drawn first. (rows, 1) -> (rows, 1)."""
+    """y = w x + b with two scalar tensors: (rows, 1) -> (rows, 1).
+
+    w, then b are drawn from a standard normal. Raises ValueError for several columns.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which pure update rule a config's optimizer is, and which of its settings are numbers."""
+"""Finds the pure update rule of a config's optimizer, and the numbers that it takes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,9 +13,10 @@ from small_nets.config.schema import show
 from small_nets.nn import update_rules
 from small_nets.nn.update_rules import UpdateRule
 
-# What may differ from member to member.
+# Keys whose values may differ between members.
 NUMBERS = {k for takes in RULES.values() for k, v in takes.items() if not isinstance(v, bool)}
-# A rule leaves these out where they are 0, for every member and not only for its neighbours.
+# A rule has no term for these where they are 0. So members with 0 and with other values differ in
+# their program.
 NO_EFFECT_AT_ZERO = ("weight_decay", "lr_decay")
 
 
@@ -26,7 +27,7 @@ def why_alone(section: Mapping[str, Any]) -> str | None:
     if facts.rule is None:
         return f"{facts.where} has no update rule in src/small_nets/nn/update_rules.py"
     if section.keys() == _spelled(name, "momentum" in section).keys():
-        return None  # the usual case, a million times
+        return None  # the usual case, tested first: a sweep may have a million runs
     others = [key for key in section if key not in _spelled(name, True)]
     set_ = [f"optimizer.{k}={show(section[k])}" for k in others if section[k] != facts.takes[k]]
     if not set_:
@@ -38,21 +39,22 @@ def why_alone(section: Mapping[str, Any]) -> str | None:
 
 
 def rule_of(name: str, has_momentum: bool) -> str:
-    """The name of the rule of an optimizer that has one."""
+    """The name of an optimizer's update rule. has_momentum: whether its section has the key."""
     facts = OPTIMIZERS[name]
     return str((has_momentum and facts.with_momentum) or facts.rule)
 
 
 @cache
 def _spelled(name: str, has_momentum: bool) -> dict[str, Any]:
-    """What the rule of an optimizer takes, with the optimizer's defaults."""
+    """The keys that the rule of an optimizer takes, with the optimizer's defaults."""
     takes = OPTIMIZERS[name].takes
     return {"_target_": name} | {key: takes[key] for key in RULES[rule_of(name, has_momentum)]}
 
 
 def spelled_out(section: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A config's optimizer with the defaults of what its file does not state, and without what its
-    rule has no term for: so that files that say the same share a program.
+    """A config's optimizer with all keys that its rule takes, and no others.
+
+    So sections with the same meaning share a program.
     """
     whole = _spelled(str(section["_target_"]), "momentum" in section)
     if section.keys() == whole.keys():
@@ -61,9 +63,9 @@ def spelled_out(section: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def without_numbers(section: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a config's optimizer that decides on the array program.
+    """The part of a config's optimizer that determines the array program.
 
-    Whether it decays at all is part of it.
+    Whether it has weight decay or lr decay belongs to it.
     """
     return {
         key: bool(value) if key in NO_EFFECT_AT_ZERO else value
@@ -73,7 +75,7 @@ def without_numbers(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_rule(section: Mapping[str, Any]) -> UpdateRule | None:
-    """The rule of a config's optimizer, options bound; None for one that has no pure form."""
+    """The update rule of a config's optimizer, with its options bound; None where it has none."""
     if why_alone(section) is not None:
         return None
     section = spelled_out(section)
@@ -85,7 +87,7 @@ def find_rule(section: Mapping[str, Any]) -> UpdateRule | None:
 
 
 def stack_settings(sections: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-    """The numbers of each member's optimizer: name -> (members,), or (members, 2) for betas."""
+    """The numbers of the members' optimizers: name -> (members,), or (members, 2) for betas."""
     sections = [spelled_out(section) for section in sections]
     return {
         name: torch.tensor([section[name] for section in sections], dtype=torch.float64)

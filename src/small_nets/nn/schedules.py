@@ -1,14 +1,14 @@
-"""Learning-rate schedules: factors as functions of the step alone.
+"""Learning rate schedules: functions of the step alone.
 
-Each takes step (0 before the first update) and returns what the learning rate is
-multiplied by. A run, a continued run and an array of runs all read the same function.
+Each takes the step (0 for the first update) and returns the factor of the learning rate. Single
+runs, continued runs and cohorts all use the same function.
 """
 
 import math
 
 
 def step(step: int, *, every: int, factor: float) -> float:
-    """factor ** (number of whole `every` steps done)."""
+    """factor ** n, where n counts how often `every` steps are done."""
     return factor ** (step // every)
 
 
@@ -18,11 +18,11 @@ def exponential(step: int, *, decay: float) -> float:
 
 
 def cosine(step: int, *, steps: int, end: float) -> float:
-    """From 1 down to `end` along half a cosine over `steps` steps, then constant."""
+    """Half a cosine from 1 down to `end` over `steps` steps, then constant."""
     done = min(step / steps, 1.0)
     return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def warmup(step: int, *, steps: int) -> float:
-    """(step + 1) / steps up to 1: a straight line, the first update already moving."""
+    """(step + 1) / steps, at most 1: a straight line that starts above 0."""
     return min((step + 1) / steps, 1.0)

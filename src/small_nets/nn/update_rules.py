@@ -1,17 +1,18 @@
-"""Update rules in two pure halves: the numbers of a step, and what they do to a parameter.
+"""Update rules in two pure halves: the coefficients of a step, and the update of a parameter.
 
-`coefficients(step, **hyperparameters)` is arithmetic of hyperparameters alone: bias corrections,
-decayed rates. step counts from 1. Both are Python numbers or float64 tensors, as in torch.optim,
-and so are the coefficients; a column of steps gives those of many steps at once.
+`coefficients(step, **hyperparameters)` uses hyperparameters alone, for bias corrections and
+decayed rates. step counts from 1. Arguments and results are Python numbers or float64 tensors, as
+in torch.optim. A column of steps gives the coefficients of many steps at once.
+
 `update(parameter, gradient, state, **coefficients)` returns the new parameter and the new state,
-a dict that starts as `{}`. A coefficient there is a number, or a tensor in the parameter's
-precision that broadcasts against it, so that many runs with settings of their own share one
-call. Nothing is changed in place.
+a dict that starts as `{}`. A coefficient is a number, or a tensor in the parameter's precision
+that broadcasts against it, so that many runs with their own values share one call. Nothing is
+changed in place.
 
-Two halves, because a compiler that is given the whole computes β ** step, a double's power, anew
-for every parameter: in a net of ten thousand parameters, that took as long as the gradient.
+There are two halves because a compiler that is given both computes β ** step, a power of doubles,
+anew for every parameter. In a net of ten thousand parameters that took as long as the gradient.
 
-Source of the formulas: torch.optim's documentation, whose order of operations is kept.
+The formulas are those of torch.optim's documentation, with its order of operations.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,7 +33,7 @@ def _same(_: Hyper, **hyper: Hyper) -> Coefficients:
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """An update rule; called, it does both halves: see the module's first lines."""
+    """An update rule. Calling it does both halves: see the text of this module."""
 
     update: Callable[..., tuple[Tensor, State]]
     coefficients: Callable[..., Coefficients] = _same
@@ -50,10 +51,10 @@ class UpdateRule:
 
 
 class ByHand(torch.optim.Optimizer):
-    """torch's interface, thin, over a pure rule.
+    """A pure rule behind the interface of torch's optimizers.
 
     hyperparameters: the rule's keyword arguments. `lr` is read from the param group at every step,
-    so torch's schedulers work.
+    so that torch's schedulers work.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class ByHand(torch.optim.Optimizer):
 
 
 def as_type(coefficients: Coefficients, dtype: torch.dtype) -> Coefficients:
-    """Tensors in a parameter's precision: one of float64 would promote the parameter."""
+    """Cast tensors to a parameter's dtype: a float64 tensor would promote the parameter."""
     return {
         name: value.to(dtype) if isinstance(value, Tensor) else value
         for name, value in coefficients.items()
@@ -199,7 +200,7 @@ def _adam(
     eps: Hyper,
     weight_decay: Hyper = 0.0,
 ) -> tuple[Tensor, State]:
-    """m = β₁ m + (1 - β₁) g; s = β₂ s + (1 - β₂) g²; both corrected for their start at 0.
+    """m = β₁ m + (1 - β₁) g; s = β₂ s + (1 - β₂) g²; both are corrected for their start at 0.
 
     p - lr m̂ / (√ŝ + ε) with m̂ = m / (1 - β₁ᵗ), ŝ = s / (1 - β₂ᵗ) (Kingma and Ba, 2015).
     """
@@ -226,9 +227,9 @@ def _adamw_numbers(
 def _adamw(
     parameter: Tensor, gradient: Tensor, state: State, *, shrink: Hyper, **adam: Hyper
 ) -> tuple[Tensor, State]:
-    """Adam, with p first shrunk by 1 - lr · weight_decay (Loshchilov and Hutter, 2019).
+    """Adam, after multiplying p by 1 - lr · weight_decay (Loshchilov and Hutter, 2019).
 
-    Without one given there is no decay, as in every rule here; torch's default is 0.01.
+    The default is no decay, as in every rule here. torch's default is 0.01.
     """
     return _adam(parameter * shrink, gradient, state, **adam)
 

@@ -9,6 +9,7 @@ from small_nets.config.errors import InputError
 from small_nets.page.numbers import number, numbers
 from small_nets.run.outputs.directory_kind import STUDY
 from small_nets.sweep.store.store import Store
+from small_nets.system.command_names import install_command
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -31,7 +32,7 @@ def search(store: Store, notes: list[str]) -> dict[str, Any] | None:
         return None
     if find_spec("optuna") is None:
         notes.append("This sweep is a search, which is not shown: Optuna is not installed "
-                     "(pip install '.[search]').")  # fmt: skip
+                     f"({install_command('search')}).")  # fmt: skip
         return None
     from small_nets.search.journal import NOT_OURS, look_at
 

@@ -1,32 +1,31 @@
-"""Whether the loss was still falling when training ended. Pure, and without torch."""
+"""Tells whether the loss was still falling when training ended. Without torch."""
 
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 
-# Measured on the examples: a loss on its way falls by 6 % and more of its value in the last tenth,
-# but so does one that nears zero for ever. What is a thousandth of the constant predictor's loss
-# is worth more epochs: a thousandth of R².
+# On the examples, a loss that is still improving falls by 6 % of its value or more in the last
+# tenth of training. But so does a loss that approaches zero for ever. So it also has to fall by a
+# thousandth of the constant predictor's loss, which is a thousandth of R².
 RELATIVE, OF_BASELINE = 0.05, 0.001
-FEWEST = 2  # logged points within a tenth of training, below which nothing can be said
+FEWEST = 2  # logged points in a tenth of training; with fewer, the question is not answered
 
 
 def still_falling(
     curves: Mapping[str, Sequence[float]], baseline: Mapping[str, float]
 ) -> float | None:
-    """The share of its value by which train/loss fell over the last tenth of training.
+    """The relative fall of train/loss over the last tenth of training, if it still falls.
 
-    None where it does not fall any more, by more than RELATIVE of its value and OF_BASELINE of
-    the constant predictor's; where it swings; and where val/loss rises, since longer training
-    would then only learn the rows by heart.
-    curves: each loss, one value a logged point.
+    None if it falls by less than RELATIVE of its value or OF_BASELINE of the constant predictor's
+    loss, if it swings, or if val/loss rises (longer training would then overfit). curves: loss ->
+    a value for each logged point. baseline: the losses of the constant predictor.
     """
     losses = curves.get("train/loss", ())
     before, last = _last_tenths(losses)
     if len(last) < FEWEST or not all(map(math.isfinite, [*before, *last])):
         return None
-    # The middle of the last tenth against that of the tenth before: no one point decides.
+    # Medians of the last two tenths are compared, so that no single point decides.
     fall, end = median(before) - median(last), last[-1]
     scale = baseline.get("train/loss") or losses[0]
     rises = sum(max(after - now, 0.0) for now, after in pairwise(last))
@@ -40,7 +39,7 @@ def still_falling(
 
 
 def _last_tenths(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
-    """The values of the last tenth of training but one, and of the last: points are even."""
+    """The values of the last two tenths of training. Logged points are evenly spaced."""
     count = len(values) // 10
     end = len(values)
     return values[end - 2 * count : end - count], values[end - count :]

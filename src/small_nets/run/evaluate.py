@@ -1,4 +1,4 @@
-"""The losses and metrics of whole splits: what a logged point holds."""
+"""Evaluates a net on whole splits: losses, metrics, gradients, the constant predictor."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Metrics = dict[str, float]
 
 
 def evaluate(net: nn.Module, loss: Loss, data: Prepared) -> Metrics:
-    """`train/loss`, `val/loss` and, for classes, the accuracies. {} where there is no target."""
+    """`train/loss`, `val/loss` and, for classes, the accuracies. Empty without a target."""
     found: Metrics = {}
     with torch.no_grad():
         for prefix, split in data.splits.items():
@@ -30,7 +30,7 @@ def evaluate(net: nn.Module, loss: Loss, data: Prepared) -> Metrics:
 
 
 def squared_errors(prediction: Tensor, target: Tensor) -> list[float]:
-    """The mean squared error of each output; prediction, target: (rows, outputs)."""
+    """The mean squared error of each output. prediction, target: (rows, outputs)."""
     difference = prediction.double().numpy() - target.double().numpy()
     return (difference**2).mean(axis=0).tolist()
 
@@ -38,13 +38,13 @@ def squared_errors(prediction: Tensor, target: Tensor) -> list[float]:
 def regression_metrics(
     errors: Sequence[float], target: Tensor, normaliser: Normaliser, names: Sequence[str]
 ) -> Metrics:
-    """`r2`, and the `rmse` in raw units, where numbers are learned.
+    """`r2` and `rmse` of a regression; the latter in raw units.
 
-    Not from any loss, which may weigh rows, or be no squared error at all. errors: the mean
-    squared error of each output; target: (rows, outputs); both in the units that `normaliser`
-    gives. names: of the outputs. Several of them have `r2/NAME` and `rmse/NAME` each, and `r2`
-    is the mean; an RMSE over several units would mean nothing. A target that is the same in every
-    row has no R².
+    errors: the mean squared error of each output (not the loss, which may be another one). target:
+    (rows, outputs). Both are in the units of `normaliser`. names: of the outputs.
+
+    Several outputs have `r2/NAME` and `rmse/NAME` each, and `r2` is their mean. There is no common
+    RMSE, since their units may differ. A target that is the same in every row has no R².
     """
     values = target.double().numpy()
     variances = values.var(axis=0).tolist()
@@ -60,7 +60,7 @@ def regression_metrics(
 
 
 def more_metrics(net: nn.Module, split: Split, names: list[str]) -> Metrics:
-    """The metrics asked for by name, over the training split."""
+    """Name -> metric of the training split; empty without a target."""
     if split.target is None:
         return {}
     with torch.no_grad():
@@ -70,9 +70,9 @@ def more_metrics(net: nn.Module, split: Split, names: list[str]) -> Metrics:
 
 
 def baseline(loss: Loss, data: Prepared) -> Metrics:
-    """What the constant predictor that is best on the training split has.
+    """The losses of the constant predictor that is best on the training split.
 
-    `train/loss`, `val/loss`; for classes also the accuracy of the class that is commonest there.
+    For classes also the accuracies of always predicting the commonest class of that split.
     """
     if data.train.target is None:
         return {}
@@ -90,9 +90,9 @@ def baseline(loss: Loss, data: Prepared) -> Metrics:
 
 
 def commonest_of(mean: Tensor) -> Tensor:
-    """The target row, (outputs,), of the class that most rows have; of equal ones the first.
+    """The target row, (outputs,), of the commonest class; of equally common ones the first.
 
-    mean: of the targets, (outputs,): of one column of 0 and 1, or of a column of each class.
+    mean: of the targets, (outputs,), which are one column of 0 and 1, or a column for each class.
     """
     if len(mean) == 1:
         return (mean > 0.5).to(mean)
@@ -100,15 +100,15 @@ def commonest_of(mean: Tensor) -> Tensor:
 
 
 def is_finite(net: nn.Module) -> bool:
-    """Whether every parameter is."""
+    """Whether every parameter is finite."""
     return all(bool(torch.isfinite(p).all()) for p in net.parameters())
 
 
 def gradients(net: nn.Module, loss: Loss, split: Split) -> dict[str, Tensor]:
-    """Parameter name -> gradient of the loss over the whole split, at these parameters.
+    """Parameter name -> gradient of the loss over the whole split.
 
-    Defined by whole splits, like the losses, so that it means the same for every batch size.
-    Fixed parameters have none.
+    It is that of the whole split, as the losses are, so that it means the same for every batch
+    size. Fixed parameters have none.
     """
     if split.target is None:
         return {}
@@ -121,6 +121,6 @@ def gradients(net: nn.Module, loss: Loss, split: Split) -> dict[str, Tensor]:
 
 
 def predict(net: nn.Module, data: Prepared, input: Tensor) -> Tensor:
-    """Raw inputs (rows, features) to raw predictions (rows, outputs), float64."""
+    """The predictions (rows, outputs), raw, float64, for raw inputs (rows, features)."""
     with torch.no_grad():
         return data.from_network(net(data.to_network(input)))

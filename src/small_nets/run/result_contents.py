@@ -36,7 +36,7 @@ Prediction = dict[str, Any]
 def conclude(
     run: Run, ending: Ending, seconds: float, console: Console
 ) -> tuple[Result, dict[str, Figure]]:
-    """The result of a run whose net is trained, and the pictures that its analysis drew."""
+    """The result of a trained run, and name -> picture, of its analysis. seconds: of training."""
     run.net.eval()
     metrics = _final_metrics(run, ending)
     metrics |= of_table(run)
@@ -64,7 +64,7 @@ def conclude(
 
 
 def _final_metrics(run: Run, ending: Ending) -> dict[str, float]:
-    """The last point's values; with early stopping, those of the parameters that were kept."""
+    """The metrics of the last point, or under early stopping of the parameters that were kept."""
     if ending.kept is not None:
         metrics = evaluate(run.net, run.loss, run.data)
     else:
@@ -73,7 +73,7 @@ def _final_metrics(run: Run, ending: Ending) -> dict[str, float]:
 
 
 def of_table(run: Run, constant: bool = False) -> dict[str, float]:
-    """R² and RMSE where the user's own numbers are learned: of the net, or the best constant."""
+    """R² and RMSE for a table of numbers; else empty. constant: of the constant predictor."""
     normaliser = run.data.target_normaliser
     if not run.labels.is_table or run.data.table.task != "regression" or normaliser is None:
         return {}
@@ -93,13 +93,13 @@ def of_table(run: Run, constant: bool = False) -> dict[str, float]:
 
 
 def baseline_of(run: Run) -> dict[str, float]:
-    """Metric -> what the constant predictor has. Its R² says nothing, and is left out."""
+    """Metric -> its value for the constant predictor. R² is left out: it says nothing there."""
     rmse = {n: v for n, v in of_table(run, constant=True).items() if n.split("/")[1] == "rmse"}
     return baseline(run.loss, run.data) | rmse
 
 
 def analyse(run: Run, console: Console, metrics: dict[str, float]) -> dict[str, Figure]:
-    """Adds the curvature's numbers to the metrics; the figures it draws."""
+    """Add the metrics of `analysis=…` to `metrics`. Returns name -> figure."""
     if run.analysis is None or run.data.train.target is None:
         return {}
     net, loss, train = run.net, run.loss, run.data.train
@@ -122,7 +122,7 @@ def analyse(run: Run, console: Console, metrics: dict[str, float]) -> dict[str, 
 
 
 def predictions(run: Run) -> list[Prediction]:
-    """The probes, or else the validation rows, or else the training rows; raw units."""
+    """Predictions for the probes, else for the validation rows, else for the training rows."""
     table, data = run.data.table, run.data
     if run.probe is not None:
         asked = torch.tensor(run.probe[:MAX_PREDICTIONS], dtype=torch.float64)
@@ -135,7 +135,7 @@ def predictions(run: Run) -> list[Prediction]:
 def prediction_rows(
     net: nn.Module, run: Run, input: Tensor, target: Tensor | None
 ) -> list[Prediction]:
-    """One entry a row of input (rows, features) and target (rows, outputs), raw units."""
+    """An entry for each row of input (rows, features) and target (rows, outputs), in raw units."""
     output = predict(net, run.data, input)
     targets: list[Any] = [None] * len(input) if target is None else target.tolist()
     return [
@@ -145,9 +145,9 @@ def prediction_rows(
 
 
 def parameters(run: Run) -> dict[str, dict[str, Any]]:
-    """Name -> shape, values and the gradient of the whole training split's loss, in network units.
+    """Name -> shape, values, and gradient of the training loss, in normalised units.
 
-    Values and gradients are left out (None) for parameters of more than 1,000 numbers.
+    Values and gradients are None for parameters of more than 1,000 numbers.
     """
     found = gradients(run.net, run.loss, run.data.train)
 

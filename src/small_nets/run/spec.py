@@ -1,4 +1,4 @@
-"""What one run consists of: built objects and plain settings, no config."""
+"""A run: built objects and plain values, which training takes in place of a config."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ from small_nets.nn.losses import Loss
 
 @dataclass(frozen=True)
 class Labels:
-    """How the rows of an example are called in tables and pictures.
+    """The names of a run's columns and classes, for tables and pictures.
 
-    columns: the names of a table's features ("age", "city=Paris"), None for an example.
-    inputs, categories: the table's input columns, and the texts of each that holds texts.
-    targets: the names of its target columns, where there are several.
+    columns: the names of a table's features, such as "age" and "city=Paris"; None for an example.
+    inputs: a table's input columns. categories: column of texts -> its categories. targets: the
+    names of several target columns.
     """
 
     input: str = "input"
@@ -39,7 +39,7 @@ class Labels:
         return self.columns is not None
 
     def in_its_terms(self, row: Sequence[float]) -> Sequence[float | str | None]:
-        """A row of features as the table has it, texts as texts."""
+        """A row of features as the table has it, with texts in place of one-hot columns."""
         if not self.categories:
             return row
         return in_terms_of_table(row, self.inputs, self.categories)

@@ -1,6 +1,6 @@
-"""Which settings there are under which choices: `optimizer.momentum` for momentum alone.
+"""Finds which keys exist for which choices: `optimizer.momentum` only for momentum.
 
-Found by composing, once for each combination of the choices that a setting can depend on.
+It composes the config once for each combination of choices on which a key can depend.
 """
 
 import itertools
@@ -22,10 +22,10 @@ Compose = Callable[[Sequence[str]], Mapping[str, Any]]
 
 
 class ConditionalSpace:
-    """A space, and which of its settings a trial has under its choices of groups.
+    """A search space, with the keys that a trial has for its choices of groups.
 
-    Raises InputError for a choice that does not exist, a setting that no choice has, and a value
-    that is not allowed where the setting is there.
+    compose: overrides -> composed config. folders: the config folders. Raises InputError for a
+    choice that does not exist, a key that no choice has, and a value that is not allowed.
     """
 
     def __init__(self, space: Space, compose: Compose, folders: Sequence[Path] = (CONF,)) -> None:
@@ -34,31 +34,31 @@ class ConditionalSpace:
         self._folders = folders
         self._composed: dict[tuple[str, ...], Mapping[str, Any]] = {}
         self.parameters, self.groups = space.parameters, space.groups
-        for group in space.groups:  # a choice that does not exist is an error here
+        for group in space.groups:  # raises InputError for a choice that does not exist
             for choice in group.choices:
                 self._config({group.name: choice})
         self._there = {key: self._where(key) for key in space.settings}
 
     def has(self, key: str, chosen: Mapping[str, str]) -> bool:
-        """Whether a trial has a setting. chosen: name of a searched group -> its choice."""
+        """Whether a trial has a key. chosen: name of a searched group -> its choice."""
         there = self._there.get(key)
         return there is None or there[tuple(chosen[g.name] for g in self._decide(key))]
 
     def beside(self, chosen: Mapping[str, str]) -> list[Parameter]:
-        """The parameters that a trial has beside its choices of groups."""
+        """The parameters that a trial has besides its choices of groups."""
         return [p for p in self.parameters if not p.is_group and self.has(p.key, chosen)]
 
     def branches(self) -> Iterator[tuple[dict[str, str], list[Parameter]]]:
-        """Each combination of choices, with the parameters beside them."""
+        """Yield each combination of choices, with the other parameters that it has."""
         names = [group.name for group in self.groups]
         for choices in itertools.product(*(g.choices for g in self.groups)):
             chosen = dict(zip(names, choices, strict=True))
             yield chosen, self.beside(chosen)
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
-        """What is typed for a trial of these parameters, its seed left out.
+        """The overrides of a trial with these parameters, without its seed.
 
-        Also of what is fixed, a setting is left out where the trial's choices do not have it.
+        Fixed keys are left out, too, if the trial's choices do not have them.
         """
         chosen = {p.name: params[p.name] for p in self.groups}
         fixed = [o for key, o in self._space.fixed.items() if self.has(key, chosen)]
@@ -73,15 +73,15 @@ class ConditionalSpace:
         )
 
     def _decide(self, key: str) -> list[Parameter]:
-        """The groups on whose choice it depends whether a setting is there.
+        """The groups on whose choices it depends whether a key exists.
 
-        Its own; and those that are no section, such as experiment, which may change everything.
+        They are the key's own group, and groups such as experiment, which may change everything.
         """
         first = key.partition(".")[0]
         return [g for g in self.groups if g.name == first or g.name not in GROUPS]
 
     def _where(self, key: str) -> dict[tuple[str, ...], bool]:
-        """Whether a setting is there, by the choices of the groups that decide on it."""
+        """Choices of the groups that decide -> whether the key exists."""
         groups, path = self._decide(key), tuple(key.split("."))
         found: dict[tuple[str, ...], bool] = {}
         known: dict[str, Any] = {}
@@ -97,7 +97,7 @@ class ConditionalSpace:
         return found
 
     def _config(self, chosen: Mapping[str, str]) -> Mapping[str, Any]:
-        """Composed with these choices; of the groups that are not named, with the first."""
+        """Compose with these choices. A group that is not named gets its first choice."""
         choices = tuple(chosen.get(g.name, g.choices[0]) for g in self.groups)
         if choices not in self._composed:
             space = self._space
@@ -134,7 +134,7 @@ class ConditionalSpace:
 
 
 def _hint(parameter: Parameter, value: Any, target: str) -> str:
-    """A line for an interval of any numbers where whole ones are allowed."""
+    """A fix for an interval of floats where only whole numbers are allowed; else ""."""
     if parameter.kind != "float":
         return ""
     try:

@@ -1,7 +1,7 @@
-"""study.log, Optuna's journal, in which each line vouches for itself and for all before it.
+"""study.log: Optuna's journal, with a digest in each line of this line and all before it.
 
-Optuna ignores a name that it does not know, so the file stays a journal that its own tools read.
-It is opened to go on with by the one process that may, or to be looked at.
+Optuna ignores names that it does not know, so its own tools can read the file. One process may
+open it to write, any process to read.
 """
 
 import json
@@ -18,21 +18,22 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.storages.journal._file import get_lock_file
 
 from small_nets.config.errors import InputError
-from small_nets.sweep.store.manifest import ASIDE
+from small_nets.sweep.store.manifest import CORRUPT
 from small_nets.system.atomic_file import write_whole
 from small_nets.system.sealed_json import digest_of, read_json
 
 _TAIL = re.compile(rb',"chain":"([0-9a-f]{32})"\}\n')
 TAIL = len(b',"chain":""}\n') + 32
 BEGIN = "0" * 32
-# What Optuna raises for an entry that it would not have written.
+# What Optuna raises for an entry that it does not understand.
 NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError)
 
 
 def open_storage(path: Path) -> tuple[JournalStorage, str | None]:
-    """The journal, and what was wrong with it: what is not as it was written is taken away.
+    """Open the journal to write, and remove damaged lines. Returns what was wrong, or None.
 
-    Only for the one process that holds the sweep's directory. Raises InputError.
+    Only the process that has locked the sweep's directory may call this. Raises InputError for a
+    file that is not a journal of this program.
     """
     said = None
     if path.exists():
@@ -40,26 +41,26 @@ def open_storage(path: Path) -> tuple[JournalStorage, str | None]:
         entries, size, _ = _whole_lines(content)
         rest = content[size:]
         if b"\n" in rest and not any(map(_tail, content.splitlines(keepends=True))):
-            raise InputError(f"{path} cannot be read: it is no journal of this program.\n"
+            raise InputError(f"{path} cannot be read: it is not a journal of this program.\n"
                              "Fix: another sweep.dir")  # fmt: skip
-        if b"\n" in rest:  # else a last line that was not written whole
-            aside = path.parent / ASIDE
+        if b"\n" in rest:  # otherwise only the last line is incomplete
+            aside = path.parent / CORRUPT
             aside.mkdir(exist_ok=True)
             write_whole(aside / f"{path.stem}_{uuid4().hex[:8]}{path.suffix}", content)
             said = (f"line {len(entries) + 1} of {path} was changed after it was written: the file "
                     f"is kept in {aside}, and the search goes on from the line before")  # fmt: skip
         if rest:
             write_whole(path, content[:size])
-    # Of a process that was killed while it wrote: Optuna would wait for it half a minute.
+    # A process that was killed while writing left a lock, for which Optuna would wait 30 s.
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     return _storage(path, lambda: Journal(path)), said
 
 
 def look_at(path: Path) -> tuple[optuna.Study | None, str | None]:
-    """A study, to look at, and what is wrong with its file.
+    """Read a study, and what is wrong with its file or None. The study is None without a file.
 
-    None where there is none. Of a file that was changed, what stands before that. Raises
-    InputError where its entries are none of ours.
+    Of a changed file, only what stands before the change is read. Raises InputError for entries
+    that this program does not write.
     """
     if not path.exists():
         return None, None
@@ -72,13 +73,13 @@ def look_at(path: Path) -> tuple[optuna.Study | None, str | None]:
 
 
 def study_in(storage: JournalStorage) -> optuna.Study | None:
-    """The one study of a storage, where it has one yet."""
+    """The study of a storage; None where it has none yet."""
     names = optuna.get_all_study_names(storage)
     return optuna.load_study(study_name=names[0], storage=storage) if names else None
 
 
 def _storage(path: Path, backend: Callable[[], BaseJournalBackend]) -> JournalStorage:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every study it opens
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # otherwise it logs every study it opens
     try:
         return JournalStorage(backend())
     except NOT_OURS as error:
@@ -87,10 +88,7 @@ def _storage(path: Path, backend: Callable[[], BaseJournalBackend]) -> JournalSt
 
 
 def _whole_lines(content: bytes) -> tuple[list[dict[str, Any]], int, str]:
-    """The entries up to the first line that is not as it was written.
-
-    Also how many bytes they take, and the digest that the next one continues.
-    """
+    """The entries up to the first damaged line, their bytes, and the last digest."""
     entries: list[dict[str, Any]] = []
     size, chain = 0, BEGIN
     for line in content.splitlines(keepends=True):
@@ -106,7 +104,7 @@ def _whole_lines(content: bytes) -> tuple[list[dict[str, Any]], int, str]:
 
 
 def _tail(line: bytes) -> str | None:
-    """The digest at the end of a line, which is none of ours without one."""
+    """The digest at the end of a line; None for a line without one."""
     found = _TAIL.fullmatch(line[-TAIL:])
     return None if found is None else found[1].decode()
 
@@ -116,7 +114,7 @@ def _link(chain: str, text: bytes) -> str:
 
 
 class Journal(JournalFileBackend):
-    """Appends entries to the chain. For the one process that holds the sweep's directory."""
+    """Appends entries. Only the process that has locked the sweep's directory may use it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
@@ -124,7 +122,7 @@ class Journal(JournalFileBackend):
         self._chain = _whole_lines(path.read_bytes())[2]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Written at once, and synced."""
+        """Write entries at once, and sync them to the disk."""
         lines = []
         for log in logs:
             text = json.dumps(log, separators=(",", ":")).encode()
@@ -137,15 +135,15 @@ class Journal(JournalFileBackend):
 
 
 class Entries(BaseJournalBackend):
-    """Entries to look at: nothing is locked, and nothing written."""
+    """Entries that are only read. Nothing is locked."""
 
     def __init__(self, entries: Iterable[dict[str, Any]]) -> None:
         self._entries = list(entries)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
-        """Those from a number on."""
+        """The entries from a number on."""
         return iter(self._entries[log_number_from:])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Raises TypeError."""
-        raise TypeError("this study is only looked at")
+        """Raises TypeError, because this storage is only read."""
+        raise TypeError("this study is read-only")

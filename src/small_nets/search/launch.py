@@ -1,4 +1,4 @@
-"""The door: from Hydra's master config to a search in a sweep's directory."""
+"""Starts a search from Hydra's master config."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,17 +24,17 @@ def launch_search(
     master: DictConfig, context: HydraContext, arguments: Sequence[str],
     console: Console | None = None, notify: "Notify | None" = None, command: str | None = None,
 ) -> Launched:  # fmt: skip
-    """Search, and conclude; without jobs, which are in no order of the caller's.
+    """Search, and print the summary. Returns no jobs: they are not in an order of the caller's.
 
     master: the multirun's config. arguments: overrides, some of them ranges. console, notify,
-    command: as of `small_nets.sweep.launch`. Raises Refused for input that is wrong for the whole
+    command: see `small_nets.sweep.launch`. Raises Refused for input that is wrong for the whole
     search, SystemExit(130) after Ctrl-C.
     """
     with refusing(master, arguments):
         settings = _settings(master)
         groups = conf_files.groups(folders_of(master.hydra))
         space = space_of(arguments, context.config_loader, groups)
-        # Imported here: what is wrong with a command is answered before torch is loaded.
+        # Imported here, so that a wrong command is answered before torch is loaded.
         from small_nets.search.run_search import search_in
         from small_nets.sweep.session import Session
 
@@ -46,7 +46,7 @@ def launch_search(
 
 
 def _settings(master: DictConfig) -> dict[str, Any]:
-    """Those below `search`. Raises InputError."""
+    """The checked values of the section `search`. Raises InputError."""
     most = check_master(master)
     found = section(master, "search")
     trials, seeds = found["trials"], found["seeds"]

@@ -1,4 +1,4 @@
-"""What a search measures: the metrics that its runs will have, and which of them is the one."""
+"""Finds the metrics that a search's runs will have, and the one that it optimises."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -21,11 +21,10 @@ MOST = 20  # combinations of choices that are tried, to find one that can be bui
 def with_metric(
     settings: Mapping[str, Any], space: ConditionalSpace, expand: Callable[[Sequence[str]], Job]
 ) -> Settings:
-    """The settings of a search, with the metric that is asked for, or val/loss, or train/loss
-    where a run holds nothing out.
+    """Complete the section `search` with its metric: the typed one, else val/loss or train/loss.
 
-    expand: overrides -> job. Raises InputError for a metric that the runs will not have, and
-    where none of the first combinations of choices can be a run.
+    expand: overrides -> job. Raises InputError for a metric that the runs will not have, and where
+    none of the first combinations of choices is a valid run.
     """
     run = _first_run(space, expand)
     found = evaluate(run.net, run.loss, run.data)
@@ -37,15 +36,15 @@ def with_metric(
                          "Fix: an experiment that trains")  # fmt: skip
     name = settings["metric"] or losses[0]
     if name not in [*found, *best]:
-        raise unknown(f"search.metric={name} is no metric of these runs.", name, [*found, *best],
+        raise unknown(f"search.metric={name} is not a metric of these runs.", name, [*found, *best],
                       "The metrics are")  # fmt: skip
-    constant = baseline_of(run).get(name.removeprefix("best/"), 0.0)  # 0: of R²
+    constant = baseline_of(run).get(name.removeprefix("best/"), 0.0)  # 0 is the R² of a constant
     more = {"metric": name, "high": is_better_high(name), "baseline": constant}
     return Settings(**{**settings, **more})
 
 
 def _first_run(space: ConditionalSpace, expand: Callable[[Sequence[str]], Job]) -> Run:
-    """In the middle of the space, untrained; with the first choices that go together."""
+    """An untrained run in the middle of the space, with the first choices that go together."""
     first: InputError | None = None
     for typed in islice(_middles(space), MOST):
         job = expand([*typed, "seed=0"])

@@ -1,4 +1,4 @@
-"""From the runs of one trial, a run for each seed, to the number that is searched for. Pure."""
+"""Computes the objective of a trial from its runs, one for each seed."""
 
 import math
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ Ended = Literal["finite", "lost", "stopped", "failed"]
 class Outcome:
     """How one run ended.
 
-    status: completed, diverged, failed or stopped. value: of the metric, None where it has none.
-    job: its number in the sweep. message: why it failed. epochs: those it was trained.
+    status: completed, diverged, failed or stopped. value: of the metric, or None. job: its number
+    in the sweep. message: why it failed. epochs: how many it was trained.
     """
 
     status: str
@@ -28,12 +28,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a trial came to.
+    """The outcome of a trial.
 
-    ended: finite, lost (its objective is not finite), stopped by halving, or failed. value: the
-    objective, that of the rung where it was stopped, ±inf where it is lost, NaN where it failed.
-    values: of the runs, None where one is not finite. diverged: how many are not. message: why it
-    failed. epochs: after how many it was stopped.
+    - ended: finite, lost (its objective is not finite), stopped (by halving) or failed
+    - value: the objective; of a stopped trial that at its rung; ±inf if lost, NaN if failed
+    - values: of the runs; None where one is not finite
+    - diverged: how many are not finite
+    - jobs: the runs' numbers in the sweep
+    - message: why it failed
+    - epochs: after how many it was stopped
     """
 
     ended: Ended
@@ -46,7 +49,7 @@ class Verdict:
 
 
 def judge(outcomes: Sequence[Outcome], objective: str, high: bool) -> Verdict:
-    """The verdict over seeds. A run that diverged is infinitely bad.
+    """Judge a trial by the outcomes of its runs. A run that diverged counts as infinitely bad.
 
     objective: median, mean or bound. high: whether more is better.
     """
@@ -68,7 +71,7 @@ def judge(outcomes: Sequence[Outcome], objective: str, high: bool) -> Verdict:
 
 
 def over_seeds(values: Sequence[float], objective: str, high: bool) -> float:
-    """The objective of one trial's values, one a seed; ±inf among them is the worst there is."""
+    """The objective of a trial. values: one for each seed; ±inf for the worst possible."""
     if objective == "median":
         return float(np.median(values))
     mean = float(np.mean(values))
@@ -79,15 +82,16 @@ def over_seeds(values: Sequence[float], objective: str, high: bool) -> float:
 
 
 def objective_text(metric: str, objective: str, seeds: int) -> str:
-    """What is searched for, in words."""
+    """The objective in words."""
     how = "worse end of the 95 % interval of the mean" if objective == "bound" else objective
     return f"{how} {metric} over {seeds} seeds" if seeds > 1 else metric
 
 
 def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
-    """What |t| stays below with that probability; SciPy has it, and takes a second to import.
+    """The value below which |t| stays with a probability of `confidence`. freedom: ν.
 
-    With t = √ν tan θ the density of θ is cos θ to the power ν - 1, over a finite range.
+    SciPy has this function, but takes a second to import. With t = √ν tan θ, the density of θ is
+    cos θ to the power ν - 1, on a finite range.
     """
     angle = np.linspace(0, math.pi / 2, 100_001)
     density = np.cos(angle) ** (freedom - 1)

@@ -1,4 +1,4 @@
-"""What each sampler can search, what it learns from, and what has to be installed for it."""
+"""The limits of each sampler: what it can search, and which package it needs."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -6,23 +6,24 @@ from importlib.util import find_spec
 
 from small_nets.config.errors import InputError
 from small_nets.search.space import Space
-
-PIP = "pip install '.[search]'"
+from small_nets.system.command_names import install_command
 
 
 @dataclass(frozen=True)
 class Limits:
-    """choices, conditions: whether it takes parameters of that kind.
+    """What a sampler can do, and what it needs.
 
-    sees_lost: whether a trial without a finite objective teaches it something; the others take
-    only numbers. package: beside Optuna, and pip: what installs it.
+    choices: whether it can search a choice among names. conditions: whether it can search a
+    parameter that only some trials have. sees_lost: whether it can be told that a trial had no
+    finite objective; the other samplers take only numbers. package: what it imports besides
+    Optuna; extra: the extra that installs it.
     """
 
     choices: bool = True
     conditions: bool = True
     sees_lost: bool = True
     package: str | None = None
-    pip: str = PIP
+    extra: str = "search"
 
 
 LIMITS = {
@@ -30,17 +31,18 @@ LIMITS = {
     "random": Limits(),
     "qmc": Limits(),
     "cmaes": Limits(choices=False, conditions=False, sees_lost=False, package="cmaes"),
-    "gp": Limits(conditions=False, sees_lost=False, package="scipy", pip="pip install '.[gp]'"),
+    "gp": Limits(conditions=False, sees_lost=False, package="scipy", extra="gp"),
 }
 
 
 def refuse_missing(sampler: str) -> None:
     """Raises InputError where a package that the sampler needs is not installed."""
     limits = LIMITS[sampler]
-    for package, pip in (("optuna", PIP), (limits.package, limits.pip)):
+    for package, extra in (("optuna", "search"), (limits.package, limits.extra)):
         if package is not None and find_spec(package) is None:
             raise InputError(f"hydra/sweeper=search with search.sampler={sampler} needs {package}, "
-                             f"which is not installed.\nFix: {pip}")  # fmt: skip
+                             f"which is not installed.\nFix: {install_command(extra)}"
+                             )  # fmt: skip
 
 
 def refuse_space(sampler: str, space: Space, conditional: Collection[str]) -> None:
@@ -51,10 +53,10 @@ def refuse_space(sampler: str, space: Space, conditional: Collection[str]) -> No
     limits, what, able = LIMITS[sampler], "", []
     for parameter in space.parameters:
         if parameter.kind == "choice" and not limits.choices:
-            what = f"{', '.join(parameter.choices)} are choices, no numbers"
+            what = f"{', '.join(parameter.choices)} are names, and it takes only numbers"
             able = [name for name, limits in LIMITS.items() if limits.choices]
         elif parameter.name in conditional and not limits.conditions:
-            what = "only some of the choices have it"
+            what = "only some of the choices have this key"
             able = [name for name, limits in LIMITS.items() if limits.conditions]
         if what:
             raise InputError(f"search.sampler={sampler} cannot search {parameter.name}: {what}.\n"

@@ -1,7 +1,7 @@
-"""The samplers, made anew for every trial: what one draws follows from the trials before it alone.
+"""The samplers. A new one is made for every trial, so it depends only on the trials before.
 
-A sampler of Optuna's carries a random state from trial to trial, which a process that ends takes
-with it. Here the state of each comes from the search's seed and the trial's number.
+Optuna's samplers carry a random state from trial to trial, which is lost when the process ends.
+Here each state comes from the search's seed and the trial's number.
 """
 
 import math
@@ -24,11 +24,11 @@ from optuna.trial import FrozenTrial
 
 from small_nets.search.space import Parameter
 
-DIGITS = 6
+DIGITS = 6  # of a float that is drawn
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """A parameter as Optuna states it."""
+    """A parameter as Optuna's distribution."""
     low, high, step = parameter.low, parameter.high, parameter.step
     if parameter.kind == "choice":
         return CategoricalDistribution(parameter.choices)
@@ -38,7 +38,7 @@ def distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def state(seed: int, number: int, attempt: int = 0) -> int:
-    """A random state of its own for each trial of each search, and each attempt to draw it."""
+    """A random state for each seed of a search, trial, and attempt to draw it."""
     more = [attempt] if attempt else []
     return int(np.random.SeedSequence([seed, number, *more]).generate_state(1)[0])
 
@@ -47,36 +47,36 @@ def make_sampler(
     name: str, seed: int, number: int, parameters: Sequence[Parameter], batch: int, branches: bool,
     attempt: int = 0,
 ) -> BaseSampler:  # fmt: skip
-    """The sampler that draws one trial. attempt: how often it has been drawn before.
+    """The sampler that draws one trial.
 
-    parameters: of the space. batch: trials that are asked before one is told. branches: whether
-    some trials lack some parameters.
+    number: the trial's. parameters: of the space. batch: trials that are asked before one is told.
+    branches: whether some trials lack some parameters. attempt: how often the trial was drawn
+    before.
     """
     own = state(seed, number, attempt)
     if name == "random":
         return Short(RandomSampler(seed=own))
     if name == "qmc":
-        # Each trial has one point of its seed's sequence, each further attempt one of another.
+        # A trial takes a point of its seed's sequence; further attempts use other sequences.
         return Short(Sobol(parameters, seed if attempt == 0 else own, number), parameters)
     if name == "cmaes":
-        # From the first trial on, a batch being a generation: else Optuna waits for a trial that
-        # is told, so that the whole first batch would be random, and of each batch it learns only
-        # from as many trials as one generation has.
+        # A batch is a generation, from the first trial on. By default, Optuna would draw the whole
+        # first batch at random, and learn only from a part of each batch.
         usual = 4 + math.floor(3 * math.log(len(parameters)))
         cmaes = CmaEsSampler(seed=own, n_startup_trials=0, popsize=max(batch, usual))
         return Short(cmaes, parameters)
     if name == "gp":
         return Short(GPSampler(seed=own))
     with warnings.catch_warnings():
-        # Joint densities for the parameters that belong together: experimental since 2021.
+        # `group`, for joint densities of parameters that belong together, is still experimental.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return Short(TPESampler(seed=own, group=branches, constant_liar=True))
 
 
 class Short(BaseSampler):
-    """What another sampler draws, numbers without end cut to six digits: they are typed again.
+    """Rounds the floats that another sampler draws to six digits, so that they can be typed.
 
-    whole: the parameters that it draws together, where these are not its own to find.
+    whole: the parameters that it draws together; None where the sampler finds them itself.
     """
 
     def __init__(self, sampler: BaseSampler, whole: Sequence[Parameter] | None = None) -> None:
@@ -110,10 +110,10 @@ def _short(value: Any, of: BaseDistribution) -> Any:
 
 
 class Sobol(RandomSampler):
-    """A scrambled Sobol sequence over the whole space: trial by trial, its next point.
+    """A scrambled Sobol sequence over the whole space. Each trial takes its next point.
 
-    Optuna's own counts its points in the study, and a process that ends between counting and
-    writing the trial skips one; nor does it take parameters that only some trials have.
+    Optuna's own sampler counts points in the study. A process that ends between counting and
+    writing a trial skips a point. It also refuses parameters that only some trials have.
     """
 
     def __init__(self, parameters: Sequence[Parameter], seed: int, number: int) -> None:

@@ -1,7 +1,6 @@
-"""From Hydra's sweep overrides to what is searched: each parameter with its kind and its range.
+"""The search space: parameters with their kinds and ranges, parsed from Hydra's sweep overrides.
 
-Hydra's own meaning of a range holds, as in a grid: neither `range(2,64)` nor
-`int(interval(2,64))` holds 64.
+Ranges mean what they mean to Hydra: neither `range(2,64)` nor `int(interval(2,64))` contains 64.
 """
 
 import math
@@ -23,11 +22,11 @@ FORMS = "interval(low,high)  tag(log, interval(low,high))  range(low,high,step) 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One setting that is searched.
+    """A key that is searched.
 
-    key: as it is typed, with a plus sign where it has one. low, high: the ends of a number, both
-    allowed values. step: between neighbours, None for a float that takes any value. choices: as
-    they are typed. is_group: whether the choices are files of a config group.
+    key: as typed, with a plus sign where it has one. low, high: the least and the largest value of
+    a number. step: between neighbours; None for a float that takes any value. log: whether the
+    scale is logarithmic. choices: as typed. is_group: whether the choices are those of a group.
     """
 
     key: str
@@ -46,9 +45,10 @@ class Parameter:
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """The values that are wrong if any is, as they are typed: every choice, or both ends.
+        """Values to check, as typed: if any value is wrong, one of these is.
 
-        Of floats one between them too, which has a fraction if any has.
+        They are all choices, or both ends. For floats there is also one between them, which has a
+        fraction if any has.
         """
         between = self.low + (self.step or (self.high - self.low) / 3)
         some = [self.low, self.high, between] if self.kind == "float" else [self.low, self.high]
@@ -56,7 +56,7 @@ class Parameter:
 
     @property
     def text(self) -> str:
-        """Its values, for a reader; two parameters with the same text have the same values."""
+        """The values in words. Two parameters with the same text have the same values."""
         if self.kind == "choice":
             return ", ".join(self.choices)
         steps = "" if self.step is None else f" in steps of {self.step:g}"
@@ -64,9 +64,9 @@ class Parameter:
         return f"{self.kind} from {self.low!r} to {self.high!r}{scale}"
 
     def at(self, share: float) -> Any:
-        """The value below which that share of the range lies: from 0 up to 1, which is not in it.
+        """The value below which a share of the range lies. share: from 0 on and below 1.
 
-        A whole number on a log scale takes the room half-way to its neighbours.
+        On a log scale, a whole number stands for the interval half-way to its neighbours.
         """
         if self.log:
             half = 0.5 if self.kind == "int" else 0.0
@@ -79,17 +79,17 @@ class Parameter:
 
     @property
     def count(self) -> int | None:
-        """How many values it has; None for any number of a range."""
+        """The number of values; None for a range of floats."""
         if self.kind == "choice":
             return len(self.choices)
         return None if self.step is None else round((self.high - self.low) / self.step) + 1
 
     def value(self, place: int) -> Any:
-        """The value at a place, from 0 up to `count`."""
+        """The value at a place, from 0 on and below `count`."""
         return self.choices[place] if self.kind == "choice" else self.low + place * (self.step or 1)
 
     def typed(self, value: Any) -> str:
-        """A value of it as it is typed. Steps of 0.1 are typed 0.3, not 0.30000000000000004."""
+        """A value as it is typed. With steps of 0.1 that is 0.3, not 0.30000000000000004."""
         if self.kind == "float" and self.step is not None:
             return repr(float(f"{value:.12g}"))
         return str(value)
@@ -97,10 +97,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Space:
-    """What a search varies, and the overrides that do not (key as typed -> override).
+    """What a search varies.
 
-    settings: the keys among both that stand for a plain setting, which a choice may not have;
-    not those of groups, of Hydra, or with a plus or a tilde.
+    parameters: the keys that vary. fixed: key as typed -> override, for the others. settings: those
+    of all keys that are plain config keys, which some choices may lack. Groups, Hydra's own keys,
+    and keys with a plus or a tilde are not among them.
     """
 
     parameters: tuple[Parameter, ...]
@@ -109,26 +110,26 @@ class Space:
 
     @property
     def groups(self) -> tuple[Parameter, ...]:
-        """The parameters on whose choice it depends which settings there are."""
+        """The parameters that are groups. Their choices decide which other keys exist."""
         return tuple(p for p in self.parameters if p.is_group)
 
 
 def space_of(arguments: Sequence[str], loader: Any, groups: Container[str]) -> Space:
-    """The space of sweep overrides.
+    """Parse sweep overrides to a space. A range of one value becomes fixed.
 
-    loader: Hydra's, which knows what a glob stands for. groups: names of the config groups. A
-    range of one value is fixed. Raises InputError for what cannot be searched.
+    loader: Hydra's, which expands globs. groups: the names of the config groups. Raises InputError
+    for what cannot be searched.
     """
     parameters, fixed, settings = [], {}, []
     for key, override in parsed(arguments, loader).items():
         name, text = key_of(key), override.input_line
         if name in SEEDS:
             raise InputError(
-                f"{text}: chance is not searched; every trial is trained under the same seeds, "
+                f"{text}: seeds are not searched; every trial is trained with the same ones, "
                 "from 0 up.\nFix: search.seeds=8, without this"
             )
         if override.is_sweep_override() and name.split(".")[0] in GIVEN_ONCE:
-            raise InputError(f"{text}: {name} is a setting of the whole search.\nFix: one value")
+            raise InputError(f"{text}: {name} applies to the whole search.\nFix: one value")
         is_group = override.key_or_group in groups
         if not (is_group or override.is_hydra_override() or key[0] in "+~" or "@" in key):
             settings.append(key)
@@ -139,14 +140,14 @@ def space_of(arguments: Sequence[str], loader: Any, groups: Container[str]) -> S
             fixed[key] = f"{key}={found}"
     if not parameters:
         raise InputError(
-            "There is nothing to search: no setting has several values.\n"
+            "There is nothing to search: no key has several values.\n"
             f"Allowed: {FORMS}\nFor example: 'optimizer.lr=tag(log, interval(1e-4, 1e-1))'"
         )
     return Space(tuple(parameters), fixed, tuple(settings))
 
 
 def _parameter(override: Override, key: str, is_group: bool) -> Parameter | str:
-    """The parameter, or the one value there is, as it is typed."""
+    """The parameter of an override, or its only value as typed."""
     if not override.is_sweep_override():
         return override.get_value_element_as_str()
     value = override.value()
@@ -158,7 +159,7 @@ def _parameter(override: Override, key: str, is_group: bool) -> Parameter | str:
         raise InputError(f"{override.input_line}: tags are for interval(…) and range(…).\n"
                          "Fix: without the tag")  # fmt: skip
     texts = override.sweep_string_iterator()
-    # 0.1 and 0.10 are one choice.
+    # Duplicates are removed, 0.1 and 0.10 among them.
     choices = tuple(dict.fromkeys(texts if is_group else (one_text(key, text) for text in texts)))
     if not choices:
         raise InputError(f"{override.input_line}: {key} has no values.\nAllowed: {FORMS}")
@@ -173,7 +174,7 @@ def _is_log(override: Override, tags: set[str]) -> bool:
         raise InputError(f"{override.input_line}: the tag {unknown[0]} has no meaning here.\n"
                          f"Allowed: log{nearest(unknown[0], ['log'])}")  # fmt: skip
     if not tags and "tag(" in str(override.input_line):
-        # Hydra's int() and float() of a range make a new one, without its tags.
+        # Hydra's int() and float() drop the tags of a range.
         raise InputError(f"{override.input_line}: the tag is lost inside int(…) or float(…).\n"
                          "Fix: the tag outside: tag(log, int(range(1,65)))")  # fmt: skip
     return bool(tags)
@@ -189,13 +190,13 @@ def _interval(override: Override, key: str, value: IntervalSweep) -> Parameter |
                          f"them is not finite.\nFix: {key}=interval(low,high) with low < high"
                          )  # fmt: skip
     if isinstance(low, int) and isinstance(high, int):
-        # As Hydra says it: low <= value < high.
+        # To Hydra this means low <= value < high.
         return _numbers(override, key, "int", low, high - 1, 1, log)
     return _numbers(override, key, "float", low, high, None, log)
 
 
 def _range(override: Override, key: str, value: RangeSweep) -> Parameter | str:
-    """The numbers that Hydra's own range has, whichever way it runs; in decimals, as typed."""
+    """The numbers of Hydra's range, rising or falling, computed in decimals as typed."""
     log = _is_log(override, value.tags)
     start, step, count = range_of(override, value, f"Allowed: {FORMS}")
     is_whole = all(isinstance(end, int) for end in (value.start, value.stop, value.step))
@@ -217,7 +218,7 @@ def _numbers(
 ) -> Parameter | str:
     found = Parameter(key, kind, low, high, step, log)
     if log and low <= 0:
-        raise InputError(f"{override.input_line}: a log scale has no {low:g}.\n"
+        raise InputError(f"{override.input_line}: a log scale cannot contain {low:g}.\n"
                          "Fix: a low end above 0, or without tag(log, …)")  # fmt: skip
     if log and step is not None and (kind, step) != ("int", 1):
         raise InputError(

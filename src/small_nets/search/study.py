@@ -1,9 +1,9 @@
-"""The study of a search on disk: asked, told, and gone on with after any end.
+"""The study of a search on disk, which can be continued after a kill.
 
-study.log in the sweep's directory is Optuna's journal, and holds only what is true: a trial is
-written in one line once all of it is drawn, and told when its runs are in the store. What draws
-is a copy in memory, made from the journal before every batch. So a process that is killed at any
-moment leaves a study from which the next one draws what the first would have drawn.
+study.log in the sweep's directory is Optuna's journal. A trial is written in one line when it is
+drawn completely, and told when its runs are in the store. The sampler works on a copy in memory,
+which is made from the journal before every batch. So a process that is killed at any moment leaves
+a study from which the next process draws the same trials.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,10 @@ STATES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Those below `search`, resolved. metric: what is measured; high: whether more is better.
+    """The values of the section `search`, resolved.
 
-    baseline: the metric of a predictor that has learned nothing.
+    metric: what is optimised. high: whether more is better. baseline: the metric of the constant
+    predictor.
     """
 
     trials: int
@@ -47,15 +48,15 @@ class Settings:
 
     @property
     def objective_text(self) -> str:
-        """What is searched for, in words."""
+        """The objective in words."""
         return objective_text(self.metric, self.objective, self.seeds)
 
 
 class Search:
     """The study in a directory. Raises InputError where the directory holds another search.
 
-    about: what the trials of one study have in common, beside its space and settings. file: of the
-    study, where it is not the directory's own.
+    about: what all trials of the study have in common, besides space and settings. file: the
+    study's file, if it is not the usual one of the directory.
     """
 
     def __init__(
@@ -77,20 +78,20 @@ class Search:
 
     @property
     def most(self) -> int:
-        """How many trials there can be: as many as are asked for, or as the space has settings."""
+        """The most trials there can be: search.trials, or the number of settings of the space."""
         asked, end = self.settings.trials, self.finite
         return asked if end is None else min(asked, end.count)
 
     @property
     def trials(self) -> list[FrozenTrial]:
-        """All of them, by number."""
+        """All trials, by number."""
         return self.study.get_trials(deepcopy=False)
 
     def batch(self) -> list[FrozenTrial]:
-        """The trials to train next: what was asked and not told, and new ones up to a whole batch.
+        """The trials to train next: those that were asked and not told, and new ones.
 
-        Whole: up to a multiple of `batch`, so that a search that was stopped within one goes on
-        with the same. Empty when all are told.
+        New ones are drawn up to a multiple of `search.batch`, so that a search that was stopped
+        within a batch goes on with the same batch. Empty when all trials are told.
         """
         count, size = len(self.trials), self.settings.batch
         waiting = any(t.state == TrialState.RUNNING for t in self.trials)
@@ -100,17 +101,17 @@ class Search:
         return [trial for trial in self.trials if trial.state == TrialState.RUNNING]
 
     def lists(self, asked: Sequence[FrozenTrial]) -> list[list[str]]:
-        """The override lists of their runs: trial by trial, one for each seed."""
+        """The override lists of the trials' runs: for each trial one for each seed."""
         seeds = range(self.settings.seeds)
         return [[*self.space.overrides(t.params), f"seed={s}"] for t in asked for s in seeds]
 
     @property
     def seconds(self) -> float:
-        """For how long it was searched, up to the last trial that is told."""
+        """The seconds of searching, up to the last trial that was told."""
         return max((t.user_attrs.get("seconds", 0.0) for t in self.trials), default=0.0)
 
     def tell(self, number: int, verdict: Verdict, seconds: float) -> None:
-        """How a trial ended. seconds: since the search began, pauses left out."""
+        """Store how a trial ended. seconds: since the search began, without pauses."""
         trial = self.trials[number]
         found = {"values": verdict.values, "diverged": verdict.diverged, "jobs": verdict.jobs,
                  "seconds": seconds, "message": verdict.message}  # fmt: skip
@@ -118,7 +119,7 @@ class Search:
             if value is not None:
                 self._storage.set_trial_user_attr(trial._trial_id, key, value)
         if verdict.ended == "stopped" and verdict.epochs is not None:
-            # As Optuna knows it: pruned, with what it had reached.
+            # To Optuna, a stopped trial is pruned, with the value that it reached.
             self._storage.set_trial_intermediate_value(
                 trial._trial_id, verdict.epochs, verdict.value
             )
@@ -126,10 +127,10 @@ class Search:
         self.study.tell(number, value, STATES[verdict.ended])
 
     def _seen(self) -> list[FrozenTrial]:
-        """The trials as the sampler is shown them.
+        """The trials as the sampler sees them.
 
-        To one that takes only numbers, a trial that was lost is as bad as the worst so far: of a
-        region where everything diverges it would otherwise learn nothing, and ask there for ever.
+        A sampler that takes only numbers sees a trial without a finite objective as the worst so
+        far. Otherwise it would learn nothing of a region where everything diverges, and stay there.
         """
         if LIMITS[self.settings.sampler].sees_lost:
             return self.trials
@@ -137,7 +138,7 @@ class Search:
         worst = min(known) if self.settings.high else max(known)
         return [
             create_trial(
-                # What a trial had reached when halving stopped it; of one that was lost, the worst.
+                # The value at which halving stopped a trial, or the worst one.
                 value=worst if t.last_step is None else t.intermediate_values[t.last_step],
                 params=t.params, distributions=t.distributions,
                 system_attrs=t.system_attrs, user_attrs=t.user_attrs,
@@ -148,13 +149,16 @@ class Search:
 
 
 def _study(storage: JournalStorage, directory: Path, about: Mapping[str, str]) -> optuna.Study:
-    """about: what must be the same for trials to be of one study, as texts by name."""
+    """Open or create the study. about: name -> text, which all trials of a study share.
+
+    Raises InputError where the stored study has another `about`.
+    """
     study = study_in(storage) or optuna.create_study(
         study_name=directory.name or "search", storage=storage,
         direction=optuna.study.StudyDirection[about["direction"].upper()],
     )  # fmt: skip
     before = study.user_attrs.get("about")
-    if before is None:  # new, or of a process that was killed right here
+    if before is None:  # a new study, or its process was killed just here
         study.set_user_attr("about", dict(about))
         return study
     differ = [key for key in {**before, **about} if before.get(key) != about.get(key)]

@@ -1,4 +1,4 @@
-"""Hydra's launcher: a sweep from its override lists to its summary."""
+"""The launcher that Hydra calls: trains a sweep, from its override lists to its summary."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Launched:
-    """What a launch hands back. code: 1 where a run failed, or the verification did. said: lines
-    on settings that were left out.
+    """What a launch returns.
+
+    jobs: the final losses, as Hydra takes them. code: 1 where a run or the verification failed,
+    else 0. said: messages about keys that were left out.
     """
 
     jobs: list[JobReturn]
@@ -39,13 +41,14 @@ def launch(
     master: DictConfig, context: HydraContext, lists: Sequence[Sequence[str]], first: int,
     console: Console | None = None, notify: "Notify | None" = None, command: str | None = None,
 ) -> Launched:  # fmt: skip
-    """The jobs' final losses, in their order.
+    """Train a sweep, and return the jobs' final losses in their order.
 
-    master: the multirun's config. first: the number of the first job. console: the terminal's,
-    unless given. notify: told the share that is done, and of what. command: what was called, the
-    process's own unless given. Raises Refused for input that is wrong for the whole sweep,
-    SystemExit(130) after Ctrl-C. A run that fails is a row and a NaN: a sweeper that asks again
-    must not lose its other trials.
+    master: the multirun's config. lists: the overrides of each job. first: the number of the first
+    job. console: where to print; None for the terminal. notify: called with the part that is done,
+    0 to 1, and what is under way. command: the command as it was typed; None for this process's.
+
+    A run that fails has a row and the loss NaN: a sweeper must not lose its other trials. Raises
+    Refused for input that is wrong for the whole sweep, SystemExit(130) after Ctrl-C.
     """
     with refusing(master, lists[0]):
         for override in lists[0]:
@@ -53,7 +56,7 @@ def launch(
                 raise InputError(f"{override} is for a search, and this is a sweep of every "
                                  "combination.\nFix: hydra/sweeper=search, or without it"
                                  )  # fmt: skip
-        # Imported here: what is wrong with a command is answered before torch is loaded.
+        # Imported here, so that a wrong command is answered before torch is loaded.
         from small_nets.sweep.results.conclude import returns
         from small_nets.sweep.session import Session
 
@@ -62,7 +65,7 @@ def launch(
         )
         sweeper = master.hydra.sweeper
         grid = str(sweeper.get("_target_")).rpartition(".")[2] in ("BatchedSweeper", "BasicSweeper")
-        # Whether this launch has all jobs of the sweep, so that all of them can be refused.
+        # Whether this launch has all jobs of the sweep. If so, all of them may be refused.
         planned = session.plan(lists, first, grid and sweeper.get("max_batch_size") is None)
         session.show(planned)
         said = list(session.expander.dropped)
@@ -78,9 +81,9 @@ def launch(
 
 @contextmanager
 def refusing(master: DictConfig, overrides: Sequence[str]) -> Iterator[None]:
-    """Around a door of Hydra's: bad input and a refusing disk become Refused, which it lets by.
+    """Within the block, InputError and OSError become Refused, which Hydra passes on.
 
-    Bad is also what chooses neither an experiment nor data.
+    Raises Refused, too, where neither an experiment nor data are chosen.
     """
     setup_globals()
     try:
@@ -102,7 +105,7 @@ def refusing(master: DictConfig, overrides: Sequence[str]) -> Iterator[None]:
 
 
 def typed_command() -> str:
-    """As it was typed: Python gives the file of a module that was run by its name."""
+    """The command of this process as it was typed, not with the file that Python made of it."""
     program, *words = map(as_typed, sys.argv)
     is_ours = Path(program).name in ("train.py", INSTALLED["train"])
     return join([*command_words("train"), *words] if is_ours else sys.argv)

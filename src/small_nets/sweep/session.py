@@ -1,4 +1,4 @@
-"""One command at work on a sweep's directory: batches of jobs, trained into one store."""
+"""A command's work in a sweep's directory: it plans batches of jobs and trains them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ from small_nets.sweep.jobs.whole_sweep import (
 from small_nets.sweep.results.conclude import conclude
 from small_nets.sweep.results.run_directories import MULTIRUN, PICTURES, refuse_in_the_way
 from small_nets.sweep.results.summary import show_plan
-from small_nets.sweep.store.manifest import ASIDE
+from small_nets.sweep.store.manifest import CORRUPT
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.store.sweep_file import refuse_other
 from small_nets.sweep.training.in_process import Stop
@@ -52,7 +52,7 @@ from small_nets.system.signals import at_end, exit_code
 
 @dataclass(frozen=True)
 class Planned:
-    """A batch of jobs, and what is to be done with them. parts: of the store, when it was read."""
+    """A batch of jobs, and what will be done with them. parts: the store's, at that time."""
 
     jobs: list[Job]
     plan: Plan
@@ -62,10 +62,11 @@ class Planned:
 
 
 class Session:
-    """What a command needs to train jobs into a store, whichever they are.
+    """Plans and trains batches of jobs into one store.
 
-    master: the multirun's config. context: Hydra's. command: what was called. notify: told the
-    share of a batch that is done, and of what. Raises InputError for settings that cannot be.
+    master: the multirun's config. context: Hydra's. command: the command as it was typed. notify:
+    called with the part of a batch that is done, 0 to 1, and what is under way. Raises InputError
+    for invalid values of the sections `sweep` and `executor`.
     """
 
     def __init__(
@@ -83,21 +84,21 @@ class Session:
             cancel_orphans(self.directory)
         where = section(master, "executor")
         self.cluster = find_cluster(where, self.settings)
-        # The machine that plans for a cluster may have no GPU.
+        # A machine that only plans for a cluster needs no GPU.
         here = self.settings if self.cluster is None else self.settings | {"device": "cpu"}
         self.means = find_means(here, where.get("workers"))
         self.opened: str | None = None
-        self.metric: str | None = None  # to rank by, where it is not the loss
+        self.metric: str | None = None  # ranks the settings; None for the loss
 
     @property
     def directory(self) -> Path:
-        """Of the sweep."""
+        """The sweep's directory."""
         return self.store.directory
 
     def plan(self, lists: Sequence[Sequence[str]], first: int = 0, whole: bool = True) -> Planned:
-        """Expand, check and plan override lists, numbered from `first`; nothing is written.
+        """Expand, check and plan override lists. Nothing is written. first: the first job's number.
 
-        whole: whether these are all jobs, so that it is refused where none can be: InputError.
+        whole: whether these are all jobs. If so, InputError is raised where all are invalid.
         """
         refuse_varying(lists)
         jobs = self.expander.expand(lists, first)
@@ -105,8 +106,8 @@ class Session:
             refuse_if_all_fail(jobs, self.expander.folders)
         experiments = sorted({str(job.settings()["name"]) for job in jobs if job.error is None})
         refuse_other(self.directory, self.store.about, experiments)
-        table_digests(self.store, jobs)  # refused before the plan, not after
-        if whole and self.halving is not None:  # else not all settings need be looked at
+        table_digests(self.store, jobs)  # refuses a changed table before the plan is shown
+        if whole and self.halving is not None:  # `longest` looks at every job, which takes time
             check_halving(self.settings["halving"], longest(jobs))
         parts = self.store.parts()
         plan = make_plan(jobs, self._done(jobs))
@@ -116,17 +117,17 @@ class Session:
         return Planned(jobs, plan, ready, experiments, parts)
 
     def _done(self, jobs: Sequence[Job]) -> set[str]:
-        """The runs that need no training."""
+        """The run_ids that need no training."""
         done = self.store.done()
         if self.halving is not None:
             halved = done | self.store.stopped()
             if {job.run_id for job in jobs if job.error is None} <= halved:
                 return halved
-            # With others beside them, those that were stopped are in the race again.
+            # New runs compete with those that were stopped before, so these are trained on.
         return done
 
     def show(self, planned: Planned) -> None:
-        """The plan, as a table."""
+        """Print the plan."""
         for line in self.expander.dropped:
             self.console.print(line, soft_wrap=True, highlight=False)
         show_plan(
@@ -144,13 +145,13 @@ class Session:
             )  # fmt: skip
 
     def is_dry(self) -> bool:
-        """Whether nothing is to be trained or written, which is then said."""
+        """Whether this is a dry run. Prints so."""
         if self.settings["dry_run"]:
             self.console.print("sweep.dry_run=true: nothing was trained or written")
         return self.settings["dry_run"]
 
     def _goes_out(self, planned: Planned) -> bool:
-        """Whether a batch is trained by the cluster."""
+        """Whether the cluster trains a batch."""
         if self.cluster is None or planned.plan.todo == 0:
             return False
         is_worth_it = expected_seconds(planned.plan, planned.ready) >= self.cluster.stay_local
@@ -158,7 +159,7 @@ class Session:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the directory; Ctrl-C is told how to go on, and becomes SystemExit(130)."""
+        """Lock the directory within the block. After Ctrl-C say how to go on; exit with 130."""
         with locked(self.directory), at_end(self._say_interrupted):
             try:
                 yield
@@ -186,10 +187,9 @@ class Session:
             )
 
     def train(self, planned: Planned) -> int:
-        """Train and store a batch; the directory is held. The exit code so far.
+        """Train and store a batch. Lock the directory first. Returns the exit code so far.
 
-        Raises InputError where the cluster cannot, Interrupted after Ctrl-C, OSError where the
-        disk is full.
+        Raises InputError where the cluster cannot train it, Interrupted, OSError.
         """
         cluster = self.cluster if self._goes_out(planned) else None
         if cluster is not None and self.opened is None:
@@ -211,7 +211,7 @@ class Session:
 
         if self.halving is None:
             train(planned.plan, planned.ready, self.store)
-            remove_rungs(self.store)  # of a halved sweep that did not come to its end
+            remove_rungs(self.store)  # left by a halved sweep that was interrupted
         else:
             train_by_halving(
                 planned.plan, planned.ready, self.store, planned.jobs, self.halving, train,
@@ -219,25 +219,25 @@ class Session:
             )  # fmt: skip
 
     def conclude(self, jobs: Sequence[Job], is_ranked: bool = True) -> int:
-        """Directories, pictures, verification and summary of the store. The exit code."""
+        """Write directories and pictures, verify, print the summary. Returns the exit code."""
         return conclude(self.store, jobs, self.settings, self.console, is_ranked)
 
     def say_failed(self, plan: Plan) -> int:
-        """The first message of runs that failed, if any did. The exit code."""
+        """Print the first message of runs that failed. Returns the exit code."""
         if plan.failed:
             warn(self.console, f"\nfailed: {first_error(plan.failed)}")
         return 1 if plan.failed else 0
 
     def _begin(self, planned: Planned) -> None:
         store, jobs = self.store, planned.jobs
-        # Hydra's own sweepers have written it already.
+        # Hydra's own sweepers have written multirun.yaml already.
         is_ours = str(self.master.hydra.sweeper.get("_target_")).startswith("hydra_plugins.batched")
         refuse_in_the_way(store, [*PICTURES, *([MULTIRUN] if is_ours else [])])
         if is_ours:
             text = f"# written by {MARK}\n{OmegaConf.to_yaml(self.master)}"
             write_whole(store.directory / MULTIRUN, text)
         for said in store.heal():
-            warn(self.console, f"{said}: moved to {store.directory / ASIDE}, and what is lost is "
+            warn(self.console, f"{said}: moved to {store.directory / CORRUPT}; its runs are "
                  "trained again")  # fmt: skip
         numbers: dict[str, int] = {}
         for job in jobs:

@@ -1,4 +1,4 @@
-"""argparse, for the commands that are no Hydra."""
+"""The argument parser of the commands that do not use Hydra."""
 
 import argparse
 from typing import Any
@@ -7,7 +7,7 @@ from small_nets.system.printable import printable
 
 
 class Parser(argparse.ArgumentParser):
-    """Repeats a wrong argument in its message without the control characters in it."""
+    """An argparse parser that escapes control characters where a message repeats an argument."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(printable(message), file)

@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all, after a kill, a full disk or a power cut."""
+"""Atomic writes: after a kill, a full disk or a power cut, a file is complete or absent."""
 
 import errno
 import os
@@ -12,19 +12,20 @@ from uuid import uuid4
 from small_nets.system.signals import at_end
 
 Content = bytes | str | Callable[[Path], Any]
-SUFFIX = ".tmp"  # of a file that is being written: NAME.8 hexadecimal digits.tmp
-LONGEST = 200  # bytes of a name, of 255 that systems allow: what is put behind it needs room too
+SUFFIX = ".tmp"  # ends the name of a file that is being written: NAME.8 hexadecimal digits.tmp
+LONGEST = 200  # bytes of the name kept: systems allow 255, and digits and SUFFIX follow
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def write_whole(path: Path, content: Content, sync: bool = True, mode: int = 0o666) -> None:
-    """Write a file under a temporary name beside it, then give it its name; an old one goes.
+    """Write a file under a temporary name beside it, then rename it. An old file is replaced.
 
-    content: bytes, a text (UTF-8), or a function that fills the file whose path it is given.
-    sync: whether it has to survive a power cut: then its content is on the disk before it gets
-    its name, and the name before this returns. Not for what can be made again, such as the many
-    run directories of a sweep: each call takes milliseconds. mode: less what the umask takes; not
-    of a file that a function fills. Raises OSError.
+    content: bytes, a text (written as UTF-8), or a function that is given a path and writes the
+    file there. sync: whether the file has to survive a power cut. Its content is then on the disk
+    before it is renamed, and its name is on the disk before this function returns. That takes
+    milliseconds a call, so leave it out for what can be made again, such as the many run
+    directories of a sweep. mode: the permissions, before the umask; a function that writes the
+    file sets its own. Raises OSError.
     """
     with _written(path, content, sync, mode) as temporary:
         temporary.replace(path)
@@ -33,9 +34,9 @@ def write_whole(path: Path, content: Content, sync: bool = True, mode: int = 0o6
 
 
 def create_whole(path: Path, content: Content, mode: int = 0o666) -> None:
-    """The same, synced, for a name that must not be taken. Raises FileExistsError, OSError.
+    """Write a new file as `write_whole` does, with sync. Raises FileExistsError, OSError.
 
-    Nothing that is there is overwritten, also where it came while this was being written.
+    A file of this name is never overwritten, even one that appears during the write.
     """
     with _written(path, content, True, mode) as temporary:
         try:
@@ -43,38 +44,39 @@ def create_whole(path: Path, content: Content, mode: int = 0o666) -> None:
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
-            # A file system without links: the name is taken first, and then given to the file.
+            # A file system without links: create an empty file, which reserves the name.
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
             temporary.replace(path)
     sync_directory(path.parent)
 
 
 def sync_directory(directory: Path) -> None:
-    """Names that were given, or taken away, in a directory are on the disk. Raises OSError."""
-    number = os.open(directory, os.O_RDONLY)
+    """Write new, changed and removed names in a directory to the disk. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
-        with suppress(PermissionError):  # some network folders cannot; none says so otherwise
-            os.fsync(number)
+        with suppress(PermissionError):  # some network folders refuse to sync a directory
+            os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # likewise
+        if error.errno != errno.EINVAL:  # others say by EINVAL that they cannot
             raise
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
 @contextmanager
 def _written(path: Path, content: Content, sync: bool, mode: int) -> Iterator[Path]:
-    """The content in a temporary file, which is removed where it still has that name."""
-    # Its own: the same file may be written twice at a time, by a node that was taken for lost.
+    """Write the content to a temporary file; remove that file at the end, unless it was renamed."""
+    # Random digits in the name: two nodes may write the same file at once, where one of them was
+    # taken for lost.
     stem = os.fsdecode(os.fsencode(path.name)[:LONGEST])
-    # Absolute, for polars takes a first ~ for somebody's home.
+    # The path is absolute because polars reads ~ at the start of a path as a home directory.
     temporary = path.absolute().with_name(f"{stem}.{uuid4().hex[:8]}{SUFFIX}")
     with at_end(partial(temporary.unlink, missing_ok=True)):
         try:
             if callable(content):
                 content(temporary)
             else:
-                # Not by tempfile, whose files nobody else may ever read.
+                # tempfile is not used: only its owner may read a file that it makes.
                 with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
                     file.write(content.encode() if isinstance(content, str) else content)
             if sync:
@@ -83,14 +85,14 @@ def _written(path: Path, content: Content, sync: bool, mode: int) -> Iterator[Pa
             yield temporary
         except OSError as error:
             if error.filename in (None, str(temporary), temporary):
-                error.filename = str(path)  # the name that a reader knows
+                error.filename = str(path)  # the name that the user knows
             raise
         finally:
             temporary.unlink(missing_ok=True)
 
 
 def free_name(path: Path) -> Path:
-    """The path, or the first of its name with a number that is not there yet."""
+    """The path if it is free, else the first free one of NAME_2, NAME_3, and so on."""
     tried, count = path, 1
     while tried.exists() or tried.is_symlink():
         count += 1

@@ -1,4 +1,4 @@
-"""Text for a terminal: what a name, a label or a path holds is shown, and does nothing there."""
+"""Text for a terminal: control characters in names, labels and paths are shown, not executed."""
 
 import sys
 from collections.abc import Iterable
@@ -8,9 +8,9 @@ def _ranges(*pairs: tuple[int, int]) -> Iterable[int]:
     return (code for first, last in pairs for code in range(first, last + 1))
 
 
-# What moves the cursor, colours, rings, retitles (C0 but for line feed and tab, DEL, C1), turns
-# the direction of reading (bidi marks, embeddings, overrides, isolates), parts lines or hides, and
-# half characters, which no terminal's encoding has.
+# Control characters (C0 except line feed and tab, DEL, C1), which move the cursor, colour or
+# retitle; marks that change the direction of reading; line separators and invisible characters;
+# and surrogates, which no terminal's encoding has.
 _HIDDEN = {
     code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
     for code in _ranges(
@@ -21,12 +21,12 @@ _HIDDEN = {
 
 
 def printable(text: str) -> str:
-    """The text with each control character as \\x1b or \\u202e; line feeds and tabs stay."""
+    """Escape each control character, as \\x1b or \\u202e. Line feeds and tabs stay."""
     return text if text.isascii() and text.isprintable() else text.translate(_HIDDEN)
 
 
 def take_any_text() -> None:
-    """stdout and stderr show what their encoding does not have as \\u2192, and do not fail."""
+    """Make stdout and stderr escape (\\u2192) what their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

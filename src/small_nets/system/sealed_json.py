@@ -1,4 +1,4 @@
-"""JSON that says of itself whether it is as it was written: a digest of the rest comes first."""
+"""JSON that begins with a digest of its own content, so that a change is noticed."""
 
 import hashlib
 import json
@@ -10,26 +10,30 @@ _HEAD = re.compile(rb'\{"digest": "([0-9a-f]{32})",')
 
 
 class NotSealed(ValueError):
-    """A text that carries no digest where a sealed one has it."""
+    """A text without a digest at its beginning."""
 
 
 class Changed(ValueError):
-    """A text whose digest is that of another one."""
+    """A text that does not match its digest."""
 
 
 def digest_of(content: bytes) -> str:
-    """32 hexadecimal digits: against chance, not against an enemy, who could write a new one."""
+    """A digest of 32 hexadecimal digits. It reveals accidents, not forgeries."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def seal(content: Mapping[str, Any], **options: Any) -> str:
-    """A mapping as JSON with the digest of its text. options: of json.dumps."""
+    """Write a mapping as JSON with the digest of its text. options: keywords of json.dumps."""
     text = json.dumps(dict(content), **options)
     return f'{{"digest": "{digest_of(text[1:].encode())}",{text[1:]}'
 
 
 def unseal(content: bytes) -> dict[str, Any]:
-    """What was sealed, to the letter. Raises NotSealed, Changed, ValueError."""
+    """Read what `seal` wrote, and check its digest.
+
+    Raises NotSealed where there is no digest, Changed where it does not match, and ValueError for
+    what is not a JSON object.
+    """
     head = _HEAD.match(content)
     if head is None:
         raise NotSealed("it carries no digest of its content")
@@ -40,11 +44,11 @@ def unseal(content: bytes) -> dict[str, Any]:
 
 
 def read_json(content: bytes | str) -> dict[str, Any]:
-    """A JSON object. Raises ValueError for anything else, one nested too deep included."""
+    """Read a JSON object. Raises ValueError for anything else, and for one nested too deep."""
     try:
         found = json.loads(content)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     return found

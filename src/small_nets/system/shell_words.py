@@ -1,4 +1,4 @@
-"""Words of a command to be pasted into bash or zsh."""
+"""Quotes the words of a command that can be pasted into bash or zsh."""
 
 import shlex
 from collections.abc import Iterable
@@ -10,20 +10,20 @@ _ESCAPES = {"\n": "\\n", "\t": "\\t", "\\": "\\\\", "'": "\\'"}
 
 
 def quote(word: str) -> str:
-    """A word as it is typed in bash or zsh."""
+    """Quote a word for bash and zsh, where it needs that."""
     if printable(word) != word or "\n" in word or "\t" in word:
         return "$'" + "".join(_ESCAPES.get(c) or _octal(c) for c in word) + "'"
-    # zsh looks for a command behind a first =.
+    # In zsh a word that begins with = stands for the path of a command.
     return f"'{word}'" if word.startswith("=") and shlex.quote(word) == word else shlex.quote(word)
 
 
 def join(words: Iterable[str]) -> str:
-    """A command as it is typed."""
+    """Quote words and join them to a command."""
     return " ".join(map(quote, words))
 
 
 def quote_path(path: Path) -> str:
-    """A path as an argument of a command of its own: no option, and no home."""
+    """Quote a path as an argument. One that begins with - or ~ is written behind ./."""
     text = str(path)
     return quote(f"./{text}" if text.startswith(("-", "~")) else text)
 

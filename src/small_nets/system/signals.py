@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: a run ends at the end of an epoch, from where it can go on."""
+"""Ctrl-C, SIGTERM and SIGHUP: a run stops at the end of an epoch, and can be continued there."""
 
 import atexit
 import os
@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-# 128 and the signal's number, as a shell has it: 130, 143, 129.
+# Exit codes are 128 plus the signal's number, as in a shell: 130, 143, 129.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN = "Ctrl-C, or a signal, once more ends it at once"
-SHOW_CURSOR = "\x1b[?25h"  # which a progress bar hides
+SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides the cursor
 
 
 class _State:
-    """received: the last signal. blocks: those that honour it. actions: before an end at once.
+    """What this process knows of signals.
 
-    is_command: whether this process is a command of ours, and not a notebook or a test.
+    is_command: whether it is one of our commands, not a notebook or a test. received: the number
+    of the last signal. blocks: the `say` of each open `interruption`. actions: what `at_end` does
+    before the process ends at once.
     """
 
     is_command = False
@@ -27,38 +29,38 @@ class _State:
 
 
 def take_signals() -> None:
-    """From here on a signal ends this command: at once, or where an `interruption` honours it.
+    """Handle signals from here on: end at once, or within an `interruption` where it allows.
 
-    The first thing that a command does, before anything is imported that an exception would end
-    in a traceback. A signal that is ignored, as by nohup, stays so; but not Ctrl-C, which a script
-    ignores for what it starts in the background, and so for all that is below it.
+    A command calls this first, before slow imports: an exception in the middle of one would show
+    a traceback. A signal that is ignored, as nohup does, stays ignored. Ctrl-C does not, because a
+    script ignores it for everything that it starts in the background.
     """
     for number in SIGNALS:
         if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _answer)
     if not _State.is_command:
         _State.is_command = True
-        # The last of the exit handlers: all is written, and modules are about to go.
+        # Registered first, so it runs last: everything is written, and modules are about to go.
         atexit.register(_ignore)
 
 
 def was_interrupted() -> bool:
-    """Whether a signal has come, which the command honours."""
+    """Whether a signal asked this process to stop."""
     return _State.received is not None
 
 
 def exit_code() -> int:
-    """Of a command that was interrupted."""
+    """The exit code of a command that was interrupted."""
     return 128 + (_State.received or signal.SIGINT)
 
 
 @contextmanager
 def interruption(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Within the block, the first signal sets a flag; the function it yields reads it.
+    """Within the block, the first signal only sets a flag. The yielded function reads it.
 
-    say: told so. A second one ends the program at once: a command with what `at_end` holds, a
-    notebook's call by KeyboardInterrupt. There only Ctrl-C is honoured, and only in the main
-    thread: elsewhere signals cannot be caught.
+    say: called with a message at the first signal. A second signal ends a command at once, after
+    the actions of `at_end`, and raises KeyboardInterrupt in a notebook. A notebook handles only
+    Ctrl-C, and only in its main thread, because Python allows no handler elsewhere.
     """
     before = None
     if not _State.is_command and not _State.blocks:
@@ -78,7 +80,10 @@ def interruption(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def at_end(action: Callable[[], object]) -> Iterator[None]:
-    """Within the block, a command that a signal ends at once does this first. It may fail."""
+    """Within the block, a command that a signal ends at once calls `action` first.
+
+    An exception of the action is ignored.
+    """
     _State.actions.append(action)
     try:
         yield
@@ -103,25 +108,25 @@ def _answer(number: int, _: FrameType | None) -> None:
 
 
 def _end(code: int) -> None:
-    """End at once, and without an exception.
+    """End the process at once, without an exception.
 
-    Libraries turn one that is raised while they are imported into others, and Python prints one
-    that is raised in a finalizer and goes on.
+    A library that is being imported would turn the exception into another one. In a finalizer
+    Python would print it and go on.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     for action in reversed(_State.actions):
-        with suppress(Exception):  # others are to be done all the same
+        with suppress(Exception):  # the other actions still run
             action()
     for stream, text in ((sys.stdout, ""), (sys.stderr, "interrupted\n")):
-        with suppress(Exception):  # closed, or being written to as the signal came
+        with suppress(Exception):  # the stream is closed, or was in use when the signal came
             stream.write((SHOW_CURSOR if stream.isatty() else "") + text)
             stream.flush()
     os._exit(code)
 
 
 def _leave_terminal() -> None:
-    """Where the terminal is gone, what is said goes nowhere: it would be an error of the disk."""
+    """Discard output where the terminal is gone: writing to it would raise OSError."""
     for number in (1, 2):
         try:
             os.write(number, b"")

@@ -1,7 +1,8 @@
-"""LLVM's text to an object file, for this machine's processor.
+"""Compiles LLVM's text to an object file for this machine's processor.
 
-As a program of its own it reads the one and writes the other, so that several kernels are compiled
-at the same time: LLVM's calls are not for several threads. It imports nothing but llvmlite.
+It also runs as a program that reads the text and writes the object file. So several kernels are
+compiled at the same time, although LLVM's calls are not for several threads. It imports only
+llvmlite.
 """
 
 import re
@@ -20,22 +21,23 @@ def _target() -> llvm.Target:
 
 @cache
 def processor() -> tuple[str, str]:
-    """This machine's, and all it can do."""
+    """The name of this machine's processor, and its features."""
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 def machine() -> llvm.TargetMachine:
+    """LLVM's target for this machine's processor."""
     cpu, features = processor()
     return _target().create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
 
 
 def assemble(text: str) -> bytes:
-    """An object file with the functions of a module's text."""
+    """Compile the text of a module to an object file."""
     target = machine()
     parsed = llvm.parse_assembly(_with_estimates(text))
     parsed.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
-    # Vectors are explicit, and loops are unrolled where that pays.
+    # The text has explicit vectors, and its loops are unrolled already where that pays.
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
     builder = llvm.create_pass_builder(target, options)
     builder.getModulePassManager().run(parsed, builder)
@@ -43,7 +45,7 @@ def assemble(text: str) -> bytes:
 
 
 def _with_estimates(text: str) -> str:
-    """Divisions that may be approximate go by an estimate: llvmlite has no word for it."""
+    """Let approximate divisions use the processor's estimate. llvmlite has no option for that."""
     return re.sub(r"(?m)^(define .*\))$", r'\1 "reciprocal-estimates"="vec-divf:1"', text)
 
 

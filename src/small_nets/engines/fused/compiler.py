@@ -1,8 +1,8 @@
-"""From an architecture to functions in memory, by way of an object file that is kept on disk.
+"""Compiles the kernels of an architecture, and loads them. Object files are kept on disk.
 
-LLVM through llvmlite, which is Numba's own way to it. Not Numba itself: its types would have to
-be taught what a vector is, its import takes half a second, and its cache knows functions by their
-files, of which kernels that are made for an architecture have none.
+It uses LLVM through llvmlite, as Numba does. Numba itself is not used: it has no type for vectors,
+its import takes half a second, and its cache finds functions by their source files, which
+generated kernels do not have.
 """
 
 import ctypes
@@ -38,23 +38,23 @@ from small_nets.engines.fused.kernel_cache import folder, store, stored
 from small_nets.system.command_names import PACKAGE
 
 ASSEMBLE = Path(assembler.__file__)
-LOCK = threading.RLock()  # llvmlite's own calls are not for several threads
-# Below the package, all that a kernel is written by.
+LOCK = threading.RLock()  # llvmlite's calls are not for several threads
+# The files of the package on which a kernel's text depends.
 SOURCES = ("config/components.py", "engines/*.py", "engines/fused/**/*.py", "nn/*.py")
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """The two functions of `kernel`, called with tensors and numbers."""
+    """The two functions of a kernel, to be called with tensors and numbers: see `kernel`."""
 
     steps: Callable[..., None]
     measure: Callable[..., None]
-    engine: Any  # the memory they lie in
+    engine: Any  # keeps the functions in memory
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What kernels are asked for. depth: vectors of a block, see `network.depth_for`."""
+    """The kernels that are needed. depth: vectors of a block, see `network.depth_for`."""
 
     architecture: Architecture
     update: Update
@@ -62,7 +62,7 @@ class Wanted:
 
     @cached_property
     def key(self) -> str:
-        """What it computes, the program that wrote it, the machine that it is for."""
+        """A digest of what the kernels compute, of the code that generates them, of the machine."""
         digest = hashlib.sha256(_sources())
         rule = self.update.function
         options = ""
@@ -76,7 +76,7 @@ class Wanted:
 
     @cached_property
     def text(self) -> str:
-        """Both functions, in LLVM's words. Raises CannotFuse for what vector lanes cannot do."""
+        """Both functions as LLVM's text. Raises CannotFuse for what vector lanes cannot do."""
         module = ir.Module("kernels")
         emit_steps(module, self.architecture, self.update, self.depth)
         emit_measure(module, self.architecture, self.depth)
@@ -84,7 +84,7 @@ class Wanted:
 
 
 def compile_object(wanted: Wanted) -> bytes:
-    """An object file with both functions, for this machine's processor."""
+    """Compile both functions to an object file for this machine's processor."""
     with LOCK:
         return assemble(wanted.text)
 
@@ -99,7 +99,7 @@ _LOADED: dict[str, Kernels] = {}
 
 
 def load(wanted: Wanted) -> Kernels:
-    """The kernels: from this process, from the disk, or compiled."""
+    """The kernels: loaded before, read from the disk, or compiled now."""
     with LOCK:
         if wanted.key not in _LOADED:
             content = stored(folder(), wanted.key)
@@ -111,21 +111,21 @@ def load(wanted: Wanted) -> Kernels:
 
 
 def is_there(wanted: Wanted) -> bool:
-    """Whether it was compiled before, here or by another process."""
+    """Whether these kernels were compiled before, here or by another process."""
     return wanted.key in _LOADED or stored(folder(), wanted.key) is not None
 
 
 def compile_all(several: Iterable[Wanted], workers: int) -> None:
-    """Compile what is not there yet, so many at the same time."""
+    """Compile kernels that are missing, `workers` at a time."""
     missing = {w.key: w for w in several if not is_there(w)}
     if len(missing) < 2 or workers < 2:
-        return  # where it is asked for
+        return  # `load` compiles it
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(_compile_apart, missing.values()))
 
 
 def _compile_apart(wanted: Wanted) -> None:
-    """In a process of its own. What fails there fails again, with its message, where it is used."""
+    """Compile in a process of its own. A failure is ignored: `load` will meet it again."""
     done = subprocess.run(
         [sys.executable, "-P", str(ASSEMBLE)], input=wanted.text.encode(), capture_output=True
     )
@@ -143,7 +143,7 @@ def _link(content: bytes) -> Kernels:
 
 
 def link(content: bytes) -> Any:
-    """The memory that an object file's functions lie in, as long as this is kept."""
+    """Load an object file. Its functions exist as long as the result is kept."""
     with LOCK:
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine())
         engine.add_object_file(llvm.ObjectFileRef.from_data(content))
@@ -152,9 +152,9 @@ def link(content: bytes) -> Any:
 
 
 def function(engine: Any, name: str, pointers: int, numbers: int) -> Callable[..., None]:
-    """A function of so many tensors, then so many whole numbers."""
+    """A loaded function that takes `pointers` tensors, then `numbers` whole numbers."""
     kinds = [ctypes.c_void_p] * pointers + [ctypes.c_int64] * numbers
-    # ctypes lets go of Python's lock while the function runs.
+    # ctypes releases Python's lock while the function runs.
     bare = ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address(name))
 
     def call(*values: Tensor | int) -> None:

@@ -1,4 +1,4 @@
-"""The fused engine's place in a sweep. Imported where it is asked for: LLVM may be missing."""
+"""The fused engine behind the interface of `Lowered`. Imported only on demand: it needs LLVM."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from small_nets.engines.fused.program import Program
 from small_nets.engines.fused.train import train
 from small_nets.engines.snapshot import Paused
 
-SECONDS = 20.0  # a part, about: what is lost when a sweep is killed
-SPEED = 3e9  # multiplications of a core in a second, at the least
-MOST = 4096
+SECONDS = 20.0  # of a part, about; so much is lost when a sweep is killed
+SPEED = 3e9  # multiplications of a core in a second, at least
+MOST = 4096  # members of a part
 
 
 @dataclass(frozen=True)
 class Fused:
-    """For `engines.fused`."""
+    """A program of the fused engine."""
 
     program: Program
     sizes: tuple[int, int]
@@ -49,6 +49,6 @@ class Fused:
 
 
 def _seconds(member: Cohort, program: Program) -> float:
-    """At the most, of one member's training, by shapes alone."""
+    """Estimate the seconds of a member's training from shapes alone; an upper limit."""
     rows = program.places(member.train.count, member.batch).rows[0].numel()
     return member.steps * rows * program.architecture.numbers / SPEED

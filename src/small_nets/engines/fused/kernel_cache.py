@@ -1,8 +1,8 @@
-"""Kernels on disk: machine code, executed only where nobody but this user can have written it.
+"""Keeps compiled kernels on disk. They are executed only if this user alone can have written them.
 
-Below the user's cache, in folders that are his alone; each file begins with a digest under his
-secret, over its name and its content. Where there is no such folder, or no secret, kernels last as
-long as the process.
+They lie below the user's cache folder, in folders that only this user can write. Each file begins
+with a signature of its name and content, made with the user's secret. Without such a folder or
+secret, kernels last as long as the process.
 """
 
 import hmac
@@ -25,24 +25,24 @@ from small_nets.system.private_files import (
     why_not_own,
 )
 
-DIGEST = 32  # bytes
+DIGEST = 32  # bytes of the signature
 _TEMPORARY = os.urandom(DIGEST)  # a secret for the kernels of this process
 
 
 def folder() -> Path:
-    """Where kernels are kept."""
+    """The folder in which kernels are kept."""
     return _place(base_folder("XDG_CACHE_HOME", ".cache"))[0]
 
 
 @cache
 def _place(base: Path | None) -> tuple[Path, bool]:
-    """The folder, and whether it lasts. Said once where it does not."""
+    """The folder, and whether it lasts. If it does not, that is printed, once."""
     why = "there is no home folder" if base is None else why_not_own(base, PROGRAM, "kernels")
     if why is None and user_secret() is None:
         why = "no secret can be kept for them below ~/.config"
     if base is not None and why is None:
         return base / PROGRAM / "kernels", True
-    if parent_process() is None:  # workers would say it once more each
+    if parent_process() is None:  # otherwise each worker would print it, too
         print(f"kernels are not kept on disk, and compiled anew: {why}", file=sys.stderr)
     return _private(), False
 
@@ -54,7 +54,7 @@ def _private() -> Path:
     return Path(gone.name)
 
 
-_until_the_end: list["tempfile.TemporaryDirectory[str]"] = []  # removed as the process ends
+_until_the_end: list["tempfile.TemporaryDirectory[str]"] = []  # removed when the process ends
 
 
 def _secret() -> bytes:
@@ -63,7 +63,10 @@ def _secret() -> bytes:
 
 
 def stored(place: Path, key: str) -> bytes | None:
-    """A kernel that was compiled before, and is what was written: LLVM aborts on half a file."""
+    """A kernel from the disk; None where there is none with a right signature.
+
+    LLVM would abort the process on a damaged file.
+    """
     found = read_own(place / f"{key}.o")
     if found is None:
         return None
@@ -72,7 +75,7 @@ def stored(place: Path, key: str) -> bytes | None:
 
 
 def store(place: Path, key: str, content: bytes) -> None:
-    """Keep a kernel, where the disk takes it: else it is compiled again next time."""
+    """Keep a kernel on disk. If the disk refuses, it is compiled again next time."""
     with suppress(OSError):
         vouched = vouch(_secret(), key.encode(), content) + content
         write_whole(place / f"{key}.o", vouched, sync=False, mode=OWN)

@@ -1,4 +1,4 @@
-"""A cohort, lowered to a kernel: its architecture, its rule, and where its numbers lie."""
+"""The fused program of a cohort: its kernels, and how its numbers are arranged for them."""
 
 import operator
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,10 @@ SIZES = {torch.float32: 4, torch.float64: 8}
 
 @dataclass(frozen=True)
 class Places:
-    """Which row stands where: (batches, blocks, depth, lanes) of an epoch.
+    """Which row stands at each place of an epoch, (batches, blocks, depth, lanes).
 
-    rows: positions in the epoch's order; those that only pad repeat one. real: which do not.
+    rows: positions in the epoch's order; padding repeats a row. real: a boolean per place: whether
+    it is not padding.
     """
 
     rows: Tensor
@@ -34,17 +35,18 @@ class Places:
 
     @property
     def blocks(self) -> int:
-        """Of a batch."""
+        """The blocks of a batch."""
         return self.rows.shape[1]
 
     @property
     def batches(self) -> int:
+        """The batches of an epoch."""
         return self.rows.shape[0]
 
 
 @dataclass(frozen=True)
 class Program:
-    """Kernels and the arrangement that they want."""
+    """The kernels of a cohort, and the arrangement of tensors that they take."""
 
     architecture: Architecture
     update: Update
@@ -53,32 +55,35 @@ class Program:
 
     @property
     def dtype(self) -> torch.dtype:
+        """The kernels' dtype."""
         return torch.float32 if self.architecture.size == 4 else torch.float64
 
     @cached_property
     def lanes(self) -> int:
+        """The numbers of a vector."""
         return LANES[self.architecture.size]
 
     @cached_property
     def wanted(self) -> Wanted:
+        """What identifies the kernels."""
         return Wanted(self.architecture, self.update, self.depth)
 
     @property
     def is_compiled(self) -> bool:
-        """Whether the kernels need only be read."""
+        """Whether the kernels were compiled before."""
         return is_there(self.wanted)
 
     @cached_property
     def kernels(self) -> Kernels:
-        """Compiled, or read from the disk."""
+        """The kernels, compiled or read from the disk."""
         return load(self.wanted)
 
     def units(self, members: int) -> int:
-        """Of work: models, or groups of as many as there are lanes."""
+        """The units of work of so many members: one for each, or one for as many as lanes."""
         return members if self.architecture.rows_in_lanes else -(-members // self.lanes)
 
     def spread(self, values: Tensor) -> Tensor:
-        """(members, *shape) to (units, *shape, lanes): a model has a lane, or all of a unit."""
+        """(members, *shape) to (units, *shape, lanes): a member fills one lane, or all of them."""
         if self.architecture.rows_in_lanes:
             return values.unsqueeze(-1).expand(*values.shape, self.lanes).contiguous()
         full = pad(values, self.units(len(values)) * self.lanes)
@@ -89,20 +94,20 @@ class Program:
         return values[:, 0] if self.architecture.rows_in_lanes else values.reshape(-1)[:size]
 
     def arrange(self, matrix: Tensor) -> Tensor:
-        """(members, numbers) to (units, vectors, lanes)."""
+        """Vectors of parameters, (members, numbers), to (units, vectors, lanes)."""
         if self.architecture.rows_in_lanes:
             missing = -matrix.shape[1] % self.lanes
             return torch.nn.functional.pad(matrix, (0, missing)).view(len(matrix), -1, self.lanes)
         return self.spread(matrix)
 
     def restore(self, values: Tensor, size: int) -> Tensor:
-        """The way back."""
+        """The reverse of `arrange`: (members, numbers)."""
         if self.architecture.rows_in_lanes:
             return values.reshape(len(values), -1)[:, : self.architecture.numbers]
         return values.transpose(1, 2).reshape(-1, values.shape[1])[:size]
 
     def places(self, rows: int, batch: int) -> Places:
-        """Where an epoch's rows stand, in batches of so many."""
+        """The places of an epoch of `rows` rows, in batches of `batch`."""
         across = self.lanes if self.architecture.rows_in_lanes else 1
         blocks = -(-min(batch, rows) // (self.depth * across))
         batches = -(-rows // batch)
@@ -115,8 +120,7 @@ class Program:
     def rows(self, values: Tensor, places: Tensor) -> Tensor:
         """(members, rows, width) to (units, batches, blocks, width, depth, lanes).
 
-        places: as those of `Places`, or (members, *those) where each member has an order of its
-        own.
+        places: `Places.rows`, or that with a first axis of members where each has its own order.
         """
         own = places.dim() > 4
         index = places.flatten(1) if own else places.flatten()[None].expand(len(values), -1)
@@ -128,16 +132,16 @@ class Program:
         return self.spread(found.squeeze(4).transpose(3, 4))
 
     def targets(self, values: Tensor, places: Tensor, real: Tensor, by_row: bool) -> Tensor:
-        """The same of targets, whose weights are made to have the mean 1 in each batch.
+        """Arrange targets as `rows` does. Weights are scaled to the mean 1 in each batch.
 
-        real: which rows do not only pad, (batches of an epoch, blocks, depth, lanes). by_row: of a
-        loss that is a weighted mean; else the weights stay as they are.
+        real: see `Places`, for one epoch. by_row: whether the loss is a weighted mean; otherwise
+        weights stay as they are.
         """
         found = self.rows(values, places)
         if self.architecture.weighted and by_row:
             each = found[:, :, :, -1]  # (units, batches, blocks, depth, lanes)
             counted = real.repeat(each.shape[1] // len(real), 1, 1, 1)
-            # One after the other, so that the sum does not depend on how many members there are.
+            # Added one after the other, so that the sum does not depend on the number of members.
             parts = (each * counted).flatten(2, 3).unbind(2)
             total = reduce(operator.add, parts)  # (units, batches, lanes)
             if self.architecture.rows_in_lanes:
@@ -147,9 +151,9 @@ class Program:
         return found
 
     def weights(self, real: Tensor, by_row: bool) -> Tensor:
-        """Of each row in a mean over its batch, (batches, blocks, depth, lanes); 0 for padding.
+        """The weight of each row in its batch's mean, (batches, blocks, depth, lanes).
 
-        by_row: a mean over rows, not over all their outputs.
+        It is 0 for padding. by_row: for a mean over rows, not over all elements.
         """
         counted = real.sum(dim=(1, 2, 3), keepdim=True).double()
         each = counted if by_row else counted * self.architecture.outputs
@@ -158,7 +162,7 @@ class Program:
 
 
 def lower(cohort: Cohort) -> Program:
-    """The program for cohorts like this one. Raises CannotFuse, with the reason."""
+    """Make the program for cohorts of these shapes. Raises CannotFuse with the reason."""
     dtype = cohort.train.input.dtype
     if cohort.train.input.device.type != "cpu":
         raise CannotFuse("the fused kernels are for the CPU")
@@ -167,13 +171,13 @@ def lower(cohort: Cohort) -> Program:
     layers = read(cohort.net)
     loss = cohort.loss
     if loss.rows is None:
-        raise CannotFuse(f"the loss {loss.name} has no form there")
+        raise CannotFuse(f"the kernels have no form of the loss {loss.name}")
     if set(cohort.measures) - {"accuracy"}:
         raise CannotFuse(f"no kernel measures {', '.join(cohort.measures)}")
     if loss.facts.compares == "probabilities" and not (
         ACTIVATIONS[layers[-1].activation].is_probability
     ):
-        raise CannotFuse("binary cross-entropy of what may be no probability")
+        raise CannotFuse("binary cross-entropy of an output that may not be a probability")
     if layers[-1].outputs > OUTPUTS:
         raise CannotFuse(f"it has more than {OUTPUTS} outputs")
     architecture = Architecture(
@@ -186,17 +190,17 @@ def lower(cohort: Cohort) -> Program:
         raise CannotFuse("its layers are too wide for the stack of a thread")
     program = Program(architecture, lower_rule(cohort), depth, Flat(cohort.net))
     if not is_there(program.wanted):
-        _ = program.wanted.text  # raises now, and not where it is compiled
+        _ = program.wanted.text  # raises CannotFuse here, not when it is compiled
     return program
 
 
 def columns(settings: Mapping[str, Tensor]) -> dict[str, Any]:
-    """A rule's settings as it takes them: of pairs, like `betas`, the one and the other."""
+    """A rule's numbers as the rule takes them: `betas` as a pair of columns."""
     return {n: tuple(v.unbind(1)) if v.dim() == 2 else v for n, v in settings.items()}
 
 
 def lower_rule(cohort: Cohort) -> Update:
-    """The rule's state and coefficients, found by one update of one number."""
+    """The cohort's rule for a kernel. Its state and coefficients are found by one update."""
     settings = columns({name: values[:1] for name, values in cohort.settings.items()})
     steps = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
     if cohort.schedule is not None:

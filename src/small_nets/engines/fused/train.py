@@ -1,8 +1,8 @@
-"""Training all members of a cohort in one kernel: what it is given, and what it leaves.
+"""Trains all members of a cohort by one kernel.
 
-Between two logged points the kernel is called once, or a few times: with Adam's bias
-corrections, or a schedule, for the tables of coefficients; with shuffled batches, for each
-epoch's order.
+Between two logged points the kernel is called once or a few times. Several calls are needed where
+tables of coefficients (for Adam's bias corrections, or for a schedule) or shuffled rows would grow
+too large.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from small_nets.engines.logged_points import Record, metric_names
 from small_nets.engines.snapshot import STATE, Paused, last_epoch
 
 Tick = Callable[[int], None]
-# Numbers of a table of coefficients, or of shuffled rows, and steps that it spans at most: made in
-# one go, since asking torch for each step's takes longer than a small step.
+# The most numbers in a table of coefficients, or in shuffled rows, and the most steps of a table.
+# Tables are made for many steps, because asking torch at each one takes longer than a small step.
 TABLE, LAID_OUT, SPAN = 1 << 20, 1 << 18, 4096
-COUNTED = 1 << 24  # steps that a float32 still counts
-TOGETHER = 16  # numbers that torch's vectorised loops take at once, in float64
-WORK = 2_000_000_000  # multiplications in a call, about: some tenths of a second
+COUNTED = 1 << 24  # up to so many steps a float32 counts exactly
+TOGETHER = 16  # float64 numbers that torch's vectorised loops take at once
+WORK = 2_000_000_000  # multiplications of a call, about; they take some tenths of a second
 
 
 def train(
@@ -32,9 +32,9 @@ def train(
 ) -> Trained:  # fmt: skip
     """Train every member to its end, or to a pause.
 
-    program: as `lower` made it for a cohort of the same shapes. tick: called after some epochs
-    with their number; what it raises ends the training. since, until: as for the stacked engine.
-    Raises CannotFuse, ValueError for an epoch beyond.
+    program: what `lower` made for a cohort of the same shapes; None to make it. tick: called with
+    the number of epochs done, now and then; its exceptions end training. since, until: see
+    `stacked.train.train`. Raises CannotFuse, and ValueError for an impossible `until`.
     """
     with torch.no_grad():
         last = last_epoch(cohort.epochs, since, until)
@@ -43,7 +43,7 @@ def train(
 
 
 class _Training:
-    """The state of a cohort under way, as the kernel has it: see `kernel.emit_steps`."""
+    """The state of a cohort that is being trained, as the kernel takes it: see `emit_steps`."""
 
     def __init__(self, cohort: Cohort, program: Program, since: Paused | None) -> None:
         self.cohort, self.program = cohort, program
@@ -76,7 +76,7 @@ class _Training:
             self.best = program.arrange(found["kept"])
 
     def _members(self) -> dict[str, Tensor]:
-        """What the next epoch takes, (members, …)."""
+        """Name -> what the next epoch needs, (members, …)."""
         program, size = self.program, self.cohort.size
         found = {"parameters": self.p}
         found |= {STATE + slot: self.state[:, j] for j, slot in enumerate(program.update.slots)}
@@ -87,7 +87,7 @@ class _Training:
         }  # fmt: skip
 
     def _split(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor, int]:
-        """Input, target, weights and blocks of a whole split, to be measured."""
+        """Input, target, weights and number of blocks of a split, for measuring it."""
         program = self.program
         places = program.places(rows.count, rows.count)
         each = [program.weights(places.real, by_row) for by_row in (self.by_row, True)]
@@ -111,9 +111,9 @@ class _Training:
         return torch.as_tensor(value, dtype=torch.float64).expand(self.cohort.size)
 
     def _numbers(self, steps: Tensor, factors: Tensor | None = None) -> dict[str, Any]:
-        """The rule's coefficients: those that vary are (steps, members)."""
+        """The rule's coefficients. Those that vary with the step are (steps, members)."""
         size = self.cohort.size
-        # As many as torch's vectors hold, or a power is another one at the end of a row of members.
+        # Padded to whole vectors: in torch's remainder loops a power has other bits.
         full = -(-size // TOGETHER) * TOGETHER
         settings = columns({n: pad(v, full) for n, v in self.cohort.settings.items()})
         if factors is not None:
@@ -123,7 +123,7 @@ class _Training:
                 for n, v in found.items()}  # fmt: skip
 
     def _varying(self, first: int, count: int) -> Tensor:
-        """(units, steps, coefficients, lanes) of the steps from `first` on."""
+        """Coefficients of `count` steps from `first` on, (units, steps, coefficients, lanes)."""
         names = self.program.update.varying
         if not names:
             return self.p
@@ -173,14 +173,14 @@ class _Training:
         return max(steps // self.places.batches, 1)
 
     def _rows(self, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Input, target and weight of the rows at some places: of an epoch, or of several."""
+        """Input, target and weight of the rows at these places, of one or several epochs."""
         train, epochs = self.cohort.train, places.shape[-4] // self.places.batches
         x = self.program.rows(train.input, places)
         y = self.program.targets(train.target, places, self.places.real, self.by_row)
         return x, y, self.weights.repeat(epochs, 1, 1, 1)
 
     def _shuffled(self, first: int, epochs: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The rows of several epochs, each in its order."""
+        """Input, target and weight of several epochs, each in its own order."""
         order, places = self.cohort.batching.order, self.places.rows
         assert order is not None
         orders = torch.stack([order(epoch) for epoch in range(first, first + epochs)], 1)
@@ -224,7 +224,7 @@ class _Training:
         return self.record.trained(parameters, self.count, self._measured, finals)
 
     def _final(self, metric: Any, parameters: dict[str, Tensor]) -> Tensor:
-        """A metric over the training split, member by member: it may be any function."""
+        """A metric of the training split, (members,). It may be any function, so it needs torch."""
         train, targets = self.cohort.train, self.cohort.targets(self.cohort.train)
         return torch.stack([
             metric(

@@ -1,4 +1,4 @@
-"""One step of all members as a single C++ function, by TorchInductor."""
+"""Compiles a step of all members to a single C++ function by TorchInductor."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,22 +7,22 @@ from torch import Tensor
 
 from small_nets.engines.stacked.trace import record
 
-# A part is one thread's, and many train at the same time: torch's own threads meet at the end
-# of every loop, which costs such small loops more than a second core gives. Only the C++ wrapper
-# lets go of Python's lock while it computes.
+# One thread for each part, because parts train at the same time. torch's own threads wait for one
+# another after every loop, which costs these small loops more than a second core gains. The C++
+# wrapper is needed because only it releases Python's lock while it computes.
 OPTIONS = {"cpp.threads": 1, "cpp_wrapper": True}
 
 
 def compile_step(step: Callable[..., Any], example: tuple[Any, ...]) -> Callable[..., Any]:
-    """The same function, compiled for tensors of the example's shapes.
+    """Compile a function for tensors with the shapes of an example.
 
-    step: (tensor or None or dict of tensors, …) -> the same kinds of things, dicts with keys in
-    the example's order. Numbers in a dict are compiled in.
+    step: takes and returns tensors, None, and dicts of tensors. example: its arguments. Dicts must
+    have their keys in the example's order. Numbers in a dict become constants.
 
-    Not torch.compile: its guards are checked at every call, which takes 100 µs, as long as
-    a step of some hundred small nets; and after eight shapes it goes on eager without a word.
+    torch.compile is not used. It checks guards at every call, which takes 100 µs, as long as a
+    step of some hundred small nets. After eight shapes it silently stops compiling.
     """
-    from torch._inductor import compile  # half a second, which most sweeps need not wait for
+    from torch._inductor import compile  # the import takes half a second, and few sweeps need it
 
     shapes: list[Any] = []
 
@@ -43,6 +43,7 @@ def compile_step(step: Callable[..., Any], example: tuple[Any, ...]) -> Callable
 
 
 def _tensors(values: tuple[Any, ...]) -> list[Tensor]:
+    """All tensors in a tuple, those in dicts included."""
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, dict):
@@ -53,7 +54,7 @@ def _tensors(values: tuple[Any, ...]) -> list[Tensor]:
 
 
 def _unflatten(tensors: list[Tensor], like: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Tensors in the places that `like` has for them."""
+    """The reverse of `_tensors`: put tensors in the places where `like` has some."""
     given = iter(tensors)
 
     def fill(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What each of torch's core operations is with the members on a last axis."""
+"""torch's core operations in the form that has the members on a last axis."""
 
 import operator
 from collections.abc import Callable
@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PRODUCT = 512  # numbers of a matrix product that are formed at once, per member
-LINE = 64  # bytes of a line of the cache
+PRODUCT = 512  # multiplications of a matrix product that are computed at once, per member
+LINE = 64  # bytes of a cache line
 
 aten = torch.ops.aten
 
@@ -22,7 +22,7 @@ def square_or_power(x: Any, exponent: float) -> Any:
     return x * x if exponent == 2 else torch.pow(x, exponent)
 
 
-# Operations that treat every number alike; shapes align from the right, lanes with lanes.
+# Elementwise operations, unchanged: shapes align from the right, so lanes meet lanes.
 ELEMENTWISE: dict[Any, Callable[..., Any]] = {
     aten.add.Tensor: torch.add, aten.add.Scalar: torch.add,
     aten.sub.Tensor: torch.sub, aten.sub.Scalar: torch.sub, aten.rsub.Scalar: torch.rsub,
@@ -54,7 +54,7 @@ ELEMENTWISE: dict[Any, Callable[..., Any]] = {
     },
     aten.alias.default: same, aten.detach.default: same, aten.clone.default: same,
 }  # fmt: skip
-# Tensors of one number, wherever it is needed: they stay a Python number.
+# Tensors that hold one number everywhere. They become a Python number.
 CONSTANTS = {
     aten.full.default: lambda _, value: value,
     aten.full_like.default: lambda _, value: value,
@@ -71,10 +71,10 @@ SPREAD = (aten.expand.default, aten.view.default, aten.unsqueeze.default, aten.a
 
 
 def multiply(a: Tensor, b: Tensor) -> Tensor:
-    """(n, k, lanes) times (k, m, lanes) to (n, m, lanes), by products and sums.
+    """Multiply (n, k, lanes) by (k, m, lanes) to (n, m, lanes), by products and sums.
 
-    A product of few numbers is formed at once. A large one goes by its shortest axis, so that
-    what lies between is a slice of it.
+    A small product is computed at once. A large one loops over its shortest axis, which keeps
+    temporary results small.
     """
     n, k, m = a.shape[0], a.shape[1], b.shape[1]
     if k == 1:
@@ -97,32 +97,32 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
 
 
 def multiply_add(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """bias + a times b, in one pass over memory where there is nothing to sum."""
+    """bias + a times b, in one pass over memory where k is 1."""
     return torch.addcmul(bias, a, b) if a.shape[1] == 1 else multiply(a, b) + bias
 
 
 def multiply_add_fused(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """The same for a compiler."""
+    """`multiply_add` in the form for a compiler."""
     return multiply_fused(a, b) + bias
 
 
 def multiply_fused(a: Tensor, b: Tensor) -> Tensor:
-    """The same for a compiler, which forms no product that it can add up at once."""
+    """`multiply` in the form for a compiler, which adds products up as it computes them."""
     return a * b if a.shape[1] == 1 else (a[:, :, None] * b).sum(1)
 
 
 def multiply_aligned(a: Tensor, b: Tensor) -> Tensor:
-    """(members, n, k) times (members, k, m); each member's numbers are the same in any place.
+    """Multiply (members, n, k) by (members, k, m), with the same bits for a member in any place.
 
-    MKL may add up in another order where a matrix does not begin at a multiple of its vectors: on
-    AMD's processors it does. With columns that fill whole lines of the cache all members' matrices
-    begin alike. The copies cost up to a half of a product's time. Not MKL's own switch
-    (MKL_CBWR=…,STRICT): it has to be set before torch is loaded, and exists on Intel's processors
-    alone.
+    MKL may add up in another order where a matrix does not begin at a multiple of its vectors; on
+    AMD's processors it does. If columns fill whole cache lines, all members' matrices begin at
+    such multiples. The copies cost up to half of a product's time. MKL's own switch
+    (MKL_CBWR=…,STRICT) is no help: it has to be set before torch is loaded, and works only on
+    Intel's processors.
     """
     m = b.shape[2]
     more = -m % (LINE // a.element_size())
-    if a.shape[2] == 1:  # nothing is added up
+    if a.shape[2] == 1:  # there is nothing to add up
         return torch.bmm(a, b)
     return torch.bmm(a, F.pad(b, (0, more)).contiguous())[:, :, :m].contiguous()
 
@@ -148,8 +148,8 @@ def _slice(dims: int, _: Any, dim: int, start: int = 0, end: int = 2**62, step: 
     return operator.getitem, (slice(None),) * (dim % dims) + (cut,)
 
 
-# Operations that count dimensions: (dimensions of the first tensor, the result, further arguments)
-# -> the function that does the same, and what it takes behind the first tensor.
+# Operations that name dimensions. Each rule maps (dimensions of the first tensor, the result,
+# further arguments) to the function that does the same, and its arguments behind the first tensor.
 DIMENSIONS: dict[Any, Callable[..., tuple[Any, ...]]] = {
     aten.view.default: _like_result(torch.reshape),
     aten._unsafe_view.default: _like_result(torch.reshape),
@@ -169,7 +169,7 @@ DIMENSIONS: dict[Any, Callable[..., tuple[Any, ...]]] = {
     aten.mean.default: _over(torch.mean), aten.mean.dim: _over(torch.mean),
     aten.amax.default: _over(torch.amax),
 }  # fmt: skip
-# Without a compiler, and with one.
+# Matrix products: the form without a compiler, and the form for one.
 PRODUCTS = {
     aten.mm.default: (multiply, multiply_fused),
     aten.addmm.default: (multiply_add, multiply_add_fused),

@@ -1,4 +1,4 @@
-"""A cohort's mathematics, lowered: the functions that advance and measure all members at once."""
+"""A cohort's array program: the functions that advance and measure all members at once."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -18,15 +18,16 @@ from small_nets.engines.stacked.widen import leading, widen
 from small_nets.engines.unsupported import CannotStack
 from small_nets.nn.update_rules import UpdateRule
 
-# Tracing patches nn.Module for the whole process while it lasts.
+# Tracing patches nn.Module for the whole process, so only one thread may trace at a time.
 TRACING = threading.RLock()
 
 
 @dataclass
 class Program:
-    """Functions of (vector, x, y) over all members, made once for each number of rows.
+    """Functions of (vector, x, y) for all members, made once for each number of rows.
 
-    The members' axis is the last of every tensor, or the first, by `layout`.
+    vector: the members' parameters. x, y: their inputs and targets. By `layout`, members are on
+    the last or the first axis of every tensor.
     """
 
     net: nn.Module
@@ -40,31 +41,31 @@ class Program:
 
     @property
     def axis(self) -> int:
-        """Of the members, in every tensor that the functions take."""
+        """The members' axis in every tensor that the functions take."""
         return -1 if self.layout == "last" else 0
 
     def arrange(self, values: Tensor, lanes: int) -> Tensor:
-        """(members, …) to this program's arrangement, padded to `lanes` members."""
+        """Move the members of (members, …) to this program's axis, padded to `lanes`."""
         padded = pad(values, lanes)
         return padded if self.axis == 0 else padded.movedim(0, -1).contiguous()
 
     def restore(self, values: Tensor, members: int) -> Tensor:
-        """The way back."""
+        """The reverse of `arrange`: (members, …) without padding."""
         return (values if self.axis == 0 else values.movedim(-1, 0))[:members]
 
     def each(self, values: Tensor) -> Tensor:
-        """(members,) so that it broadcasts against (numbers of) all members' parameters."""
+        """Shape (members,) so that it broadcasts against the members' vectors."""
         return values if self.axis == -1 else values[:, None]
 
     def over_numbers(self, values: Tensor, reduce: Callable[..., Tensor]) -> Tensor:
-        """Reduce each member's vector: the whole matrix to (members,)."""
+        """Reduce each member's vector to a number, (members,)."""
         return reduce(values, dim=0 if self.axis == -1 else 1)
 
     def _member(self, values: Tensor) -> Tensor:
         return values.select(self.axis, 0).contiguous()
 
     def gradient(self, vector: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradient, like vector, and loss, (members,)."""
+        """The gradient, shaped as vector, and the loss, (members,)."""
         return self.gradient_of(vector, x, y)(vector, x, y)
 
     def gradient_of(self, vector: Tensor, x: Tensor, y: Tensor) -> Callable[..., Any]:
@@ -77,13 +78,13 @@ class Program:
         return self.made[key]
 
     def _key(self, what: str, x: Tensor, vector: Tensor) -> tuple[Any, ...]:
-        # Members on the last axis are any number; torch.func.vmap writes theirs into the graph.
+        # On the last axis any number of members fits; torch.func.vmap fixes their number.
         if self.layout == "last":
             return what, *x.shape[:-1]
         return what, *x.shape, *vector.shape
 
     def advance(self, rule: UpdateRule, *state: Any, compiled: bool) -> tuple[Any, ...]:
-        """One step of all members: see `_advance`, which has the arguments after `rule`."""
+        """One step of all members. state: the arguments of `_advance` after `rule`."""
         vector, x, y = state[0], *state[5:7]
         if not (self.compiled and compiled):
             return _advance(self, self.gradient_of(vector, x, y), rule, *state)
@@ -95,7 +96,7 @@ class Program:
         return self.made[key](*state)
 
     def measure(self, vector: Tensor, x: Tensor, y: Tensor, last: bool = False) -> list[Tensor]:
-        """The loss and each measure, (members,); with last, the final ones instead."""
+        """The loss and each measure, (members,) each. last: the final measures instead."""
         key = self._key("finals" if last else "measures", x, vector)
         with TRACING:
             if key not in self.made:
@@ -114,22 +115,26 @@ def _advance(
     vector: Tensor, state: dict[str, Any], running: Tensor, count: Tensor, clip: Tensor | None,
     x: Tensor, y: Tensor, numbers: dict[str, Tensor],
 ) -> tuple[Tensor, dict[str, Any], Tensor, Tensor]:  # fmt: skip
-    """The parameters, the rule's state, who still runs, and the steps each has done."""
+    """One step. Returns the parameters, the rule's state, who still trains, the steps done.
+
+    state: the rule's. running, count: a boolean and the steps of each member. clip: the largest
+    norms, or None. numbers: the rule's coefficients.
+    """
     gradient, loss = gradient_of(vector, x, y)
-    # Before the update, so that the parameters that gave the loss are the ones kept.
+    # Checked before the update, so that a diverged member keeps the parameters of this loss.
     running = running & torch.isfinite(loss)
     if clip is not None:
         norm = program.over_numbers(gradient, torch.linalg.vector_norm)
-        # torch.nn.utils.clip_grad_norm_, member by member.
+        # torch.nn.utils.clip_grad_norm_ for each member.
         gradient = gradient * program.each((clip / (norm + 1e-6)).clamp(max=1.0))
     new, state = rule.update(vector, gradient, state, **numbers)
     return torch.where(program.each(running), new, vector), state, running, count + running
 
 
 def lower(cohort: Cohort, compiled: bool = False, layout: Layout | None = None) -> Program:
-    """The program for cohorts like this one, tried on one step of its first member.
+    """Make the program for cohorts of these shapes, and try it on a step of the first member.
 
-    Raises CannotStack, with the reason.
+    layout: the members' axis; None to choose it. Raises CannotStack with the reason.
     """
     first = choose_layout(cohort.net, cohort.batch, compiled) if layout is None else layout
     reasons = []
@@ -142,7 +147,7 @@ def lower(cohort: Cohort, compiled: bool = False, layout: Layout | None = None) 
         try:
             _try(program, cohort)
         except Exception as error:
-            # torch refuses in many classes; whichever it is, its first line is the reason.
+            # torch raises many classes here; the first line is the reason.
             reasons.append(f"{type(error).__name__}: {(str(error) or '?').splitlines()[0]}")
         else:
             return program

@@ -1,7 +1,7 @@
-"""The mathematics of one member, as a graph of torch's core operations.
+"""Traces the mathematics of one member to a graph of torch's core operations.
 
-A network, a loss or a metric is ordinary Python over tensors of one run. Tracing turns it,
-gradient included, into some forty kinds of operation, which `lanes` gives a further axis.
+A network, a loss or a metric is ordinary Python for the tensors of one run. Tracing turns it, with
+its gradient, into some forty kinds of operations. `widen` gives these an axis of members.
 """
 
 import warnings
@@ -21,14 +21,14 @@ from small_nets.nn.losses import bce_back
 
 
 class Flat:
-    """A network's parameters as one vector: name -> shape, in order."""
+    """Converts a network's parameters to one vector and back."""
 
     def __init__(self, net: nn.Module) -> None:
         self.shapes = {name: p.shape for name, p in net.named_parameters()}
         self.sizes = [shape.numel() for shape in self.shapes.values()]
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
-        """(numbers,) -> name -> tensor of its shape."""
+        """(numbers,) to name -> tensor of its shape."""
         parts = vector.split(self.sizes)
         pairs = zip(self.shapes.items(), parts, strict=True)
         return {name: part.view(shape) for (name, shape), part in pairs}
@@ -53,7 +53,7 @@ def _bce_backward(grad: Tensor, p: Tensor, y: Tensor, weight: None = None, mean:
     return found / p.numel() if mean else found
 
 
-# Gradients that torch computes in one pass over memory, and their decomposition in three.
+# Gradients that torch computes in one pass over memory. Their decompositions would need three.
 KEPT = (
     *(torch.ops.aten.tanh_backward.default, torch.ops.aten.sigmoid_backward.default),
     *(torch.ops.aten.threshold_backward.default, torch.ops.aten.hardtanh_backward.default),
@@ -63,7 +63,7 @@ KEPT = (
 
 @cache
 def _decompositions() -> dict[Any, Callable[..., Any]]:
-    # Item by item: torch's table is filled as it is read, and `|` gives an empty one.
+    # Copied item by item: torch fills the table while it is read, so `|` would copy an empty one.
     table = dict(core_aten_decompositions().items())
     table[torch.ops.aten.binary_cross_entropy_backward.default] = _bce_backward
     for operation in KEPT:
@@ -77,19 +77,19 @@ def record(
     table: dict[Any, Any] | None = None,
     fake: bool = False,
 ) -> GraphModule:
-    """What a function does to tensors like the examples. table: how operations are taken apart.
+    """Trace a function for tensors like the examples. table: operation -> its decomposition.
 
-    fake: nothing is computed, as TorchInductor wants its graphs.
+    fake: trace without computing, in the form that TorchInductor takes.
     """
     with warnings.catch_warnings():
-        # torch's tracer warns of its own use of deprecated pytrees.
+        # torch's tracer uses deprecated functions of torch, and warns about them.
         warnings.simplefilter("ignore")
         mode = "fake" if fake else "real"
         return make_fx(function, decomposition_table=table, tracing_mode=mode)(*example)
 
 
 def trace_step(net: nn.Module, loss: Function, vector: Tensor, x: Tensor, y: Tensor) -> GraphModule:
-    """(vector, x, y) -> gradient (numbers,), loss: shapes and dtypes as the examples'."""
+    """The graph of (vector, x, y) -> (gradient (numbers,), loss), for shapes as the examples'."""
     flat = Flat(net)
 
     def value(vector: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def trace_step(net: nn.Module, loss: Function, vector: Tensor, x: Tensor, y: Ten
 def trace_measures(
     net: nn.Module, measures: Mapping[str, Function], vector: Tensor, x: Tensor, y: Tensor
 ) -> GraphModule:
-    """(vector, x, y) -> the value of each measure, in their order."""
+    """The graph of (vector, x, y) -> the value of each measure, in their order."""
     flat = Flat(net)
 
     def values(vector: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:

@@ -1,8 +1,8 @@
-"""Training all members of a cohort together, step by step, with torch.
+"""Trains all members of a cohort together, step by step, with torch.
 
-One step advances every member that still runs: gradients of all members from one program,
-one call of the pure update rule, and a mask that freezes whoever diverged or stopped. Nothing
-is read back between two logged points, so torch is never waited for.
+A step computes the gradients of all members by one program, and calls the pure update rule once.
+A mask freezes members that diverged or stopped. Between two logged points no value is read back,
+so Python never waits for torch.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,11 +27,14 @@ def train(
 ) -> Trained:  # fmt: skip
     """Train every member to its end, or to a pause.
 
-    program: as `lower` made it for a cohort of the same shapes. tick: called after each epoch
-    with its number; what it raises ends the training. lanes: members and padding; None for
-    what `part_sizes` makes of them. since: go on from there, to the bit as if there had been no
-    pause; the cohort's parameters are not read. until: pause after this epoch, and end as if it
-    were the last. Raises CannotStack, ValueError for more members than fit, or an epoch beyond.
+    - program: what `lower` made for a cohort of the same shapes; None to make it
+    - tick: called after each epoch with the number of epochs done; its exceptions end training
+    - lanes: the number to which members are padded; None for that of `part_sizes`
+    - since: a pause to go on from, with the bits of a training without a pause; the cohort's
+      parameters are then not read
+    - until: pause after this epoch, and end as if it were the last
+
+    Raises CannotStack, and ValueError for more members than lanes or an impossible `until`.
     """
     program = lower(cohort) if program is None else program
     sizes = part_sizes(cohort, program.compiled)
@@ -44,7 +47,7 @@ def train(
 
 
 class _Training:
-    """The state of a cohort under way; tensors of members are as the program arranges them."""
+    """The state of a cohort that is being trained, in the program's arrangement."""
 
     def __init__(self, cohort: Cohort, program: Program, lanes: int, since: Paused | None) -> None:
         self.cohort, self.program, self.lanes = cohort, program, lanes
@@ -103,7 +106,7 @@ class _Training:
         return self._finished()
 
     def _members(self) -> dict[str, Tensor]:
-        """What the next epoch takes, (members, …)."""
+        """Name -> what the next epoch needs, (members, …)."""
         found = {"parameters": self.vector, "running": self.running, "steps": self.count}
         found |= {STATE + name: values for name, values in self.state.items()}
         if self.cohort.stopping is not None:
@@ -118,7 +121,7 @@ class _Training:
             return
         rows = 0 if self.program.axis == -1 else 1
         if order is not None:
-            # (members, rows) to the arrangement of x, one index for each of its columns.
+            # From (members, rows) to the arrangement of x, with an index for each of its columns.
             index = self._arranged(order(epoch).to(x.device))
             index = index[:, None] if rows == 0 else index[:, :, None]
             x = x.gather(rows, index.expand_as(x))
@@ -133,7 +136,7 @@ class _Training:
             name: value[place] if isinstance(value, tuple) else value
             for name, value in self.numbers.items()
         }
-        # The first step makes the rule's state, and so has another signature: not compiled.
+        # The first step is not compiled: it makes the rule's state, and so has other arguments.
         self.vector, self.state, self.running, self.count = self.program.advance(
             self.cohort.rule,
             *(self.vector, self.state, self.running, self.count, self.clip, x, y, numbers),
@@ -142,9 +145,9 @@ class _Training:
         self.steps += 1
 
     def _coefficients(self, first: int) -> dict[str, Any]:
-        """The rule's numbers for the next CHUNK steps: a tuple where they change with the step.
+        """The rule's coefficients for the next CHUNK steps: a tuple where they vary with the step.
 
-        Not step by step, where a dozen small operations take as long as the step itself.
+        Computing them at each step would take a dozen small operations, as long as the step itself.
         """
         settings, schedule = self.settings, self.cohort.schedule
         lr = settings["lr"]
@@ -169,7 +172,7 @@ class _Training:
         }
 
     def _log(self, step: int) -> None:
-        """Add a logged point; freeze whoever is not finite there, or has waited long enough."""
+        """Add a logged point. Freeze members that are not finite there, or that stop early."""
         finite = self.program.over_numbers(torch.isfinite(self.vector), torch.all)
         self.running, better = self.record.add(step, self._measured(), self.running, finite)
         if better is not None:

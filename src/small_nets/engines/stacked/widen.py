@@ -1,16 +1,15 @@
-"""A further axis for the members, behind all others: the model axis last.
+"""Gives the graph of one member an axis of members.
 
-`widen` rewrites the graph of one member so that every tensor carries the members on a last
-axis. Elementwise operations then broadcast as they stand, dimensions are counted from the
-front, and the innermost loop of each kernel runs over members: whatever the shape of a layer,
-the vector lanes are full, and a sum over rows never crosses lanes. With a number of members
-that is a multiple of LANES no kernel has a remainder loop, so that a member's numbers depend
-neither on its neighbours, nor on its place among them, nor on their number. With multiples of
-VECTOR that holds as long as their number is the same: a sum may then proceed in other groups.
+`widen` puts the members on the last axis of every tensor. Elementwise operations then broadcast
+unchanged, and dimensions are counted from the front. The innermost loop of each kernel runs over
+members, so vector lanes are full whatever the shape of a layer, and a sum over rows never crosses
+lanes. If the number of members is a multiple of LANES, no kernel has a remainder loop. A member's
+bits then depend neither on its place, nor on the other members, nor on their number. With a
+multiple of VECTOR they may depend on the number, because sums may be grouped in another way.
 
-Not torch.func.vmap, which moves the members to the front at every operation: the innermost
-loops then run over a handful of hidden units. `leading` does that, for nets whose matrix
-products are worth a call of BLAS each.
+`leading` puts the members on the first axis, by torch.func.vmap. The innermost loops then run over
+a handful of hidden units, which is slower, except for nets whose matrix products are worth a call
+of BLAS each.
 """
 
 import operator
@@ -33,19 +32,19 @@ from small_nets.engines.stacked.operations import (
 )
 from small_nets.engines.stacked.trace import record
 
-LANES = 64  # four vectors of 16 floats: the group in which torch's sums over rows proceed
+LANES = 64  # four vectors of 16 floats, by which torch groups its sums over rows
 VECTOR = 16
 
 
 class CannotWiden(Exception):
-    """An operation that has no form with a further axis."""
+    """An operation has no form with an axis of members."""
 
 
 class _Widener:
     def __init__(self, source: GraphModule, fused: bool) -> None:
         self.source, self.fused = source, fused
         self.graph = Graph()
-        self.new: dict[Node, Any] = {}  # a node, or the number of a tensor of one number
+        self.new: dict[Node, Any] = {}  # old node -> new node, or a number for a constant tensor
 
     def run(self) -> GraphModule:
         for node in self.source.graph.nodes:
@@ -89,7 +88,7 @@ class _Widener:
     def fold(self, target: Any, values: Any) -> Any:
         if target in FOLDED:
             return FOLDED[target](*values)
-        if target in SPREAD:  # one number for every place, wherever the places are
+        if target in SPREAD:  # a constant tensor stays constant in any shape
             return values[0]
         raise CannotWiden(f"{target} of a constant")
 
@@ -105,7 +104,7 @@ class _Widener:
         return self.emit(function, *values, **node.kwargs)
 
     def _as_tensor(self, value: Any, node: Node) -> Any:
-        # torch.where takes numbers, but then guesses their type.
+        # torch.where would guess the type of a plain number.
         if isinstance(value, Node):
             return value
         like = node.meta["val"]
@@ -113,17 +112,17 @@ class _Widener:
 
 
 def widen(member: GraphModule, fused: bool = False) -> GraphModule:
-    """The same graph with the members on a last axis of every input and output.
+    """Put the members on a last axis of every input and output of a graph.
 
-    fused: for a compiler. Raises CannotWiden where an operation has no such form.
+    fused: make the form for a compiler. Raises CannotWiden for an operation without such a form.
     """
     return _Widener(member, fused).run()
 
 
 def leading(member: GraphModule, example: tuple[Tensor, ...]) -> GraphModule:
-    """The same graph with the members on the first axis, by torch.func.vmap.
+    """Put the members on the first axis of every input and output of a graph.
 
-    example: inputs of the size that it will be called with, (members, …).
+    example: inputs, (members, …), of the shapes with which it will be called.
     """
     found = record(torch.func.vmap(member), example)
     for node in found.graph.nodes:

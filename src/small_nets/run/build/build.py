@@ -1,4 +1,4 @@
-"""Config -> objects: the only place that instantiates, and only what `targets` allows."""
+"""Builds objects from a config. Nothing else does, and only what `targets` allows is built."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,13 +22,16 @@ from small_nets.nn.class_weights import class_weights
 from small_nets.nn.early_stopping import EarlyStop
 from small_nets.nn.losses import Loss
 from small_nets.run.build.checkpoint import check_checkpoint
-from small_nets.run.build.compatibility import check_accelerator, check_data_settings, check_shapes
+from small_nets.run.build.compatibility import check_accelerator, check_data_section, check_shapes
 from small_nets.run.build.targets import call, settings_of, target_of
 from small_nets.run.spec import Labels, Run
 
 
 def build_net(model: Mapping[str, Any], inputs: int, outputs: int | None) -> nn.Module:
-    """The network of a config's model section, drawn from torch's global stream."""
+    """Build the network of a config's model section; torch's global generator draws its weights.
+
+    inputs, outputs: columns of the data; outputs is None without a target. Raises InputError.
+    """
     settings = dict(model)
     shape: dict[str, int] = {}
     wanted = NETWORKS[model["_target_"]].told
@@ -51,7 +54,7 @@ def _fixed_table(source: str) -> Table:
 
 
 def _source(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The source's section; a table's settings stand beside it, and its task is the loss's."""
+    """The source's section. A table's keys stand beside it, and its task is that of the loss."""
     data = config["data"]
     if not is_table(data):
         return data["source"]
@@ -61,14 +64,14 @@ def _source(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_drawn(config: Mapping[str, Any]) -> bool:
-    """Whether the source is another one for each seed."""
+    """Whether the source draws other rows for each seed."""
     return SOURCES[config["data"]["source"]["_target_"]].is_drawn
 
 
 def build_data(config: Mapping[str, Any]) -> Prepared:
-    """Seeds torch, builds the source, splits and normalises."""
-    # torch.manual_seed's CPU part. The rest of it keeps a formatted stack for a GPU that may
-    # never be there: half of the time that building a member takes, and memory each time.
+    """Seed torch, build the source, split and normalise its rows. Raises InputError."""
+    # This is the CPU's part of torch.manual_seed. The rest stores a formatted stack for a GPU that
+    # may never be used, which takes half the time of building a member, and memory each time.
     torch.default_generator.manual_seed(config["seed"])
     source, drawn = _source(config), is_drawn(config)
     table: Table = call(source, "data.source") if drawn else _fixed_table(json.dumps(source))
@@ -93,11 +96,11 @@ def _split(config: Mapping[str, Any], table: Table) -> Prepared:
 
 
 class _Reached(Exception):
-    """An optimizer has checked its settings, and turns to its parameters."""
+    """An optimizer has checked its arguments, and reads its parameters now."""
 
 
 def _no_parameters() -> Iterator[nn.Parameter]:
-    """To try an optimizer's settings without making one, for which torch imports its compiler."""
+    """Parameters that stop an optimizer before torch imports its compiler for it."""
     raise _Reached
     yield
 
@@ -105,7 +108,7 @@ def _no_parameters() -> Iterator[nn.Parameter]:
 def make_optimizer(
     section: Mapping[str, Any],
 ) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
-    """Parameters -> optimizer. Raises InputError where its settings do not go together."""
+    """The function parameters -> optimizer. Raises InputError for keys that do not go together."""
     settings = dict(section)
     if "betas" in settings:
         settings["betas"] = tuple(settings["betas"])
@@ -115,7 +118,7 @@ def make_optimizer(
 
 
 def make_schedule(section: Mapping[str, Any], steps: int) -> Callable[[int], float] | None:
-    """Step -> factor of the learning rate, for a run of so many steps; None for no schedule."""
+    """The function step -> factor of the learning rate, for a run of `steps` steps, or None."""
     if section.get("_target_") is None:
         return None
     settings = settings_of(section)
@@ -125,22 +128,19 @@ def make_schedule(section: Mapping[str, Any], steps: int) -> Callable[[int], flo
 
 
 def mean_of(target: Tensor | None) -> Tensor | None:
-    """The mean of a training split's targets, (outputs,), float64: of classes their shares."""
+    """The mean of a training split's targets, (outputs,), float64. For classes: their shares."""
     return None if target is None else target.double().mean(dim=0)
 
 
 def loss_of(config: Mapping[str, Any], mean: Tensor | None) -> Loss:
-    """The loss, with the weights of its classes. mean: as of `mean_of`. Raises InputError."""
+    """The loss with its class weights. mean: see `mean_of`. Raises InputError."""
     loss = target_of(config["loss"], "loss")
     assert isinstance(loss, Loss), "a row of the losses' table is one"
     return replace(loss, weights=class_weights_of(config, mean))
 
 
 def class_weights_of(config: Mapping[str, Any], mean: Tensor | None) -> Tensor | None:
-    """The weight of each class, (classes,); None without. mean: as of `mean_of`.
-
-    Raises InputError.
-    """
+    """The weight of each class, (classes,), or None. mean: see `mean_of`. Raises InputError."""
     setting = config["loss"].get("class_weight")
     if setting is None:
         return None
@@ -174,9 +174,9 @@ def labels_of(data: Mapping[str, Any]) -> Labels:
 
 
 def build_start(config: Mapping[str, Any]) -> tuple[Prepared, nn.Module]:
-    """The data and the untrained network of a run.
+    """Build the data and the untrained network of a run. Raises InputError.
 
-    Draws from torch's global stream in this order: seed, source, network. Raises InputError.
+    torch's global generator is seeded, and draws the source, then the network.
     """
     data = build_data(config)
     net = build_net_for(config, data)
@@ -185,7 +185,7 @@ def build_start(config: Mapping[str, Any]) -> tuple[Prepared, nn.Module]:
 
 
 def build_net_for(config: Mapping[str, Any], data: Prepared) -> nn.Module:
-    """The network for these rows, in float32. Raises InputError."""
+    """Build the network for these data, in float32. Raises InputError."""
     target = data.table.target
     outputs = None if target is None else target.shape[1]
     if NETWORKS[config["model"]["_target_"]].has_one_output and outputs not in (None, 1):
@@ -194,12 +194,12 @@ def build_net_for(config: Mapping[str, Any], data: Prepared) -> nn.Module:
 
 
 def build(config: dict[str, Any]) -> Run:
-    """The run that a checked, resolved config describes. Raises InputError."""
+    """Build the run that a checked, resolved config describes. Raises InputError."""
     check_accelerator(config["trainer"]["accelerator"])
     trainer, data_config = config["trainer"], config["data"]
     data, net = build_start(config)
     check_shapes(config, net, data)
-    check_data_settings(data_config, data)
+    check_data_section(data_config, data)
     steps = trainer["max_epochs"] * data.steps_per_epoch
     early_stop = config["early_stop"]
     ckpt = None if config["ckpt"] is None else Path(config["ckpt"])

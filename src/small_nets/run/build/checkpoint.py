@@ -1,4 +1,4 @@
-"""Is a checkpoint one that this run can continue from? Asked before anything starts."""
+"""Checks, before anything starts, whether a run can continue from a checkpoint."""
 
 import zipfile
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from small_nets.config.logging_interval import log_every
 from small_nets.config.overrides import SWEEP_ONLY
 from small_nets.config.schema import show
 
-# What a continued run may change: how long it goes on, and what is shown of it.
+# Keys that a continued run may change: how long it trains, and what is shown.
 FREE = {
     *("name", "description", "log_every", "print_every", "metrics", "analysis"),
     *("ckpt", "logger", "trainer.max_epochs", "engine", "pictures"),
@@ -23,7 +23,7 @@ FREE = {
     *("data.range", "data.path", "data.drop", "data.missing", "data.unseen"),
 }
 LINE = 200  # characters of a value in a message
-# What a checkpoint of ours holds beside the config.
+# Key of a checkpoint -> the type of its value, besides the config.
 KINDS: dict[str, type | tuple[type, ...]] = {
     "state_dict": dict, "optimizer_states": list, "lr_schedulers": list, "loops": dict,
     "global_step": int, "curves": dict, "best": (dict, type(None)), "path": (dict, type(None)),
@@ -31,15 +31,15 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Key -> value, of all that a continued run may not change."""
+    """Key -> value, of the keys that a continued run may not change."""
     paths = [path for path in leaves(config) if not {path[0], ".".join(path)} & FREE]
     return {".".join(path): at(config, path) for path in paths}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint of ours as plain containers and tensors; code is never unpickled.
+    """Read a checkpoint as plain containers and tensors, without unpickling code.
 
-    Raises InputError, with the file and what is wrong with it.
+    Raises InputError with the file and what is wrong with it.
     """
     if not path.is_file():
         what = "is a directory, not a file" if path.is_dir() else "does not exist"
@@ -50,9 +50,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"ckpt={path} cannot be read: {error.strerror}") from error
     except Exception as error:
-        # torch raises a different class for each way in which bytes can be wrong.
+        # torch raises many classes for wrong bytes.
         raise InputError(
-            f"ckpt={path} is not a whole checkpoint: it is truncated, or a file of another kind.\n"
+            f"ckpt={path} is not a complete checkpoint: it is damaged, or a file of another kind.\n"
             "Fix: the checkpoint.ckpt of a run below outputs/"
         ) from error
     ours = isinstance(content, dict) and isinstance(content.get("run_config"), dict)
@@ -60,18 +60,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"ckpt={path} was not written by this program: it holds no run_config")
     wrong = [key for key, kind in KINDS.items() if not isinstance(content.get(key, ...), kind)]
     if wrong:
-        raise InputError(f"ckpt={path} was not written by this program: its {wrong[0]} is another")
+        raise InputError(f"ckpt={path} was not written by this program: its {wrong[0]} is wrong")
     return content
 
 
 def _refuse_changed(path: Path) -> None:
-    """Raises ValueError where a part has another checksum than when it was written.
+    """Raises ValueError where a part of the file does not match its checksum.
 
-    The file is a ZIP archive, which has one for each; torch reads past them.
+    The file is a ZIP archive with a checksum for each part, which torch ignores.
     """
     with zipfile.ZipFile(path) as archive:
         if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
-            raise ValueError("compressed, which torch does not do")
+            raise ValueError("it is compressed, but torch does not compress")
         changed = archive.testzip()
     if changed is not None:
         raise ValueError(f"{changed} was changed")

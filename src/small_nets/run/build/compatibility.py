@@ -1,4 +1,4 @@
-"""Do the built parts fit together? Asked before training; everything refused is an InputError."""
+"""Checks, before training, whether data, network, loss and metrics fit together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,18 +15,18 @@ from small_nets.data.rounding import extremes
 
 
 def check_accelerator(name: str) -> None:
-    """Raises InputError for a GPU that is not there."""
+    """Raises InputError for a GPU that does not exist here."""
     if name == "gpu" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise InputError(
             "trainer.accelerator=gpu, but torch finds no GPU here.\nFix: trainer.accelerator=cpu"
         )
 
 
-MOST_CURVED = 2000  # parameters whose Hessian, n x n in float64, is still a small matter
+MOST_CURVED = 2000  # parameters for which the Hessian, n x n in float64, is computed
 
 
 def check_shapes(config: Mapping[str, Any], net: nn.Module, data: Prepared) -> None:
-    """The network takes the data, and the loss takes the network's output. Raises InputError."""
+    """Raises InputError where the network does not fit the data, or the loss its output."""
     split, epochs = data.train, config["trainer"]["max_epochs"]
     try:
         with torch.no_grad():
@@ -66,7 +66,7 @@ def check_shapes(config: Mapping[str, Any], net: nn.Module, data: Prepared) -> N
 
 
 def check_targets(config: Mapping[str, Any], data: Prepared) -> None:
-    """The loss and the metrics can take these targets. Raises InputError."""
+    """Raises InputError where the loss or a metric cannot take these targets."""
     target = data.train.target
     if target is None:
         return
@@ -86,7 +86,7 @@ def check_targets(config: Mapping[str, Any], data: Prepared) -> None:
 
 
 def _check_classes(config: Mapping[str, Any], data: Prepared, outputs: int) -> None:
-    """One output tells two classes apart, more outputs as many as they are."""
+    """Raises InputError where data.classes does not fit the outputs. One output has two classes."""
     classes, wanted = config["data"]["classes"], 2 if outputs == 1 else outputs
     if classes is None:
         return
@@ -128,8 +128,8 @@ def _check_analysis(config: Mapping[str, Any], has_target: bool, trainable: int)
         )
 
 
-def check_data_settings(data: Mapping[str, Any], built: Prepared) -> None:
-    """Settings of the data section that only its rows can tell right from wrong."""
+def check_data_section(data: Mapping[str, Any], built: Prepared) -> None:
+    """Raises InputError for keys of the data section that do not fit its rows."""
     table = built.table
     columns = table.input.shape[1]
     probe = data["probe"]
@@ -152,7 +152,7 @@ def check_data_settings(data: Mapping[str, Any], built: Prepared) -> None:
 
 
 def _check_rounding(data: Mapping[str, Any], built: Prepared) -> None:
-    """Rounded to what the network computes in, no column becomes infinite, or constant."""
+    """Raises InputError where rounding to the net's dtype makes a column infinite or constant."""
     table = built.table
     columns = data.get("inputs")
     names = _numbered(data["input_name"], table.input.shape[1])
@@ -181,7 +181,7 @@ def _beyond(dtype: torch.dtype) -> str:
 def _refuse_lost(
     normaliser: Normaliser, values: Tensor, names: Sequence[str], dtype: torch.dtype, key: str
 ) -> None:
-    """Raises InputError, with the first column that rounding makes infinite, or constant."""
+    """Raises InputError for the first column that rounding makes infinite or constant."""
     constant, infinite = extremes(normaliser, values, dtype)
     for lost, what in (
         (infinite, f"is {_beyond(dtype)}"),

@@ -1,4 +1,4 @@
-"""Overrides -> checked settings, without a command line: for notebooks, tests and benchmarks."""
+"""Composes and checks a config without a command line, for notebooks, tests and benchmarks."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,9 +17,9 @@ from small_nets.run.build.preflight import check, refuse_hydra, run_directory
 
 
 def compose_settings(*overrides: str) -> tuple[dict[str, Any], Mapping[str, str | None]]:
-    """The settings that a command with these overrides would run, and the choice of each group.
+    """The config that a command with these overrides would run, and group -> choice.
 
-    Raises InputError, as the command would print it.
+    Raises InputError with the message that the command would print.
     """
     config, _ = _compose(overrides)
     choices = config.hydra.runtime.choices
@@ -27,9 +27,9 @@ def compose_settings(*overrides: str) -> tuple[dict[str, Any], Mapping[str, str 
 
 
 def compose_run(*overrides: str) -> tuple[dict[str, Any], dict[str, str], Path]:
-    """The settings, the files that Hydra leaves in `.hydra/` (name -> YAML), and the directory.
+    """The config, the files that Hydra writes to `.hydra/` (name -> YAML), and the directory.
 
-    Raises InputError, as the command would print it.
+    Raises InputError with the message that the command would print.
     """
     config, left_out = _compose(overrides)
     choices, folders = config.hydra.runtime.choices, folders_of(config.hydra)
@@ -47,7 +47,7 @@ def compose_run(*overrides: str) -> tuple[dict[str, Any], dict[str, str], Path]:
 
 
 def _compose(overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
-    """The config, `hydra` included, and lines on settings that were left out."""
+    """The composed config with its `hydra` node, and messages about keys that were left out."""
     resolvers.register()
     refuse_mixtures(overrides, multirun=False)
     with initialize_config_dir(str(conf_files.CONF), version_base="1.3"), explained(overrides):
@@ -56,7 +56,7 @@ def _compose(overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
 
 
 def refuse_sweep_settings(overrides: Sequence[str]) -> None:
-    """Raises InputError for a setting of a sweep or a search in a single run."""
+    """Raises InputError for a key of a sweep or a search in a single run."""
     for override in overrides:
         section = key_of(override).split(".")[0]
         if section == "search" or override == "hydra/sweeper=search":

@@ -1,4 +1,4 @@
-"""What a run's settings change against the defaults."""
+"""Finds the keys in which a run's config differs from the defaults."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,14 +21,13 @@ def differences(
     choices: Mapping[str, str | None],
     folders: Sequence[Path] = (CONF,),
 ) -> dict[str, Any]:
-    """Key -> value of every setting that differs from its choice's own default.
+    """Key -> value, of the keys that differ from their choices' defaults.
 
-    A group's choice is listed where it is not the root config's. What comes with a choice of data
-    by itself (of a table: its network, optimizer and early stopping) is a default of that choice,
-    and no change by the user.
+    A group is listed if its choice is not that of the root config. What a choice of data brings
+    with it (a table: network, optimizer and early stopping) is a default, not a change.
     """
     found: dict[str, Any] = {}
-    root = conf_files.root(folders) | defaults_lists.settings_with(choices["data"], folders)
+    root = conf_files.root(folders) | defaults_lists.root_values_with(choices["data"], folders)
     default = root | casts(root)
     found |= {k: settings[k] for k in root if settings[k] != default[k] and k not in SILENT}
     usual = defaults_lists.default_choices(None, folders) | defaults_lists.choices_with(
@@ -40,25 +39,25 @@ def differences(
             found[group] = choice
         found |= _changed(group, settings[group], conf_files.section(group, choice, folders))
     if found.get("data.split_seed") == settings["seed"]:
-        del found["data.split_seed"]  # ${seed}, which is its default
+        del found["data.split_seed"]  # its default is ${seed}
     filled = _filled_in(settings)
     return {key: value for key, value in found.items() if filled.get(key, ...) != value}
 
 
-# Left open by a table's own defaults, and decided when it is looked at.
+# Keys that are null in a table's defaults, and decided when the table is read.
 OPEN = (*FILLED_IN, "separator", "input_name", "target_name", "normalize_target")
 
 
 def _filled_in(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Key -> value of what the program decides by itself for a table, where it is left open."""
+    """Key -> value, of the keys that the program itself fills in for a table."""
     if not is_table(settings["data"]):
         return {}
     open_ones = {key: None for key in OPEN if key in settings["data"]}
     try:
-        # The inputs are names by now, with which there is nothing to drop.
+        # data.inputs has names by now, so there is nothing to drop.
         data = complete({**settings, "data": settings["data"] | open_ones | {"drop": []}})["data"]
     except InputError:
-        return {}  # the file was changed just now: then they are listed
+        return {}  # the file was changed just now, so these keys are listed
     return {f"data.{key}": data[key] for key in open_ones}
 
 

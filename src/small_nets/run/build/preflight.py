@@ -1,4 +1,4 @@
-"""What is looked at before a run has its directory: its config, Hydra's own settings, the place."""
+"""Checks before a run has its directory: its config, Hydra's own keys, and the place."""
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from small_nets.config.check import (
     Refused,
-    check_settings,
+    check_config,
     folders_of,
     refuse_removed,
     settle,
@@ -35,25 +35,25 @@ HYDRA, MULTIRUN = ".hydra", "multirun.yaml"
 def check(
     config: DictConfig, choices: Mapping[str, str | None], folders: Sequence[Path] = (CONF,)
 ) -> dict[str, Any]:
-    """Refuse a config with a key that does not exist, or a value that is not allowed.
+    """Check a composed config, and return it resolved, completed and in plain containers.
 
-    choices: group -> choice, as Hydra's runtime.choices gives them.
-    Returns the config, resolved, as plain containers, and completed. Raises InputError.
+    choices: group -> choice, Hydra's runtime.choices. folders: the config folders. Raises
+    InputError for an unknown key or a value that is not allowed.
     """
     refuse_removed(config, folders)
     settings = resolve(typed(config))
-    check_settings(settings, choices, folders)
+    check_config(settings, choices, folders)
     return complete(settings)
 
 
 class CheckBeforeRun(Callback):
-    """Hydra calls this before it makes the run directory: a refused run leaves nothing."""
+    """Called by Hydra before it makes the run's directory, so that a refused run leaves nothing."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         HydraConfig.instance().set_config(config)  # for a directory named by ${hydra:…}
         with _refused("hydra.run.dir"):
             refuse_hydra(config.hydra, is_sweep=False)
-            lines = settle(config)  # here, so that .hydra/config.yaml is what is trained
+            lines = settle(config)  # before Hydra writes .hydra/config.yaml
             if not isinstance(config.hydra.job.env_set, DictConfig):
                 raise InputError("hydra.job.env_set holds no NAME: VALUE.\n"
                                  "Fix: 'hydra.job.env_set={NAME: VALUE}'")  # fmt: skip
@@ -71,22 +71,23 @@ class CheckBeforeRun(Callback):
 
 @contextmanager
 def _refused(key: str) -> Iterator[None]:
-    """Within a callback: what is refused ends the command. Hydra would make a warning of it.
+    """Within the block, errors of the input become Refused, which ends the command.
 
-    key: what a directory that cannot be was named by.
+    Hydra would turn them into warnings. key: the key of the directory, for its errors.
     """
     try:
         yield
     except InputError as error:
         raise Refused(error) from error
     except (OSError, OmegaConfBaseException) as error:
-        raise Refused(InputError(f"{key} cannot be: {str(error).splitlines()[0]}")) from error
+        raise Refused(InputError(f"{key} is invalid: {str(error).splitlines()[0]}")) from error
 
 
 class Claim:
-    """A new run's directory, held until the run has ended. Raises InputError, OSError.
+    """Locks a new run's directory until the run has ended. Raises InputError, OSError.
 
-    of_this_process: that of the command's one run. has_begun: whether there is something to keep.
+    of_this_process: the claim of the command's run. has_begun: whether the directory has something
+    to keep.
     """
 
     of_this_process: "Claim | None" = None
@@ -107,12 +108,12 @@ class Claim:
         try:
             refuse_used(directory)
         except InputError:
-            self.has_begun = True  # not by this one: what is there stays
+            self.has_begun = True  # another run's files are there, and stay
             self.leave()
             raise
 
     def leave(self) -> None:
-        """The run has ended, or was refused: then what Hydra wrote for it goes again."""
+        """Unlock the directory. If the run was refused, remove what Hydra wrote for it."""
         self._held.close()
 
     def _take_back(self) -> None:
@@ -121,7 +122,7 @@ class Claim:
 
 
 def refuse_used(directory: Path, key: str = "hydra.run.dir") -> None:
-    """Raises InputError where a run or a sweep already lives in the directory."""
+    """Raises InputError where the directory holds a run or a sweep already."""
     for name in ("result.json", HYDRA, SWEEP, SWEEP_COPY, MULTIRUN):
         if (directory / name).exists():
             what = "a run" if name in ("result.json", HYDRA) else "a sweep"
@@ -132,18 +133,19 @@ def refuse_used(directory: Path, key: str = "hydra.run.dir") -> None:
 
 
 def run_directory(hydra: DictConfig) -> Path:
-    """What `hydra.run.dir` comes to. Raises InputError where it is no path."""
+    """The path that `hydra.run.dir` resolves to. Raises InputError where it is not a path."""
     try:
         found = OmegaConf.select(hydra, "run.dir")
     except OmegaConfBaseException as error:
-        raise InputError(f"hydra.run.dir cannot be: {str(error).splitlines()[0]}") from error
+        raise InputError(f"hydra.run.dir is invalid: {str(error).splitlines()[0]}") from error
     if not isinstance(found, str) or not found.strip() or "\0" in found:
-        raise InputError(f"hydra.run.dir={found} is no directory.\nFix: hydra.run.dir=outputs/mine")
+        raise InputError(f"hydra.run.dir={found} is not a directory.\n"
+                         "Fix: hydra.run.dir=outputs/mine")  # fmt: skip
     return Path(found)
 
 
 def refuse_hydra(hydra: DictConfig, is_sweep: bool) -> None:
-    """Raises InputError for a setting of Hydra's own that would be followed by half."""
+    """Raises InputError for a key of Hydra's own that this program would follow only in part."""
     if hydra.job.chdir:
         raise InputError(
             "hydra.job.chdir=true: a run writes into its own directory as it is, and the paths "
@@ -151,7 +153,7 @@ def refuse_hydra(hydra: DictConfig, is_sweep: bool) -> None:
         )
     if hydra.output_subdir != HYDRA:
         raise InputError(
-            f"hydra.output_subdir={hydra.output_subdir}: a run's settings are looked for in "
+            f"hydra.output_subdir={hydra.output_subdir}: a run's config is read from "
             f"{HYDRA}.\nFix: without it"
         )
     overrides: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
@@ -168,36 +170,36 @@ def refuse_hydra(hydra: DictConfig, is_sweep: bool) -> None:
         sweep: Any = OmegaConf.to_container(hydra.sweep, resolve=False)
         if _has_our_launcher(hydra) and sweep["subdir"] != "${hydra:job.num}":
             raise InputError(
-                f"hydra.sweep.subdir={sweep['subdir']}: a run of a sweep has its number for a "
-                "name, by which the tables and the report know it.\nFix: without it, or "
-                "hydra/launcher=basic, which trains one run after another"
+                f"hydra.sweep.subdir={sweep['subdir']}: a run of a sweep is named by its number, "
+                "which the tables and the report use.\nFix: without it, or hydra/launcher=basic, "
+                "which trains one run after another"
             )
 
 
 def _has_our_launcher(hydra: DictConfig) -> bool:
-    """Whether a sweep is trained together, and not by Hydra, one run after another."""
+    """Whether our launcher trains the sweep, not Hydra's, one run after another."""
     return str(hydra.launcher.get("_target_")).endswith(".BatchedLauncher")
 
 
 def _hold_multirun(directory: Path) -> None:
-    """Hydra's own launcher would write over what is there. Raises InputError."""
+    """Lock the directory of Hydra's own multirun, which would overwrite. Raises InputError."""
     _multirun.enter_context(locked(directory, is_kept=False))
     refuse_used(directory, "sweep.dir")
     _multirun.callback(_take_back, directory.absolute())
 
 
 def _take_back(directory: Path) -> None:
-    """Hydra's list of overrides goes again where no run has begun: the next try is not refused."""
+    """Remove multirun.yaml where no run has begun, so that the next try is not refused."""
     with suppress(OSError):
         if {path.name for path in directory.iterdir()} <= {MULTIRUN, LOCK, HOLDER}:
             (directory / MULTIRUN).unlink()
 
 
-_multirun = ExitStack()  # until the command ends
+_multirun = ExitStack()  # holds the lock of a multirun until the command ends
 
 
 def release() -> None:
-    """Leave what this command holds: a run's directory, or that of a multirun of Hydra's own."""
+    """Unlock the directory of this command's run, or of its multirun."""
     if Claim.of_this_process is not None:
         Claim.of_this_process.leave()
     _multirun.close()

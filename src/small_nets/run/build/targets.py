@@ -1,4 +1,4 @@
-"""From a `_target_` to its code: what the table of components lists, and nothing else."""
+"""Loads the code of a `_target_`, if the table of components lists it."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -12,22 +12,22 @@ from small_nets.config.sections import component_of
 
 @cache
 def load(where: str) -> Callable[..., Any]:
-    """The code that a row of the table of components names. where: as there, never of a config."""
+    """Load code by its dotted path. where: from the table of components, never from a config."""
     return resolve_name(where)
 
 
 def metrics_of(names: list[str]) -> dict[str, Callable[..., Any]]:
-    """Name -> function, of those that a checked config asks for."""
+    """Name -> function, of the metrics that a checked config names."""
     return {name: load(METRICS[name].where) for name in names}
 
 
 def target_of(section: Mapping[str, Any], where: str) -> Callable[..., Any]:
-    """The callable behind a section's `_target_`. Raises InputError outside the allow-list."""
+    """The callable that a section's `_target_` names. Raises InputError for an unknown name."""
     return load(component_of(where, section).where)
 
 
 def refuse_foreign_targets(config: Any, where: str = "") -> None:
-    """Raises InputError for any `_target_` of an unchecked config that its section cannot have."""
+    """Raises InputError for a `_target_` that its section cannot have, anywhere in a config."""
     if isinstance(config, Mapping):
         if config.get("_target_") is not None:
             if where not in COMPONENTS:
@@ -38,15 +38,16 @@ def refuse_foreign_targets(config: Any, where: str = "") -> None:
 
 
 def settings_of(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a section without `_target_`: the arguments of its target."""
     return {key: value for key, value in section.items() if key != "_target_"}
 
 
 def call(section: Mapping[str, Any], where: str, **more: Any) -> Any:
-    """Call a section's target; what it cannot do with the settings is the user's input."""
+    """Call a section's target with its keys. Raises InputError where it refuses them."""
     function = target_of(section, where)
     try:
         return function(**settings_of(section) | more)
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:
-        # torch's RuntimeError is its answer to a net that no memory can hold.
+        # torch raises RuntimeError for a net that does not fit into memory.
         text = str(error) if isinstance(error, ValueError) else str(error).splitlines()[0]
         raise InputError(f"{where}: {text}") from error

@@ -1,4 +1,4 @@
-"""One process at a time in the directory of a run or a sweep."""
+"""Locks the directory of a run or a sweep, so that one process at a time works in it."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,16 +16,17 @@ LOCK, HOLDER = ".lock", ".holder"
 
 @contextmanager
 def locked(directory: Path, key: str = "sweep.dir=", is_kept: bool = True) -> Iterator[None]:
-    """Hold the directory, which is made; a dead process's lock is free. Raises InputError.
+    """Make the directory, and lock it within the block. Raises InputError where it is in use.
 
-    key: what stands before the directory in the message. is_kept: whether its file stays: whoever
-    waits for a sweep may hold it already, while a run is never begun where one has ended.
-    What was made goes again where nothing else has been written: a refused command leaves nothing.
+    The lock of a dead process does not count. key: stands before the directory in the message.
+    is_kept: whether the lock's file stays afterwards. It stays for a sweep, where another process
+    may wait for it, but not for a run. If nothing was written, new folders are removed again, so
+    that a refused command leaves nothing.
     """
-    directory = directory.absolute()  # wherever this process stands at the end
+    directory = directory.absolute()  # this process may change its folder meanwhile
     made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / LOCK).touch()  # with the mode that the umask says; filelock has one of its own
+    (directory / LOCK).touch()  # with the mode of the umask, which filelock would ignore
     lock = FileLock(directory / LOCK, timeout=0)
     holder = directory / HOLDER
     try:
@@ -56,8 +57,8 @@ def _who(holder: Path) -> str:
 
 
 def _leave(directory: Path, made: Sequence[Path], is_kept: bool) -> None:
-    """Remove the lock, while it is held, and these folders, where there is nothing else."""
-    with suppress(OSError):  # it is gone, or others have written beside it
+    """Remove the lock's file, while it is held, and these folders where they are empty."""
+    with suppress(OSError):  # the file is gone, or another process wrote into the folder
         if not is_kept or [path.name for path in directory.iterdir()] == [LOCK]:
             (directory / LOCK).unlink()
             for folder in made:

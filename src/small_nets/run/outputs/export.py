@@ -1,4 +1,4 @@
-"""A trained net as a file for other programs: raw units in, raw units out."""
+"""Exports a trained net for other programs, from raw inputs to raw predictions."""
 
 import io
 import logging
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from small_nets.config.errors import InputError
 
 if TYPE_CHECKING:
-    from small_nets.run.outputs.raw_net import RawNet  # this file is read without torch
+    from small_nets.run.outputs.raw_net import RawNet  # not imported at run time, as it needs torch
 
 
 def _state_dict(net: "RawNet") -> bytes:
-    """Name -> tensor, for `torch.load(…, weights_only=True)`."""
+    """The content of a file for `torch.load(…, weights_only=True)`: name -> tensor."""
     import torch
 
     content = io.BytesIO()
@@ -23,19 +23,20 @@ def _state_dict(net: "RawNet") -> bytes:
 
 
 def _onnx(net: "RawNet") -> bytes:
-    """A model from input (rows, features) to prediction (rows, outputs), both float64.
+    """An ONNX model from `input` (rows, features) to `prediction` (rows, outputs), float64.
 
     Raises InputError for a network that ONNX cannot express.
     """
     import torch
 
-    rows = torch.zeros(2, len(net.input.shift), dtype=torch.float64)  # of one, the axis is fixed
+    # Two rows: with one, the exporter would fix the number of rows.
+    rows = torch.zeros(2, len(net.input.shift), dtype=torch.float64)
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = log.level
-    log.setLevel(logging.ERROR)  # it warns of torchvision, which nothing here needs
+    log.setLevel(logging.ERROR)  # otherwise it warns that torchvision is missing
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's, of torch
+            warnings.simplefilter("ignore")  # torch uses its own deprecated functions
             program = torch.onnx.export(
                 net, (rows,), dynamo=True, verbose=False, input_names=["input"],
                 output_names=["prediction"], dynamic_shapes=({0: torch.export.Dim("rows")},),
@@ -48,13 +49,13 @@ def _onnx(net: "RawNet") -> bytes:
     assert program is not None, "with dynamo"
     model = program.model_proto
     for node in model.graph.node:
-        node.ClearField("metadata_props")  # the folders in which this program and torch lie
+        node.ClearField("metadata_props")  # has the paths of this program and of torch
     return model.SerializeToString()
 
 
 @dataclass(frozen=True)
 class Form:
-    """suffix: of the file's name. needs: packages. content: of the file, for a net."""
+    """A format. suffix: of the file's name. needs: packages. content: makes the file's content."""
 
     suffix: str
     needs: tuple[str, ...]

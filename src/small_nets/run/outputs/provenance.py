@@ -1,7 +1,7 @@
-"""What this program wrote, told from what a user has put beside it: only that is replaced.
+"""Distinguishes files of this program from those of the user, which are never overwritten.
 
-Each form of file has room for a mark: the first field of JSON, the metadata of safetensors and PNG,
-a comment. Of a table (CSV, Parquet) the directory keeps a record instead.
+Most formats have room for a mark: the first field of JSON, the metadata of safetensors and PNG, or
+a comment. For a table (CSV, Parquet) the directory keeps a record instead.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from small_nets.system.sealed_json import digest_of, seal, unseal
 MARK = "small-nets"
 RECORD = ".exports.json"
 _MARKS = (MARK.encode(), b'{"digest": "', b'"digest":"')
-_LOOK = 4096  # bytes from either end
+_LOOK = 4096  # bytes at either end of a file in which a mark is looked for
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file carries a mark of ours. A link is nobody's but his who made it."""
+    """Whether a file carries a mark of this program. A link never counts as ours."""
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -30,23 +30,24 @@ def is_ours(path: Path) -> bool:
 
 
 def refuse_foreign(paths: Iterable[Path]) -> None:
-    """Raises InputError for the first of these that is there, and is none of ours."""
+    """Raises InputError for the first of these files that exists and is not ours."""
     for path in paths:
         if (path.exists() or path.is_symlink()) and not is_ours(path):
             raise in_the_way(path)
 
 
 def in_the_way(path: Path) -> InputError:
-    """The error for somebody's file where one of ours would go."""
+    """The error for a file of the user where this program would write one."""
     what = "is a link" if path.is_symlink() else "was not written by this program"
     return InputError(f"{path} is in the way: it {what}, and is not overwritten.\n"
                       "Fix: give it another name, and the same command")  # fmt: skip
 
 
 def write_recorded(path: Path, content: Content) -> None:
-    """Write a file that has no room for a mark, in place of one that was written so.
+    """Write a file that has no room for a mark, and record its digest.
 
-    Raises InputError where another is there, OSError.
+    It replaces a file that was written like this. Raises InputError for any other file in its
+    place, OSError.
     """
     record = path.with_name(RECORD)
     try:

@@ -1,4 +1,4 @@
-"""A trained net between raw units: its normalisation is part of it, for whoever takes it on."""
+"""A trained net with its normalisation: from raw inputs to raw predictions."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from small_nets.data.normalisation import Normaliser
 
 
 class Affine(nn.Module):
-    """A normaliser as buffers, which lie in the state and go where the net goes.
+    """A `Normaliser` as buffers, so that it is part of the net's state and moves with it.
 
-    shift, divisor: (columns,), factor: (); float64, and the same bits as a `Normaliser` gives.
+    shift, divisor: (columns,), float64. factor: (), float64. It gives the same bits.
     """
 
     shift: Tensor
@@ -26,14 +26,16 @@ class Affine(nn.Module):
 
     @property
     def normaliser(self) -> Normaliser:
+        """The normaliser itself."""
         return Normaliser(self.shift, self.factor, self.divisor)
 
 
 class RawNet(nn.Module):
-    """Raw inputs (rows, features) to raw predictions (rows, outputs), both in float64.
+    """A net from raw inputs (rows, features) to raw predictions (rows, outputs), in float64.
 
-    net: the same in normalised units, in dtype. Rows are normalised in float64 and rounded once.
-    target: None where the run had no target; then raw units are those of the net.
+    net: the part between normalised units, in `dtype`. Rows are normalised in float64, then
+    rounded to `dtype`. target: the target's normaliser; None for a run without a target, whose
+    predictions are the net's outputs.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class RawNet(nn.Module):
         self.dtype = dtype
 
     def to_network(self, rows: Tensor) -> Tensor:
-        """Rows in raw units as the net takes them. Raises ValueError for another shape."""
+        """Normalise raw rows, (rows, features), for the net. Raises ValueError for other shapes."""
         columns = len(self.input.shift)
         if rows.ndim != 2 or rows.shape[1] != columns:
             raise ValueError(f"inputs of shape {tuple(rows.shape)}: the network takes (rows, "
@@ -54,7 +56,7 @@ class RawNet(nn.Module):
         return self.input.normaliser.apply(rows).to(self.dtype)
 
     def to_raw(self, output: Tensor) -> Tensor:
-        """What the net gives, (rows, outputs), in raw units and float64."""
+        """The net's outputs, (rows, outputs), in raw units, float64."""
         return output.double() if self.target is None else self.target.normaliser.invert(output)
 
     def forward(self, rows: Tensor) -> Tensor:

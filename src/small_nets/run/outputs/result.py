@@ -1,4 +1,4 @@
-"""What a run leaves behind, and how it ended."""
+"""The result of a run: result.json, its digest, and what identifies the run."""
 
 import hashlib
 import json
@@ -22,23 +22,24 @@ from small_nets.system.command_names import PACKAGE
 from small_nets.system.sealed_json import seal, unseal
 
 if TYPE_CHECKING:
-    from small_nets.run.outputs.trajectory import Trajectory  # this file is read without torch
+    from small_nets.run.outputs.trajectory import Trajectory  # not imported, as it needs torch
 
-# stopped: by a sweep's halving, at the end of an epoch.
+# "stopped" means by a sweep's halving, at the end of an epoch.
 Status = Literal["completed", "diverged", "interrupted", "stopped"]
-MAX_PREDICTIONS = 1000
-MAX_VALUES = 1000
-# What cannot change a number: where things go, how they are shown, how far the run is continued.
+MAX_PREDICTIONS = 1000  # in result.json
+MAX_VALUES = 1000  # of a parameter in result.json
+# Keys that cannot change a number of the result.
 NO_NUMBER = (
     *("name", "description", "print_every", "ckpt", "logger", "engine", "pictures", *SWEEP_ONLY),
     *("data.input_name", "data.target_name", "data.unit", "data.classes", "data.range"),
-    "data.path",  # of a table the content counts: data.digest
-    "data.drop",  # data.inputs names what it leaves
-    *("data.label_type", "data.categories", "data.dropped"),  # which say no more than it
-    # Where a value is missing, a run that refuses it is none; what is unseen, no run has seen.
+    "data.path",  # the content of a table counts, by data.digest
+    "data.drop",  # data.inputs has the names that are left
+    *("data.label_type", "data.categories", "data.dropped"),  # these follow from the content
+    # If values are missing, a run that refuses them does not exist. Unseen categories concern
+    # only predictions.
     *("data.missing", "data.unseen"),
 )
-# What a key of `numbers_of` is made from, beside the same key of the config.
+# Key of `numbers_of` -> the config's keys on which it depends besides the same key.
 READS = {
     "log_every": ("trainer.max_epochs",),
     "scheduler": ("trainer.max_epochs", "data.batch_size", "data.val_fraction", "data.source"),
@@ -46,26 +47,28 @@ READS = {
 
 
 class _End:
-    """What an ending and a result tell alike."""
+    """What an ending and a result have in common."""
 
     status: Status
     kept: int | None
 
     @property
     def is_lost(self) -> bool:
-        """Whether the parameters are what the run diverged to, and not the best before."""
+        """Whether the parameters are those of divergence, not the best ones before it."""
         return self.status == "diverged" and self.kept is None
 
 
 @dataclass(frozen=True)
 class Ending(_End):
-    """How training ended; the run's net holds the final parameters.
+    """How training ended. The run's net holds the final parameters.
 
-    epochs: those done. curves: "step" and each metric, one value a logged point; the last step
-    is where training ended. kept: the step whose parameters early stopping kept, None for the
-    last one. stopped_early: whether early stopping ended it before the last epoch. logged: whether
-    the points have gone to the run's logger already. path: the parameters along training, None
-    where nobody recorded them.
+    - epochs: how many were done
+    - curves: "step" and each metric -> a value for each logged point; the last step is where
+      training ended
+    - kept: the step whose parameters early stopping kept; None for the last one
+    - stopped_early: whether early stopping ended training before the last epoch
+    - logged: whether the run's logger has the points already
+    - path: the parameters along training; None where they were not recorded
     """
 
     status: Status
@@ -79,17 +82,19 @@ class Ending(_End):
 
 @dataclass
 class Result(_End):
-    """The contract for every reader of a run. Losses are in normalised units.
+    """What result.json holds, for every reader of a run. Losses are in normalised units.
 
-    metrics: final values by name; baseline: the losses of the constant predictor, and for the
-    numbers of a table its RMSE, which like R² is of raw units.
-    predictions: {"input", "prediction", "target" or None} in raw units.
-    parameters: name -> {"shape", "values" (None above 1,000 numbers), "gradient" (likewise)}.
-    curves: "step" and each metric, one value a logged point. kept: the step whose parameters,
-    metrics and predictions these are, where early stopping kept the best ones; else None. A run
-    that diverged afterwards is `diverged` all the same. stopped_early: whether early stopping ended
-    training before the last epoch. seconds: {"fit", "total"}.
-    steps: optimizer steps done; of a diverged run, those after which a loss was not finite.
+    - steps: optimizer steps done; for a diverged run, up to the first loss that was not finite
+    - kept: the step whose parameters, metrics and predictions these are, where early stopping kept
+      the best ones; else None. A run that diverged afterwards is still `diverged`
+    - stopped_early: whether early stopping ended training before the last epoch
+    - metrics: name -> final value
+    - baseline: the losses of the constant predictor; for a table of numbers also its RMSE, which
+      like R² is in raw units
+    - predictions: {"input", "prediction", "target" or None}, in raw units
+    - parameters: name -> {"shape", "values", "gradient"}; the last two are None above 1,000 numbers
+    - curves: "step" and each metric -> a value for each logged point
+    - seconds: {"fit", "total"}
     """
 
     experiment: str
@@ -111,7 +116,7 @@ class Result(_End):
     git: dict[str, Any] | None
 
     def write(self, directory: Path, sync: bool = True) -> None:
-        """result.json, written whole, its digest first; sync: as `write_whole` has it.
+        """Write result.json, with its digest first. sync: see `write_whole`. Raises OSError.
 
         Numbers that are not finite become null, since JSON has no name for them.
         """
@@ -130,19 +135,19 @@ KINDS: dict[str, tuple[type, ...]] = {
 
 
 def read_result(path: Path) -> Result:
-    """What `Result.write` wrote; what was not finite is NaN. Raises ValueError, OSError."""
+    """Read what `Result.write` wrote. null becomes NaN. Raises ValueError, OSError."""
     found = unseal(path.read_bytes())
     for key, kinds in KINDS.items():
         if type(found.get(key)) not in kinds:
-            raise ValueError(f"its {key} is none that this program writes")
+            raise ValueError(f"its {key} is not in the form that this program writes")
     curves = found["curves"].values()
     if not all(isinstance(c, list) and all(map(_is_value, c)) for c in curves):
-        raise ValueError("its curves are no lists of numbers")
+        raise ValueError("its curves are not lists of numbers")
     if len({len(c) for c in curves}) != 1 or "step" not in found["curves"]:
         raise ValueError("its curves have different lengths")
     for key in ("metrics", "baseline"):
         if not all(map(_is_value, found[key].values())):
-            raise ValueError(f"a value of its {key} is no number")
+            raise ValueError(f"a value of its {key} is not a number")
         found[key] = {name: _number(value) for name, value in found[key].items()}
     found["curves"] = {name: [_number(v) for v in c] for name, c in found["curves"].items()}
     return Result(**{key: found[key] for key in KINDS})
@@ -156,7 +161,7 @@ def _is_value(value: object) -> bool:
     return value is None or type(value) in (int, float)
 
 
-# One encoder: json.dumps would make one at each call.
+# One encoder for all calls: json.dumps would make one at each call.
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
@@ -173,9 +178,9 @@ def _finite(value: Any) -> Any:
 def numbers_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a resolved config that can change a number of the result.
 
-    What null stands for is the same run when it is spelled out: the points that are logged, the
-    steps of a schedule, a batch of all rows. Of a table the rows are not known here, so that
-    there only the first is.
+    A null is replaced by what it stands for, so that both are the same run: the logged points, the
+    steps of a schedule, a batch of all rows. The rows of a table are not known here, so for a
+    table only the logged points are replaced.
     """
     kept = {key: value for key, value in config.items() if key not in NO_NUMBER}
     kept["data"] = {k: v for k, v in config["data"].items() if f"data.{k}" not in NO_NUMBER}
@@ -191,14 +196,14 @@ def numbers_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pair_text(key: str, value: Any) -> str:
-    """One entry of a mapping in JSON, the same text for equal plain containers."""
+    """One entry of a mapping as JSON. Equal plain containers give equal texts."""
     return f"{_encode(key)}:{_encode(value)}"
 
 
 def digest(content: Any, known: Mapping[str, str] | None = None) -> str:
-    """16 hexadecimal digits of a hash of plain containers.
+    """A digest of plain containers, 16 hexadecimal digits.
 
-    known: of a mapping, the `pair_text` of some of its keys, made before.
+    known: key -> `pair_text`, of entries of a mapping that were written out before.
     """
     if known:
         texts = [known.get(key) or pair_text(key, content[key]) for key in sorted(content)]
@@ -209,21 +214,21 @@ def digest(content: Any, known: Mapping[str, str] | None = None) -> str:
 
 
 def run_id(config: Mapping[str, Any]) -> str:
-    """A hash of everything in a resolved config that can change a number of the result."""
+    """A digest of everything in a resolved config that can change a number of the result."""
     return digest(numbers_of(config))
 
 
 @cache
 def versions() -> dict[str, str]:
-    """The versions that can change a number."""
+    """The versions of Python and of the packages that can change a number."""
     packages = ("torch", "lightning", "hydra-core", "numpy")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 @cache
 def git_state() -> dict[str, Any] | None:
-    """The commit of this program and whether files differ from it; None outside a checkout."""
-    # Where it is installed, a repository around the environment is another one.
+    """The commit of this program, and whether files differ from it; None outside a checkout."""
+    # An installed package may lie inside another repository, which does not count.
     here = PACKAGE.parents[1]
     if not (here / ".git").exists():
         return None
@@ -233,10 +238,10 @@ def git_state() -> dict[str, Any] | None:
         try:
             done = subprocess.run(
                 ["git", *arguments], cwd=here, env=environment, capture_output=True, text=True,
-                timeout=5, check=False, start_new_session=True,  # Ctrl-C is not for it
+                timeout=5, check=False, start_new_session=True,  # so that Ctrl-C does not reach it
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired):
-            return None  # no git here, or one that hangs: the result is worth more than its commit
+            return None  # git is missing or hangs; a result without a commit is better than none
         return done.stdout.strip() if done.returncode == 0 else None
 
     commit = git("rev-parse", "HEAD")

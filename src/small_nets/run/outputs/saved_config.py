@@ -1,4 +1,4 @@
-"""Where a run's directory has the config that it was trained with."""
+"""Finds the config of a run in its directory, and compares the two copies that are stored there."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,15 +12,16 @@ from small_nets.run.outputs.directory_kind import is_sweep, what_is
 from small_nets.system.sealed_json import unseal
 
 RESULT, HYDRA = "result.json", Path(".hydra") / "config.yaml"
-FEW = 5  # settings that a message names
+FEW = 5  # keys that a message names
 
 
 def find_config(directory: Path) -> tuple[dict[str, Any], Path]:
-    """The resolved config of a run, as it is stored there, and the file that has it.
+    """The resolved config that a run's directory holds, and the file that it was read from.
 
-    What Hydra wrote before the run began. That of result.json without its hidden folder, which a
-    copy may have left behind, and where it holds what only the command line resolves. The
-    content is not checked. Raises InputError.
+    It is read from the file that Hydra wrote before the run. The config in result.json is taken
+    where that file is missing (a copy may have left the hidden folder behind), or where it has
+    interpolations that only a command line resolves. The content is not checked. Raises InputError
+    where there is no config.
     """
     path, result = directory / HYDRA, directory / RESULT
     found = _of_result(result)
@@ -41,15 +42,15 @@ def find_config(directory: Path) -> tuple[dict[str, Any], Path]:
     if is_sweep(directory):
         fix = f"one of its runs, by number: {directory}/0"
     raise InputError(
-        f"{directory} {what_is(directory, 'a run')}: there is no {HYDRA}, and no {RESULT} with a "
-        f"config, in it.\nFix: {fix}"
+        f"{directory} {what_is(directory, 'a run')}: it has neither {HYDRA} nor a {RESULT} with a "
+        f"config.\nFix: {fix}"
     )
 
 
 def refuse_changed(directory: Path) -> None:
     """Raises InputError for a run whose two stored configs differ.
 
-    Of both, result.json vouches for itself: it is Hydra's that was changed.
+    result.json has a digest of its content, so Hydra's file is the one that was changed.
     """
     found = _of_result(directory / RESULT)
     differ = [] if found is None else list(_differences(found, directory / HYDRA))
@@ -57,12 +58,12 @@ def refuse_changed(directory: Path) -> None:
         more = f" and {len(differ) - FEW} more" if len(differ) > FEW else ""
         raise InputError(
             f"{directory / HYDRA} was changed after the run: it differs from {RESULT} in "
-            f"{', '.join(differ[:FEW])}{more}.\nFix: without {HYDRA}, {RESULT} is taken"
+            f"{', '.join(differ[:FEW])}{more}.\nFix: remove {HYDRA}; then {RESULT} is taken"
         )
 
 
 def _of_result(path: Path) -> Any:
-    """None where there is none that can be read."""
+    """The config in result.json; None where there is none that can be read."""
     try:
         config = unseal(path.read_bytes()).get("config")
     except (OSError, ValueError):
@@ -71,7 +72,7 @@ def _of_result(path: Path) -> Any:
 
 
 def _differences(config: Mapping[str, Any], path: Path) -> Iterator[str]:
-    """The settings that are another in Hydra's file. What is open there is none."""
+    """Yield the keys whose values differ in Hydra's file. A null there does not count."""
     if path.is_file():
         mine = {key: value for key, value in config.items() if key not in SWEEP_ONLY}
         yield from _walk(mine, read_yaml(path, resolve=False), "")
@@ -90,7 +91,7 @@ def _walk(mine: Mapping[str, Any], other: Any, path: str) -> Iterator[str]:
 
 def _same(mine: Any, there: Any) -> bool:
     if isinstance(there, str) and "${" in there:
-        return True  # an interpolation, which was resolved for the run
+        return True  # an interpolation was resolved for the run
     if isinstance(mine, list) or isinstance(there, list):
         mine, there = (v if isinstance(v, list) else [v] for v in (mine, there))
         return len(mine) == len(there) and all(map(_same, mine, there))

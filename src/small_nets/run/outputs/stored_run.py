@@ -1,4 +1,4 @@
-"""A run that is over, read from its directory, or by its sweep from the store, for every reader."""
+"""A finished run, read from its directory. A sweep's store returns its runs in the same form."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from small_nets.run.outputs.result import Result, read_result
 from small_nets.run.outputs.saved_config import RESULT, find_config, refuse_changed
 
 if TYPE_CHECKING:
-    # torch only where something is built: a wrong directory is answered at once.
+    # torch is imported only to build something, so that a wrong directory is answered at once.
     from torch import Tensor, nn
 
     from small_nets.run.outputs.raw_net import RawNet
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """What a run left. All of it is data, and is checked before anything is built from it.
+    """A finished run. Everything that was read is checked before anything is built from it.
 
-    config: resolved, and checked like a typed one. tell: reads how the run ended, once that is
-    asked for; None where nothing is left that says so. Raises InputError.
+    config: resolved, and checked as one that is typed. tell: reads the result when it is needed,
+    and may raise InputError; None where there is no result.
     """
 
     directory: Path
@@ -36,7 +36,7 @@ class StoredRun:
 
     @classmethod
     def read(cls, directory: Path) -> "StoredRun":
-        """A run from its own directory, the result only later. Raises InputError."""
+        """Read a run from its own directory. The result is read later. Raises InputError."""
         found, place = find_config(directory)
         from small_nets.run.outputs.weights import load_weights
 
@@ -48,20 +48,20 @@ class StoredRun:
 
     @cached_property
     def result(self) -> Result:
-        """How it ended. Raises InputError where nothing says so that can be believed."""
+        """The result. Raises InputError where it is missing or broken."""
         return _result(self.directory / RESULT) if self.tell is None else self.tell()
 
     @property
     def is_diverged(self) -> bool:
-        """Whether the weights are what it diverged to, and not the best before.
+        """Whether the weights are those of divergence, not the best ones before it.
 
-        False where nothing is left that says how it ended. Raises InputError, as `result` does.
+        False where there is no result. Raises InputError where the result is broken.
         """
         return self.tell is not None and self.result.is_lost
 
     @cached_property
     def net(self) -> "RawNet":
-        """The trained net between raw units, in eval mode. Raises InputError."""
+        """The trained net from raw inputs to raw predictions, in eval mode. Raises InputError."""
         from small_nets.data.sources import dtype_of
         from small_nets.run.build.build import build_net
         from small_nets.run.outputs.raw_net import RawNet
@@ -74,9 +74,9 @@ class StoredRun:
         return RawNet(net, weights.input, weights.target, dtype).eval()
 
     def output(self, rows: "Tensor") -> "Tensor":
-        """Raw inputs (rows, features) to the net's outputs (rows, outputs), in normalised units.
+        """The net's outputs (rows, outputs), in normalised units, for raw rows (rows, features).
 
-        Raises InputError where a row is beyond the numbers that the net computes in.
+        Raises InputError where a row has numbers beyond the net's precision.
         """
         import torch
 
@@ -93,20 +93,23 @@ class StoredRun:
             return self.net.net(given)
 
     def predict(self, rows: "Tensor") -> "Tensor":
-        """Raw inputs (rows, features) to raw predictions (rows, outputs), float64.
+        """The predictions (rows, outputs), raw, float64, for raw rows (rows, features).
 
         Raises InputError, as `output` does.
         """
         return self.net.to_raw(self.output(rows))
 
     def run(self) -> "Run":
-        """The whole run with its data, as its training left it. Raises InputError."""
+        """Build the run with its data and its trained net. Raises InputError."""
         run = trained(self.config, self.weights.parameters)
         refuse_changed(self.directory)
         return run
 
     def path(self, net: "nn.Module") -> "Trajectory | None":
-        """This net's parameters along training; None where the run left none. Raises InputError."""
+        """The parameters of `net` along training; None where they were not stored.
+
+        Raises InputError where the file is broken.
+        """
         from small_nets.run.outputs.trajectory import load_trajectory
 
         stored = self.directory / "path.safetensors"
@@ -114,7 +117,7 @@ class StoredRun:
 
 
 def trained(config: Mapping[str, Any], parameters: "Mapping[str, Tensor]") -> "Run":
-    """The run of a checked config as its training left it. Raises InputError."""
+    """Build the run of a checked config with its trained parameters. Raises InputError."""
     from small_nets.run.build.build import build
     from small_nets.run.outputs.weights import fill
 

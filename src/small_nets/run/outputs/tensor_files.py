@@ -1,4 +1,4 @@
-"""safetensors files: named tensors, and a text for each name of their metadata."""
+"""Reads and writes safetensors files: named tensors, with metadata that maps names to texts."""
 
 import json
 from collections.abc import Mapping
@@ -12,24 +12,24 @@ from torch import Tensor
 from small_nets.system.atomic_file import write_whole
 from small_nets.system.sealed_json import digest_of
 
-DIGEST = "digest"  # a name of the metadata
-ALIGNED = 8  # bytes that the header is a multiple of, so that the numbers begin at one
+DIGEST = "digest"  # the name of the digest in the metadata
+ALIGNED = 8  # the header's length is a multiple of so many bytes, which aligns the numbers
 
 
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None,
     sync: bool = True,
 ) -> None:  # fmt: skip
-    """Written whole; sync: as `write_whole` has it. Raises OSError."""
+    """Write tensors with metadata. sync: see `write_whole`. Raises OSError."""
     write_whole(path, tensors_to_bytes(tensors, about or {}), sync)
 
 
 def tensors_to_bytes(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
-    """The content of the file that `write_tensors` would write: the same for the same input."""
+    """The content of a safetensors file. The same input gives the same bytes."""
     found = save(dict(tensors), metadata=dict(about) or None)
     if len(about) < 2:
         return found
-    # The library takes its metadata from a map that gives another order in each process.
+    # The library writes metadata in an order that differs between processes, so it is sorted.
     length = int.from_bytes(found[:8], "little")
     header = json.loads(found[8 : 8 + length])
     header["__metadata__"] = dict(sorted(about.items()))
@@ -39,7 +39,7 @@ def tensors_to_bytes(tensors: Mapping[str, Tensor], about: Mapping[str, str]) ->
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors, and the metadata. Raises SafetensorError, OSError."""
+    """Read the tensors and the metadata. Raises SafetensorError, OSError."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return tensors, file.metadata() or {}
@@ -48,13 +48,16 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def seal_tensors(
     tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The metadata with a digest of itself and of the tensors, for a file that stands alone."""
+    """The metadata with a digest of itself and of the tensors."""
     found = dict(about or {})
     return found | {DIGEST: _digest(tensors, found)}
 
 
 def read_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """What was written with `seal_tensors`. Raises SafetensorError, ValueError, OSError."""
+    """Read a file with metadata of `seal_tensors`, and check its digest.
+
+    Raises ValueError where the digest is missing or does not match, SafetensorError, OSError.
+    """
     tensors, about = read_tensors(path)
     digest = about.pop(DIGEST, None)
     if digest is None:

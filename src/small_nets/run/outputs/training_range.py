@@ -1,7 +1,7 @@
-"""What a network saw of its training split: the range of its inputs, the mean of its targets.
+"""The range of a run's training inputs, and the mean of its training targets.
 
-It travels with the weights, so that a prediction can be scored beside the constant predictor, and
-inputs far from all that was learned can be named, without the table of then.
+They are stored with the weights. So a prediction can be compared with the constant predictor, and
+inputs far outside the training range can be named, without the training table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,15 @@ from torch import Tensor
 
 from small_nets.data.normalisation import Normaliser
 
-FAR = 0.1  # of the range's width: beyond it by more is far, and not just a new extreme
+FAR = 0.1  # of the range's width; a value further outside than this is called far
 
 
 @dataclass(frozen=True)
 class Seen:
-    """low, high: of each input, (inputs,), raw units. mean: of the targets, (outputs,).
+    """The range of the training inputs, and the mean of the training targets, in float64.
 
-    In float64. mean is in normalised units, as the loss takes it; None where there is no target.
+    low, high: of each input, (inputs,), in raw units. mean: of the targets, (outputs,), in
+    normalised units; None where there is no target.
     """
 
     low: Tensor
@@ -27,20 +28,24 @@ class Seen:
     mean: Tensor | None
 
     def to_lists(self) -> dict[str, list[float] | None]:
-        """Plain containers, for JSON."""
+        """The same as plain containers, for JSON."""
         mean = None if self.mean is None else self.mean.tolist()
         return {"low": self.low.tolist(), "high": self.high.tolist(), "mean": mean}
 
     @classmethod
     def of_lists(cls, found: Mapping[str, list[float] | None]) -> "Seen":
-        """Raises KeyError, TypeError, ValueError."""
+        """The reverse of `to_lists`. Raises KeyError, TypeError, ValueError."""
         low, high = (torch.tensor(found[key], dtype=torch.float64) for key in ("low", "high"))
         mean = found["mean"]
         return cls(low, high, None if mean is None else torch.tensor(mean, dtype=torch.float64))
 
 
 def seen(input: Tensor, target: Tensor | None, normaliser: Normaliser) -> Seen:
-    """input: (rows, inputs), target: (rows, outputs), normalised; normaliser: of the inputs."""
+    """Measure a training split.
+
+    input: (rows, inputs), normalised. target: (rows, outputs), normalised, or None. normaliser: of
+    the inputs.
+    """
     several = None if target is None else target[None]
     found = {name: v[0] for name, v in stacked(input[None], several, [normaliser]).items()}
     return Seen(found["low"], found["high"], found.get("mean"))
@@ -49,9 +54,10 @@ def seen(input: Tensor, target: Tensor | None, normaliser: Normaliser) -> Seen:
 def stacked(
     input: Tensor, target: Tensor | None, normalisers: Sequence[Normaliser]
 ) -> dict[str, Tensor]:
-    """The same of many members: name -> (members, …).
+    """Measure the training splits of many members: low, high, mean -> (members, …).
 
-    input: (members, rows, inputs); target: (members, rows, outputs); normalisers: one a member.
+    input: (members, rows, inputs). target: (members, rows, outputs), or None. normalisers: of each
+    member's inputs.
     """
     shift, divisor = (
         torch.stack([getattr(n, name) for n in normalisers]).double()
@@ -64,15 +70,15 @@ def stacked(
 
 
 def far_outside(seen: Seen, rows: Tensor, names: Sequence[str]) -> list[str]:
-    """A sentence for each input that lies far outside the range of training, with how many rows.
+    """A sentence for each input that lies far outside its training range in some rows.
 
-    rows: (rows, inputs), raw units. names: of the inputs. Nothing of columns of 0 and 1, such as
-    the places of a text's categories: they have no range. But of those that had one value only,
-    as where the rows of a category are all held out.
+    rows: (rows, inputs), in raw units. names: of the inputs. Columns of 0 and 1, such as one-hot
+    columns, are left out, unless they had one value in all training rows (for example because all
+    rows of a category were held out).
     """
     rows = rows.double()
     width = seen.high - seen.low
-    # Rounding alone moves a value by some ulp of float32, in which the range may be held.
+    # The range may have been rounded to float32.
     rounding = 1e-6 * torch.maximum(seen.low.abs(), seen.high.abs())
     margin = FAR * width + rounding
     outside = (rows < seen.low - margin) | (rows > seen.high + margin)

@@ -1,4 +1,4 @@
-"""The path of training: the parameters at logged points, few enough to keep."""
+"""Records the path of training: the parameters at some of the logged points."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from small_nets.config.errors import InputError
 from small_nets.run.outputs.tensor_files import read_sealed, seal_tensors, write_tensors
 
-LARGEST = 10_000  # numbers of a net whose path is kept
-MOST = 256  # points that are held
-STEPS = "steps"  # beside the parameters, whose names have a dot or are those of the net
+LARGEST = 10_000  # a net with more weights and biases has no path
+MOST = 256  # points that are kept
+STEPS = "steps"  # the name of the steps in the file, beside the names of parameters
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Parameters after `steps[i]` steps, the first and the last logged point among them.
+    """The parameters at some logged points, the first and the last among them.
 
-    parameters: name -> (points, *shape of the parameter), in the order of the net.
+    steps: of each point. parameters: name -> (points, *shape), in the order of the net.
     """
 
     steps: list[int]
@@ -33,26 +33,25 @@ class Trajectory:
         return len(self.steps)
 
     def flat(self) -> Tensor:
-        """(points, numbers of the net), float64, columns in the order of the parameters."""
+        """All parameters as vectors, (points, numbers), float64, in the order of the net."""
         parts = [p.double().reshape(len(self), -1) for p in self.parameters.values()]
         return torch.cat(parts, dim=1)
 
     def at(self, i: int) -> dict[str, Tensor]:
-        """Name -> parameter at point i."""
+        """Name -> parameter, at point i."""
         return {name: p[i] for name, p in self.parameters.items()}
 
     def save(self, path: Path) -> None:
-        """path.safetensors: `steps` and the parameters under their names. Raises OSError."""
+        """Write a safetensors file with `steps` and the parameters. Raises OSError."""
         tensors = {name: p.contiguous() for name, p in self.parameters.items()}
         tensors |= {STEPS: torch.tensor(self.steps)}
         write_tensors(path, tensors, seal_tensors(tensors))
 
 
 def spread(steps: Sequence[int], count: int) -> list[int]:
-    """Positions of `count` of the steps (all, where there are no more): the first, the last,
+    """The positions of at most `count` of the steps, including the first and the last.
 
-    and between them as near to a geometric sequence as distinct ones can be: most of what
-    changes in a fit changes early.
+    Those between are close to a geometric sequence, because a fit changes most at its beginning.
     """
     n = len(steps)
     if n <= count:
@@ -68,7 +67,7 @@ def spread(steps: Sequence[int], count: int) -> list[int]:
 
 @contextmanager
 def parameters_at(net: nn.Module, point: Mapping[str, Tensor]) -> Iterator[None]:
-    """The net with these parameters instead of its own, which it has again afterwards."""
+    """Within the block the net has the parameters of `point`; afterwards its own again."""
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
     try:
         net.load_state_dict(dict(point), strict=False)
@@ -78,13 +77,13 @@ def parameters_at(net: nn.Module, point: Mapping[str, Tensor]) -> Iterator[None]
 
 
 def load_trajectory(path: Path, net: nn.Module) -> Trajectory:
-    """What `Trajectory.save` wrote for this net. Raises InputError."""
+    """Read what `Trajectory.save` wrote. Raises InputError where it does not fit the net."""
     try:
         found, _ = read_sealed(path)
         steps = [int(step) for step in found.pop(STEPS).flatten().tolist()]
         named = {name: found[name] for name, _ in net.named_parameters()}
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise InputError(f"{path} is not a whole path of this run: {error}") from error
+        raise InputError(f"{path} is not a complete path of this run: {error}") from error
     shapes = {name: (len(steps), *p.shape) for name, p in net.named_parameters()}
     if not steps or any(tuple(named[n].shape) != shape for n, shape in shapes.items()):
         raise InputError(f"{path} belongs to another network than the run's config")
@@ -92,13 +91,13 @@ def load_trajectory(path: Path, net: nn.Module) -> Trajectory:
 
 
 class Recorder:
-    """Keeps the parameters of a net at the points it is shown, thinned so that memory is bounded.
+    """Records the parameters of a net at logged points, in bounded memory.
 
-    Every `stride`-th point is held; with more than MOST of them every other one is dropped and
-    the stride doubles. So the points stay evenly spaced, the first one stays, and what is held
-    depends on how many points there were and on nothing else: a continued run has the path of
-    an undisturbed one. The last point is held beside them. (A reservoir sample would be bounded
-    too, but uneven, and would need a random state.)
+    It keeps every `stride`-th point. If there are more than MOST, it drops every other one, and
+    doubles the stride. So the points stay evenly spaced, and the first one stays. Which points are
+    kept depends only on the number of points, so a continued run has the path of an uninterrupted
+    one. The last point is kept, too. (A reservoir sample would also be bounded, but uneven, and it
+    would need a random state.)
 
     Nets of more than LARGEST numbers have no path.
     """
@@ -113,11 +112,11 @@ class Recorder:
         self._last: tuple[int, Tensor] | None = None
 
     def record(self, step: int) -> None:
-        """Take the net's parameters as those after so many steps."""
+        """Record the net's parameters after `step` steps."""
         if not 0 < self._size <= LARGEST:
             return
         with torch.no_grad():
-            # cat copies, also a single tensor, so that training does not write into it.
+            # cat always copies, so later training does not change the recorded point.
             point = torch.cat([p.reshape(-1) for p in self._net.parameters()]).cpu()
         self._last = (step, point)
         if self._seen % self._stride == 0:
@@ -129,7 +128,7 @@ class Recorder:
             self._stride *= 2
 
     def trajectory(self) -> Trajectory | None:
-        """What is held, and the last point; None where there is nothing."""
+        """The recorded path; None where nothing was recorded."""
         if self._last is None:
             return None
         steps, points = list(self._steps), list(self._points)
@@ -142,7 +141,10 @@ class Recorder:
         return Trajectory(steps, dict(zip([n for n, _ in named], shaped, strict=True)))
 
     def to_checkpoint(self) -> dict[str, Any] | None:
-        """Plain containers and tensors; one tensor for all points, since each one is a file."""
+        """The state for a checkpoint; None where nothing was recorded.
+
+        All points are one tensor: a checkpoint stores each tensor as a file.
+        """
         if self._last is None:
             return None
         return {
@@ -152,7 +154,7 @@ class Recorder:
         }  # fmt: skip
 
     def from_checkpoint(self, state: Mapping[str, Any] | None) -> None:
-        """Take up what `to_checkpoint` gave; None (an older checkpoint) begins a path here."""
+        """Go on from what `to_checkpoint` returned. None starts a new path."""
         if state is None:
             return
         self._stride, self._seen = state["stride"], state["seen"]

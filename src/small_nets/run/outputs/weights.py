@@ -1,4 +1,4 @@
-"""weights.safetensors: the trained parameters, and the normalisation that belongs to them."""
+"""weights.safetensors: the trained parameters, the normalisers, and what predictions need."""
 
 import json
 import math
@@ -20,10 +20,11 @@ from small_nets.run.outputs.training_range import Seen, seen
 
 @dataclass(frozen=True)
 class Weights:
-    """parameters: name -> tensor. Normalisers of input and target (None where no target).
+    """A trained net, and what its predictions need.
 
-    seen: what the training split held. table: of a run on a table, what its config's data section
-    was completed with: without the table, a prediction must still know its columns and classes.
+    parameters: name -> tensor. input, target: normalisers; target is None without a target.
+    outputs: of the net. seen: the ranges of the training split. table: for a run on a table, the
+    columns and classes, which a prediction needs without the table; else None.
     """
 
     parameters: dict[str, Tensor]
@@ -35,7 +36,7 @@ class Weights:
 
 
 def weights_of(net: nn.Module, data: Prepared, table: dict[str, Any] | None = None) -> Weights:
-    """Of a trained net and what it was trained on. table: as `Weights` has it."""
+    """The weights of a trained net. data: what it was trained on. table: see `Weights`."""
     parameters = {name: p.detach().contiguous().cpu() for name, p in net.state_dict().items()}
     with torch.no_grad():
         outputs = net(data.train.input[:1]).shape[1]
@@ -47,9 +48,9 @@ def save_weights(
     path: Path, net: nn.Module, data: Prepared, table: dict[str, Any] | None = None,
     sync: bool = True,
 ) -> None:  # fmt: skip
-    """The parameters as tensors under their names, the rest as metadata.
+    """Write a net's weights: its parameters as tensors, everything else as metadata.
 
-    sync: as `write_whole` has it. Equal runs leave equal bytes.
+    table: see `Weights`. sync: see `write_whole`. Equal runs write equal bytes. Raises OSError.
     """
     found = weights_of(net, data, table)
     about = {
@@ -65,7 +66,7 @@ def save_weights(
 
 
 def _to_text(normaliser: Normaliser) -> str:
-    # repr of a float64 is exact, and every float32 is a float64.
+    # JSON has every float64, and so every float32, exactly.
     return json.dumps(
         {
             "shift": normaliser.shift.tolist(),
@@ -82,7 +83,7 @@ def _from_text(text: str) -> Normaliser:
 
 
 def fill(net: nn.Module, parameters: Mapping[str, Tensor]) -> None:
-    """Put these parameters into the net that its config describes. Raises InputError."""
+    """Load parameters into a net. Raises InputError where they do not fit."""
     what = "the weights do not fit the config's network"
     try:
         net.load_state_dict(dict(parameters))
@@ -91,12 +92,12 @@ def fill(net: nn.Module, parameters: Mapping[str, Tensor]) -> None:
         raise InputError(f"{what}: {reason}") from error
     for name, values in net.state_dict().items():
         if parameters[name].dtype != values.dtype:
-            raise InputError(f"{what}: {name} is {parameters[name].dtype} there, and "
+            raise InputError(f"{what}: {name} is {parameters[name].dtype}, but "
                              f"{values.dtype} by the config")  # fmt: skip
 
 
 def check_weights(weights: Weights, where: str) -> Weights:
-    """Raises InputError for weights that no training of ours has left. Returns them."""
+    """Return weights. Raises InputError for those that no training of this program writes."""
     found = {"input": weights.input, "target": weights.target}
     for name, normaliser in found.items():
         if normaliser is None:
@@ -105,12 +106,12 @@ def check_weights(weights: Weights, where: str) -> Weights:
         numbers = torch.cat([normaliser.shift.flatten(), normaliser.divisor.flatten()])
         is_whole = len(sizes) == 1 and normaliser.shift.ndim == 1 and len(normaliser.shift) > 0
         if not is_whole or not numbers.isfinite().all() or not math.isfinite(normaliser.factor):
-            raise InputError(f"{where}: its normaliser of the {name} holds no finite numbers, one "
-                             "for each column")  # fmt: skip
+            raise InputError(f"{where}: its normaliser of the {name} does not have one finite "
+                             "number for each column")  # fmt: skip
     columns = weights.outputs if weights.target is None else len(weights.target.shift)
     if not 0 < weights.outputs == columns:
-        raise InputError(f"{where}: it says that there are {weights.outputs} outputs, and its "
-                         f"normaliser that there are {columns}")  # fmt: skip
+        raise InputError(f"{where}: it has {weights.outputs} outputs, but its normaliser has "
+                         f"{columns}")  # fmt: skip
     seen = weights.seen
     ends = [values for values in (seen.low, seen.high, seen.mean) if values is not None]
     sizes = [values.numel() for values in ends]
@@ -118,15 +119,15 @@ def check_weights(weights: Weights, where: str) -> Weights:
     if sizes not in ([inputs, inputs], [inputs, inputs, weights.outputs]) or not all(
         values.ndim == 1 and values.isfinite().all() for values in ends
     ):
-        raise InputError(f"{where}: what it says of its training rows holds no finite numbers, one "
-                         "for each column")  # fmt: skip
+        raise InputError(f"{where}: its training range does not have one finite number for each "
+                         "column")  # fmt: skip
     if weights.table is not None and not isinstance(weights.table, dict):
-        raise InputError(f"{where}: what it says of its table is no mapping")
+        raise InputError(f"{where}: its description of the table is not a mapping")
     return weights
 
 
 def load_weights(path: Path) -> Weights:
-    """Raises InputError, with the file and what is wrong with it."""
+    """Read and check weights. Raises InputError with the file and what is wrong with it."""
     if not path.is_file():
         raise InputError(
             f"{path} does not exist: this is not the directory of a finished run.\n"
@@ -139,5 +140,7 @@ def load_weights(path: Path) -> Weights:
         train, input = Seen.of_lists(json.loads(about["seen"])), _from_text(about["input"])
         found = Weights(tensors, input, target, int(about["outputs"]), train, table)
     except (SafetensorError, KeyError, ValueError, TypeError, OSError, RecursionError) as error:
-        raise InputError(f"{path} is not a whole weights file of this program: {error}") from error
+        raise InputError(
+            f"{path} is not a complete weights file of this program: {error}"
+        ) from error
     return check_weights(found, str(path))

@@ -1,4 +1,4 @@
-"""Rows that a prediction is asked for: JSON on the command line, or a CSV file of numbers."""
+"""Parses the rows to predict: JSON on the command line, or a CSV file of numbers."""
 
 import json
 import math
@@ -18,14 +18,14 @@ Cell = Any  # of JSON
 
 
 def is_json(text: str) -> bool:
-    """Whether these are rows, and not the name of a file."""
+    """Whether a text is rows in JSON, not the name of a file."""
     return text.lstrip().startswith("[")
 
 
 def parse_inputs(text: str, columns: int) -> Rows:
-    """Rows of `columns` finite numbers, from JSON or from a CSV file with or without a header.
+    """Parse rows of `columns` finite numbers, from JSON or a CSV file with or without a header.
 
-    Raises InputError, with the row that is wrong.
+    Raises InputError, which names the wrong row.
     """
     rows = _from_json(text) if is_json(text) else _from_csv(Path(text))
     if not rows:
@@ -35,7 +35,7 @@ def parse_inputs(text: str, columns: int) -> Rows:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, list) or len(row) != columns:
             is_row = isinstance(row, list)
-            found = f"has {len(row)} columns" if is_row else f"is {shown(row)}, no list of numbers"
+            found = f"has {len(row)} columns" if is_row else f"is {shown(row)}, not a list"
             raise InputError(
                 f"--inputs: row {number} {found}; the network takes {columns} a row.\n"
                 f"Fix: rows like {json.dumps([[0.0] * columns])}"
@@ -59,10 +59,11 @@ def _is_finite(value: object) -> bool:
 def parse_table_rows(
     text: str, inputs: Sequence[str], categories: Categories, unseen: Unseen
 ) -> tuple[list[list[Cell]], Rows]:
-    """Rows for a run on a table, from JSON: lists in the order of its inputs, or {"name": value}.
+    """Parse rows for a run on a table, from JSON: lists in the order of its inputs, or mappings.
 
-    A text column takes texts, any other one finite numbers, or true and false for 1 and 0.
-    Returns the rows as given, and as features. Raises InputError, with the row that is wrong.
+    A column of texts takes texts. Any other column takes finite numbers, or true and false for 1
+    and 0. Returns the rows as given, and as features. Raises InputError, which names the wrong
+    row.
     """
     rows = _from_json(text)
     if not rows:
@@ -92,7 +93,7 @@ def _in_order(
                              f"{', '.join(inputs)}.\n{fix}")  # fmt: skip
         return [row[name] for name in inputs]
     if not isinstance(row, list) or len(row) != len(inputs):
-        found = f"has {len(row)} values" if isinstance(row, list) else f"is {row!r}, and no list"
+        found = f"has {len(row)} values" if isinstance(row, list) else f"is {row!r}, not a list"
         raise InputError(f"--inputs: row {number} {found}; the inputs are {', '.join(inputs)}.\n"
                          f"{fix}")  # fmt: skip
     return row
@@ -145,10 +146,10 @@ def _from_csv(path: Path) -> list[Any]:
             float(cell)
         except ValueError:
             return False
-        return cell.isascii() and "_" not in cell  # which Python takes for numbers, too
+        return cell.isascii() and "_" not in cell  # Python would read 1_0 and other digits, too
 
     if lines and not any(map(is_number, lines[0][1])):
-        lines = lines[1:]  # a header: names, and no number among them
+        lines = lines[1:]  # the first line has no number, so it is a header
     for number, row in lines:
         for cell in row:
             if not is_number(cell):

@@ -1,4 +1,4 @@
-"""What a network is asked: rows, what is known of their truth, and its answers to them."""
+"""The rows to predict, their targets where known, and the predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be predicted. rows: (rows, inputs), raw units; targets: (rows, outputs) or None.
+    """The rows to predict, in raw units.
 
-    targets have NaN where a row's is not known, and notes say why. table: of a run on a table,
-    the rows with all columns that they came with.
+    rows: (rows, inputs). targets: (rows, outputs), with NaN where a row's target is unknown, or
+    None. notes: say why targets are unknown. table: for a run on a table, the rows with all their
+    columns.
     """
 
     rows: Tensor
@@ -32,7 +33,7 @@ class Question:
 
 
 def question(stored: StoredRun, inputs: str | None, out: Path | None = None) -> Question:
-    """The rows of --inputs; none: the validation rows, or else the training rows.
+    """The rows to predict: those of --inputs, else the validation rows, else the training rows.
 
     Raises InputError.
     """
@@ -54,7 +55,7 @@ def question(stored: StoredRun, inputs: str | None, out: Path | None = None) -> 
 
 
 def answers(asked: Question, predicted: Tensor) -> list[dict[str, Any]]:
-    """{"input", "prediction", "target" or None} a row, raw units. predicted: (rows, outputs)."""
+    """For each row {"input", "prediction", "target" or None}. predicted: raw, (rows, outputs)."""
     known: list[Any] = [None] * len(predicted)
     if asked.targets is not None:
         is_known = asked.targets.isfinite().all(dim=1).tolist()

@@ -1,4 +1,4 @@
-"""How good predictions are where the truth is known, beside the constant predictor's."""
+"""Scores predictions against known targets, beside the constant predictor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from small_nets.run.terminal.tables import print_metrics
 
 @dataclass(frozen=True)
 class Score:
-    """metrics: name -> value, and baseline: that of the training split's constant predictor.
+    """The score of predictions.
 
-    rows: how many were scored. notes: which were not, and why.
+    rows: how many were scored. metrics: name -> value. baseline: the same for the constant
+    predictor of the training split. notes: which rows were not scored, and why.
     """
 
     rows: int
@@ -31,11 +32,11 @@ def score(
     stored: StoredRun, output: Tensor, targets: Tensor, names: Sequence[str],
     notes: Sequence[str] = (),
 ) -> Score:  # fmt: skip
-    """The loss; of classes the accuracy; of numbers R² and RMSE.
+    """Compute the loss, and for classes the accuracy, for numbers R² and RMSE.
 
-    output: (rows, outputs), in normalised units, as the net gives it. targets: the same, raw
-    units; a row with a NaN is left out. names: of the outputs. notes: which rows have none. The
-    constant predictor is the best one on the training split, as it was stored with the weights.
+    output: of the net, (rows, outputs), in normalised units. targets: (rows, outputs), in raw
+    units; a row with a NaN is left out. names: of the outputs. notes: which rows have no target.
+    The constant predictor is the best one on the training split, as stored with the weights.
     """
     config, weights = stored.config, stored.weights
     known = targets.isfinite().all(dim=1)
@@ -64,7 +65,7 @@ def score(
 
 
 def show_score(console: Console, found: Score) -> None:
-    """As a run's own metrics are shown at its end."""
+    """Print a score, in the form of the metrics at the end of a run."""
     if found.metrics:
         rows = f"{found.rows:,} row{'s' if found.rows > 1 else ''}"
         title = f"Score over the {rows} whose target is known"

@@ -1,4 +1,4 @@
-"""Predictions for a table: its columns by name in, all of them and the predictions out."""
+"""Predicts for a table: reads its columns by name, and returns all of them with predictions."""
 
 import io
 import sys
@@ -30,10 +30,11 @@ Data = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """Rows to predict. rows: (rows, features), raw units; frame: with every column there is.
+    """Rows of a table to predict.
 
-    places: which rows of the frame they are; it may have more, in which a value is missing.
-    known: their targets, where they have any.
+    rows: (rows, features), in raw units. frame: the table with all its columns. places: the rows
+    of the frame that are predicted; in the others a value is missing. known: their targets, or
+    None.
     """
 
     rows: Tensor
@@ -43,9 +44,9 @@ class Asked:
 
 
 def asked_for(config: dict[str, Any], inputs: str | None, out: Path | None, outputs: int) -> Asked:
-    """The rows of --inputs; none: the validation rows of the run's own table.
+    """The rows to predict: those of --inputs, or the validation rows of the run's own table.
 
-    outputs: of the network. Raises InputError where a file lacks a column, or a cell is no number.
+    outputs: of the network. Raises InputError where a column is missing or a cell is wrong.
     """
     data = config["data"]
     if inputs is None:
@@ -57,7 +58,7 @@ def asked_for(config: dict[str, Any], inputs: str | None, out: Path | None, outp
         frame = pl.DataFrame([pl.Series(n, c, strict=False)
                               for n, c in zip(names, columns, strict=True)])  # fmt: skip
         return Asked(torch.tensor(rows, dtype=torch.float64), frame, range(len(rows)))
-    # The training table's separator is no more than a hint for another file.
+    # For another file the training table's separator is only a hint.
     file = open_table(Path(inputs), prefer=data["separator"])
     found = read_columns(
         inputs, names, missing=data["missing"], separator=file.separator or None,
@@ -96,18 +97,17 @@ def _is_parquet(path: Path | None) -> bool:
 
 
 def _typed(frame: pl.DataFrame, is_csv: bool, out: Path | None) -> pl.DataFrame:
-    """Texts as they stand from CSV to CSV, so that 007 stays 007; to Parquet with types."""
+    """Cast texts where a CSV file is written as Parquet. To CSV they stay, so 007 stays 007."""
     return guess_types(frame) if is_csv and _is_parquet(out) else frame
 
 
 def with_predictions(
     frame: pl.DataFrame, output: Tensor, data: Data, places: Sequence[int] | None = None
 ) -> pl.DataFrame:
-    """The frame with `predicted_TARGET`, one for each target; of classes, the label in the type
-    of its column, and `probability_LABEL` of each.
+    """Add the columns `predicted_TARGET`, and for classes `probability_LABEL`, to a frame.
 
-    output: raw units, (rows, outputs), for the frame's rows at `places`; None for all of them.
-    Raises InputError where such a column is there already.
+    A predicted label has the type of the target's column. output: raw, (rows, outputs), for the
+    frame's rows at `places` (None: for all). Raises InputError where such a column exists already.
     """
     targets = names_of(data["target"])
     classes: list[str] | None = data["classes"]
@@ -137,9 +137,9 @@ def with_predictions(
 
 
 def write_table(data: Data, asked: Asked, out: Path, output: Tensor) -> None:
-    """Write Parquet or CSV, by the name of `out`. Raises InputError.
+    """Write a table with predictions as Parquet or CSV, by the name of `out`. Raises InputError.
 
-    output: the predictions of the asked rows, raw units, (rows, outputs).
+    output: the predictions of the asked rows, raw, (rows, outputs).
     """
     table = with_predictions(asked.frame, output, data, asked.places)
     content = io.BytesIO()

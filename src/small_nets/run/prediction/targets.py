@@ -1,6 +1,6 @@
-"""The targets that a table to be predicted holds already: what its predictions are scored against.
+"""Reads the targets of a table that is predicted, to score the predictions.
 
-A row whose target is missing is predicted all the same, and only left out of the score.
+A row with a missing target is predicted all the same, and left out of the score.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,9 @@ from small_nets.data.table_settings import names_of
 
 @dataclass(frozen=True)
 class Known:
-    """values: (rows, outputs), raw units, one-hot for several classes; NaN in a row without one.
+    """Known targets.
 
+    values: (rows, outputs), in raw units, one-hot for several classes; NaN in rows without one.
     notes: which rows have none, and why.
     """
 
@@ -35,10 +36,10 @@ class Known:
 def known_targets(
     file: TableFile, data: Mapping[str, Any], rows: Sequence[int], outputs: int
 ) -> Known | None:
-    """Of these rows of the file. None where it lacks the target, or one of several.
+    """The targets of these rows of a file; None where it lacks a target column.
 
-    data: of the run's config. outputs: of the network, 1 for two classes that one probability
-    tells apart. Raises InputError where the file is no whole table.
+    data: the data section of the run's config. outputs: of the network; 1 may stand for two
+    classes. Raises InputError where the file is not a valid table.
     """
     names = names_of(data["target"])
     if not all(name in file.columns for name in names):
@@ -74,17 +75,17 @@ def _note(count: int, names: Sequence[str], why: str) -> tuple[str, ...]:
 
 
 def _numbers(column: Column) -> np.ndarray:
-    """(rows,). Raises InputError where a cell is no number."""
+    """A target of numbers, (rows,). Raises InputError where a cell is not a number."""
     numbers = column_numbers(column)
     if numbers is None:
-        raise column.error(0, f"is {column.values[0]!r}: a text, and no number", "a number there")
+        raise column.error(0, f"is {column.values[0]!r}: a text, not a number", "a number there")
     return numbers
 
 
 def _labels(
     column: Column, classes: Sequence[str], outputs: int
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(rows, outputs), NaN where the run has no such class; and a note of these."""
+    """A target of classes, (rows, outputs), with NaN for unknown classes; a note about these."""
     places = {name: i for i, name in enumerate(classes)}
     texts = column.values.cast(pl.String).to_list()
     codes = np.array([places.get(text, places.get(_other(text), -1)) for text in texts], dtype=int)
@@ -98,7 +99,7 @@ def _labels(
 
 
 def _other(text: str) -> str:
-    """The whole number 1 is 1.0 where another file, or another type, has it so."""
+    """The other spelling of a whole number: 1 may be 1.0 in another file, or in another type."""
     if WHOLE.fullmatch(text):
         return f"{text}.0"
     return text[:-2] if POINT_NOUGHT.fullmatch(text) else text

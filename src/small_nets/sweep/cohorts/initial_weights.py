@@ -1,6 +1,7 @@
-"""Initial weights for many seeds, without building a network for each.
+"""Draws the initial weights of many seeds without building a network for each.
 
-Building one costs half a millisecond, nearly all of it Python's; its draws cost microseconds.
+Building a network takes half a millisecond, nearly all of it in Python. The random draws alone
+take microseconds.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,26 +17,27 @@ DEFAULTS = (("device", torch.device("cpu")), ("pin_memory", False))
 
 
 class CannotRedraw(Exception):
-    """A network whose building is more than a fixed list of operations on whole tensors."""
+    """Building the network is more than a fixed list of operations on whole tensors."""
 
 
 @dataclass(frozen=True)
 class _Slot:
-    """A tensor of the tape, by number."""
+    """Stands for a tensor of the tape, by its number."""
 
     number: int
 
 
 @dataclass
 class _Tape(TorchDispatchMode):
-    """Every operation that torch carries out while this is on, by the memory it works on.
+    """Records every operation of torch within the block.
 
-    By memory and not by tensor: a parameter is another object than what it was made from.
+    A tensor is known by its memory, not by its object: a parameter is another object than the
+    tensor that it was made from.
     """
 
     steps: list[tuple[Any, tuple[Any, ...], dict[str, Any], int]] = field(default_factory=list)
     slots: dict[int, int] = field(default_factory=dict)
-    kept: list[Tensor] = field(default_factory=list)  # so that no memory is given away again
+    kept: list[Tensor] = field(default_factory=list)  # keeps the memory from being reused
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -43,14 +45,14 @@ class _Tape(TorchDispatchMode):
     def record(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """A mode's `__torch_dispatch__`."""
+        """Carry out an operation and record it: this is the mode's `__torch_dispatch__`."""
         nested = [v for a in args if isinstance(a, list | tuple) for v in a]
         if any(isinstance(v, Tensor) for v in (*nested, *(kwargs or {}).values())):
-            raise CannotRedraw(f"{func} takes tensors in a list")  # whose place would be lost
+            raise CannotRedraw(f"{func} takes tensors in a list")  # the tape has no place for them
         given = tuple(_Slot(self.slot(a)) if isinstance(a, Tensor) else a for a in args)
         found = func(*args, **(kwargs or {}))
         if not isinstance(found, Tensor):
-            raise CannotRedraw(f"{func} reads numbers")  # which what comes next may depend on
+            raise CannotRedraw(f"{func} reads numbers")  # later operations may depend on them
         self.steps.append((func, given, dict(kwargs or {}), self.slot(found, is_new=True)))
         return found
 
@@ -66,16 +68,16 @@ class _Tape(TorchDispatchMode):
         return self.slots[memory._cdata]
 
 
-# Not in the class's body, where torch would wrap it in a call of its compiler, whose import takes
-# as long as a sweep of a thousand runs.
+# Set outside the class's body: inside, torch would wrap it in a call of its compiler, and
+# importing that takes as long as a sweep of a thousand runs.
 _Tape.__torch_dispatch__ = _Tape.record  # type: ignore[method-assign]
 
 
 class Redraw:
-    """A network's builder as the list of what it draws from torch's global stream.
+    """Repeats the random draws of a network's builder, without building the network again.
 
-    build: draws and returns the network, whatever the stream.
-    Raises CannotRedraw where the list would not be the whole truth.
+    build: returns the network, drawing from torch's global generator. Raises CannotRedraw where
+    its recorded operations would not give the same weights.
     """
 
     def __init__(self, build: Callable[[], nn.Module]) -> None:
@@ -98,9 +100,9 @@ class Redraw:
             raise CannotRedraw("a parameter was there before") from None
 
     def draw(self, begin: Callable[[int], object], count: int) -> dict[str, Tensor]:
-        """The parameters of so many networks, (count, *shape), by name.
+        """Name -> the parameter in `count` networks, (count, *shape).
 
-        begin: puts the stream to where the network of that number begins to draw.
+        begin: sets the generator to where network i begins to draw, i from 0.
         """
         whole = {place: like.new_empty(count, *like.shape) for place, like in self.empty.items()}
         rows = {place: values.unbind() for place, values in whole.items()}
@@ -121,7 +123,7 @@ class Redraw:
 
 
 def _quick(func: Any, kwargs: dict[str, Any]) -> Callable[..., Tensor]:
-    """The same operation by torch's own binding, which takes a third of the time, if it has one."""
+    """The operation by torch's own binding where it has one: that takes a third of the time."""
     name = func.overloadpacket.__name__
     more = {k: v for k, v in kwargs.items() if (k, v) not in DEFAULTS}
     call = getattr(torch.Tensor, name, None) or getattr(torch, name, None) or func

@@ -1,4 +1,4 @@
-"""What each group of a plan costs, and which engine takes it: found out on one member."""
+"""Chooses the engine of each group of a plan, and measures its cost on one member."""
 
 import math
 import os
@@ -30,7 +30,11 @@ NORMALISES = "data.normalize_"
 
 @dataclass(frozen=True)
 class Means:
-    """What a sweep may use. memory: bytes; workers: parts that train at the same time."""
+    """What a sweep may use of this machine.
+
+    memory: bytes. workers: how many parts train at the same time. compile: whether the stacked
+    engine is compiled; None where the estimated time decides.
+    """
 
     memory: int
     workers: int
@@ -39,15 +43,18 @@ class Means:
 
     @property
     def shown(self) -> str:
-        """The memory as it is typed."""
+        """The memory as it is typed, such as 2GiB."""
         unit, size = next(u for u in reversed(UNITS.items()) if self.memory % u[1] == 0)
         return f"{self.memory // size}{unit}"
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A group with its program. part: members trained at once; seconds: about, for
-    all parts, one after another."""
+    """A group with the program that trains it.
+
+    part: members that train at once. steps: of one member. seconds: estimate for all parts, one
+    after another. row_bytes: estimated disk space of one run. note: what the plan says of it.
+    """
 
     group: Group
     lowered: Lowered
@@ -59,15 +66,16 @@ class Ready:
 
     @property
     def parts(self) -> int:
-        """How many there are."""
+        """The number of parts."""
         return math.ceil(len(self.group.jobs) / self.part)
 
 
 def find_means(sweep: Mapping[str, Any], workers: int | None = None, share: float = 0.25) -> Means:
-    """From the settings below `sweep`; workers: as many as there are cores, unless given. share: of
-    the free memory, where none is asked for.
+    """Find what a sweep may use of this machine.
 
-    Raises InputError for a device that is not there.
+    sweep: the values of the config's section `sweep`. workers: the number of cores, unless given.
+    share: the part of the free memory to use where sweep.memory is null. Raises InputError for a
+    device that does not exist here.
     """
     if sweep["device"] == "cuda" and not torch.cuda.is_available():
         raise InputError(
@@ -81,7 +89,7 @@ def find_means(sweep: Mapping[str, Any], workers: int | None = None, share: floa
 
 
 def _free_memory() -> int:
-    """Bytes that can be had, what the system only caches included; within a container's limit."""
+    """Bytes of memory that are free or only used as cache, within a container's limit."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     about = Path("/proc/meminfo")
     if about.exists():
@@ -96,7 +104,7 @@ def _free_memory() -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """torch computes in the thread that asks: parts are what trains side by side."""
+    """Within the block torch uses one thread: what runs in parallel is parts, not operations."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -107,7 +115,7 @@ def one_thread() -> Iterator[None]:
 
 @dataclass
 class _Begun:
-    """A group whose first member is built. note: on its engine; notes: on its runs."""
+    """A group whose first member is built. note: about its engine; notes: about its runs."""
 
     group: Group
     member: Cohort
@@ -120,11 +128,12 @@ class _Begun:
 def prepare(
     plan: Plan, means: Means, dry: bool = False, known: dict[str, Lowered] | None = None
 ) -> list[Ready]:
-    """Build and lower each group. Groups that cannot go together are moved in the plan:
+    """Make the program of each group, and estimate its time.
 
-    to `alone` with the reason, or to `failed` with the message. Raises InputError where the
-    memory holds not even the least part. dry: nothing is compiled. known: programs by
-    `cohort_key`, which are used as they are and not measured; new ones are added.
+    Runs that cannot be trained together are moved to `plan.alone`, with the reason. Runs that
+    cannot be built are moved to `plan.failed`, with the message. dry: compile nothing. known:
+    `cohort_key` -> program; these are used without measuring, and new ones are added. Raises
+    InputError where the memory does not hold the smallest part.
     """
     with one_thread():
         found = [(group, _begin(group, plan, means, known or {})) for group in plan.groups]
@@ -163,16 +172,17 @@ def _begin(group: Group, plan: Plan, means: Means, known: Mapping[str, Lowered])
 
 
 def _notes(group: Group, run: Run) -> list[str]:
-    """What is to be said of its runs; run: the first one. Each sentence once.
+    """Notes about a group's runs, each sentence once. run: the first one, built.
 
-    How columns are normalised may differ within a group, and with it what rounding loses.
+    Normalisation may differ within a group, and with it what rounding loses. So one run of each
+    normalisation is looked at.
     """
     kinds: dict[tuple[str, ...], Job] = {}
     for job in group.jobs:
         kinds.setdefault(tuple(o for o in job.overrides if o.startswith(NORMALISES)), job)
     found = dict.fromkeys(notes(run))
     for job in list(kinds.values())[1:]:
-        with suppress(InputError):  # which is said when it is started
+        with suppress(InputError):  # reported when the run is started
             found |= dict.fromkeys(notes(build(job.settings())))
     return list(found)
 
@@ -183,12 +193,12 @@ def _ready(begun: _Begun, means: Means, dry: bool) -> Ready:
     if begun.is_measured:
         seconds = 0.0
     elif dry and begun.lowered.is_slow_to_probe:
-        seconds = begun.lowered.guess(member, part)  # an hour's sweep is not compiled to be seen
+        seconds = begun.lowered.guess(member, part)  # a dry run is not worth compiling for
     else:
-        # Before anything trains: compiling can fail, and what it traces is not for threads.
+        # Before anything trains, because compiling can fail, and tracing is not thread-safe.
         try:
             seconds = begun.lowered.probe(member, part, means.workers) * member.steps
-        except Exception as error:  # torch raises a different class for each thing it cannot do
+        except Exception as error:  # torch raises many classes for what it cannot compile
             if begun.lowered.name == "stacked":
                 raise
             begun.lowered, begun.note = without_compiling(member, begun.lowered, error)
@@ -207,16 +217,16 @@ def _alone(group: Group, plan: Plan, reason: str) -> None:
 
 
 def _part(member: Cohort, jobs: int, lowered: Lowered, means: Means) -> int:
-    """Members a part: what the memory holds, and not more than keeps every worker busy."""
+    """Members per part: as many as the memory holds, but few enough to keep all workers busy."""
     each = bytes_per_member(member)
     least, usual = lowered.sizes
     held = means.memory // each // least * least
     if held == 0:
         raise InputError(
-            f"sweep.memory={means.shown} does not hold the least part of this sweep, {least} "
+            f"sweep.memory={means.shown} does not hold the smallest part of this sweep, {least} "
             f"members of {each:,} bytes.\n"
             f"Fix: sweep.memory={math.ceil(each * least / 2**20)}MiB or more"
         )
-    # Each worker holds a part, and one more is made ready for them.
+    # Each worker holds a part, and one more is prepared meanwhile.
     held = max(held // (means.workers + 1) // least * least, least)
     return min(usual, held, lanes_for(math.ceil(jobs / means.workers), lowered.sizes))

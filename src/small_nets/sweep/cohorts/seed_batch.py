@@ -1,4 +1,4 @@
-"""Members that differ by their seeds alone, started together: to the bit as one by one."""
+"""Starts members that differ only in their seeds together, with the bits of one by one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,16 +21,20 @@ from small_nets.run.build.build import (
     is_drawn,
     mean_of,
 )
-from small_nets.run.build.compatibility import check_data_settings, check_targets
+from small_nets.run.build.compatibility import check_data_section, check_targets
 from small_nets.sweep.cohorts.initial_weights import CannotRedraw, Redraw
 
 Config = Mapping[str, Any]
-FEW = 4  # members, up to which it is quicker to build each
+FEW = 4  # members; up to so many it is quicker to build each
 
 
 @dataclass(frozen=True)
 class Member:
-    """What one run starts from. class_weights: (classes,), where the loss has any."""
+    """What one run starts from.
+
+    train, val: its normalised rows. input, target: its normalisers. parameters: name -> initial
+    values. class_weights: (classes,); None where the loss has none.
+    """
 
     train: Split
     val: Split | None
@@ -41,11 +45,12 @@ class Member:
 
 
 def key_without_seeds(config: Config) -> tuple[Any, ...]:
-    """The same for configs that build the same but for their seeds.
+    """A key that is equal for configs that differ only in their seeds.
 
-    The model by its text, since a swept one is copied for each job, and short; other containers
-    by identity, which jobs of one sweep share: those that are equal and not the same merely count
-    as different. For configs that live at the same time.
+    The model counts by its text: a swept one is copied for each job, and it is short. Other
+    containers count by identity, because the jobs of a sweep share them. Equal containers that
+    are not the same object count as different, which costs only time. Compare only keys of
+    configs that exist at the same time.
     """
     data = (v for k, v in config["data"].items() if k != "split_seed")
     parts = [config["loss"], config["metrics"], config["precision"], *data]
@@ -53,7 +58,7 @@ def key_without_seeds(config: Config) -> tuple[Any, ...]:
 
 
 def start_one(config: Config) -> Member:
-    """Build a run, and check what only its rows can tell. Raises InputError."""
+    """Build a run's start, and check its rows. Raises InputError."""
     data, net = build_start(config)
     _check(config, data)
     return _member(config, data, {name: p.detach() for name, p in net.named_parameters()})
@@ -61,7 +66,7 @@ def start_one(config: Config) -> Member:
 
 def _check(config: Config, data: Prepared) -> None:
     check_targets(config, data)
-    check_data_settings(config["data"], data)
+    check_data_section(config["data"], data)
 
 
 def _member(config: Config, data: Prepared, parameters: Mapping[str, Tensor]) -> Member:
@@ -77,7 +82,7 @@ def _class_weights(config: Config, target: Tensor | None) -> Tensor | None:
 
 
 def start_seeds(configs: Sequence[Config]) -> list[Member] | None:
-    """Start configs of one kin; None where each has to be built by itself."""
+    """Start configs with one `key_without_seeds`; None where each has to be built by itself."""
     first = configs[0]
     if len(configs) <= FEW:
         return None
@@ -90,24 +95,24 @@ def start_seeds(configs: Sequence[Config]) -> list[Member] | None:
         drawn = is_drawn(first)
         members = _drawn(configs, redraw) if drawn else _of_one_table(configs, data, redraw)
     except (InputError, ValueError, CannotRedraw):
-        return None  # one by one, each with its own message
+        return None  # building them one by one gives each its own message
     return members if _same(members[-1], last) else None
 
 
 def _all_pass(config: Config, data: Prepared) -> bool:
-    """Whether what is checked of one member holds for every other, whatever its split.
+    """Whether checks of one member hold for all the others, whatever their splits.
 
-    Raises InputError.
+    Raises InputError where the checks fail.
     """
     if is_drawn(config):
-        return True  # each has rows of its own, and is checked when they are drawn
-    check_data_settings(config["data"], data)
+        return True  # each member draws its own rows, and is checked then
+    check_data_section(config["data"], data)
     compared = {loss_of_config(config).compares, *(METRICS[n].compares for n in config["metrics"])}
     if data.table.task == "regression" and compared == {"numbers"}:
         return True
     if config["data"]["normalize_target"] != "none":
         return False
-    check_targets(config, Prepared(data.table))  # of every row, so of any of them
+    check_targets(config, Prepared(data.table))  # all rows pass, and so do those of any split
     return True
 
 
@@ -144,7 +149,7 @@ def _of_one_table(configs: Sequence[Config], data: Prepared, redraw: Redraw) -> 
 
 
 def _splits(many: Split) -> list[Split]:
-    """Member by member."""
+    """Cut a split of all members, (members, rows, …), into one for each."""
     targets = [None] * len(many) if many.target is None else many.target.unbind()
     return [Split(*of) for of in zip(many.input.unbind(), targets, many.rows.unbind(), strict=True)]
 
@@ -156,7 +161,10 @@ def _each(parameters: Mapping[str, Tensor], config: Config) -> list[dict[str, Te
 
 
 def _same(one: Member, other: Member) -> bool:
-    """To the bit. Shortcuts are held to the long way each time, not only in tests."""
+    """Whether two members are equal to the bit.
+
+    The fast way is compared with the slow one each time, not only in tests.
+    """
     pairs = [(one.parameters[name], p) for name, p in other.parameters.items()]
     for a, b in ((one.train, other.train), (one.val, other.val)):
         if a is not None and b is not None:

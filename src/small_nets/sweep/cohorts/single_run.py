@@ -1,4 +1,4 @@
-"""One run through an engine that it asks for: a cohort of one."""
+"""Trains a single run by the engine that its config names, as a cohort of one."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def engine_of(run: Run) -> Train | None:
-    """What trains a run with the engine that it asks for, and leaves no checkpoint.
+    """The function that trains a run by the engine of its config; None for Lightning.
 
-    None for Lightning. Raises InputError where that engine cannot.
+    It writes no checkpoint. Raises InputError where that engine cannot train the run.
     """
     if run.config["engine"] in (None, "lightning"):
         return None
-    # Only where they are asked for: they take longer to import than a small run to train.
+    # Imported only here: importing them takes longer than training a small run.
     from small_nets.engines.selection import choose
     from small_nets.engines.unsupported import CannotFuse, CannotStack
     from small_nets.sweep.cohorts.start import start
@@ -51,7 +51,7 @@ def _train(
     trains: Callable[["Tick"], "Trained"], run: Run, logger: TensorBoard | None, _: Path,
     console: Console,
 ) -> Ending:  # fmt: skip
-    """After Ctrl-C nothing is left."""
+    """Train a run. Raises Interrupted after Ctrl-C, and then leaves nothing behind."""
     from small_nets.engines.cohort import Interrupted
 
     with interruption(lambda text: console.print(text)) as stop:

@@ -1,4 +1,4 @@
-"""A cohort's start: each run built by `build` under its own seed, then stacked."""
+"""Starts a cohort: builds each run under its own seed, then stacks them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,10 +24,11 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Started:
-    """The members that could be built, and the message of each that could not.
+    """A cohort, and what could not be built.
 
-    places: the position in `configs` of each member of the cohort. input, target: the
-    normalisers of each member, in the same order.
+    cohort: None where nothing could be built. places: the position in `configs` of each member.
+    failed: position in `configs` -> message. input, target: the normalisers of each member, in
+    the order of `places`.
     """
 
     cohort: Cohort | None
@@ -38,7 +39,7 @@ class Started:
 
 
 def start(configs: Sequence[Config], device: str = "cpu") -> Started:
-    """Build and stack runs that the plan has put into one cohort."""
+    """Build and stack runs that the plan put into one cohort. device: where their tensors go."""
     failed: dict[int, str] = {}
     found = _members(configs, failed)
     places = sorted(found)
@@ -55,7 +56,7 @@ def start(configs: Sequence[Config], device: str = "cpu") -> Started:
 
 
 def _members(configs: Sequence[Config], failed: dict[int, str]) -> dict[int, Member]:
-    """By place; the message of each that cannot be, to `failed`."""
+    """Position -> member. The message of each that cannot be built is added to `failed`."""
     tried: dict[str, str | None] = {}
     families: dict[tuple[Any, ...], list[int]] = {}
     for place, config in enumerate(configs):
@@ -79,7 +80,7 @@ def _members(configs: Sequence[Config], failed: dict[int, str]) -> dict[int, Mem
 
 
 def _refused(optimizer: Config, tried: dict[str, str | None]) -> str | None:
-    """What is wrong with an optimizer's settings."""
+    """What is wrong with an optimizer's config, or None. tried: answers so far, by its text."""
     text = repr(optimizer)
     if text not in tried:
         try:
@@ -100,7 +101,7 @@ def _stack(configs: Sequence[Config], members: Sequence[Member], device: str) ->
     seeds = [c["seed"] for c in configs]
     return Cohort(
         net=run.net,
-        loss=replace(run.loss, weights=None),  # each member has its own, behind its targets
+        loss=replace(run.loss, weights=None),  # each member's own stand behind its targets
         parameters={
             name: torch.stack([m.parameters[name] for m in members]).to(device)
             for name in members[0].parameters

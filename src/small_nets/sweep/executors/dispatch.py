@@ -1,4 +1,4 @@
-"""Train what a plan holds, here or by an executor, with what was lost tried again."""
+"""Trains the runs of a plan, here or by an executor, and tries lost runs again."""
 
 import time
 from collections import Counter, deque
@@ -17,17 +17,17 @@ from small_nets.sweep.training.sink import PartFormat
 from small_nets.sweep.training.task import STRIKES, Done, Lost, Task, retried, tasks_of
 from small_nets.system.signals import at_end, interruption
 
-PATIENCE = 10.0  # seconds without a place to train, until it is said
+PATIENCE = 10.0  # seconds without a place to train, until the user is told
 
 
 def execute(
     plan: Plan, ready: Sequence[Ready], store: Store, means: Means, bars: Bars,
     fail_fast: bool = False, executor: Executor | None = None,
 ) -> None:  # fmt: skip
-    """Train every group, and what goes alone. Each part is stored when it is done.
+    """Train every group, and the runs that go alone. Each part is stored when it is done.
 
-    executor: where that happens; None for this machine. Raises Interrupted after Ctrl-C, Stop
-    after a failure with fail_fast, OSError where the disk is full; what was stored stays.
+    executor: where to train; None for this machine. Raises Interrupted after Ctrl-C, Stop after a
+    failure where fail_fast is set, and OSError where the disk is full. What was stored stays.
     """
     if plan.failed:
         keep_failed(plan.failed, store)
@@ -54,8 +54,8 @@ def drive(
 ) -> None:  # fmt: skip
     """Train tasks and store their parts, until each run has its row.
 
-    Runs that fail are moved to plan.failed. Raises Interrupted where `stop` says so, Stop,
-    OSError; what waits is then cancelled.
+    Runs that fail are moved to plan.failed. Raises Interrupted where `stop` returns True, Stop
+    after a failure where fail_fast is set, and OSError. The remaining tasks are then cancelled.
     """
     driver = _Driver(tasks, executor, store, plan, bars)
     with at_end(executor.cancel):
@@ -73,6 +73,8 @@ def drive(
 
 
 class _Driver:
+    """Submits tasks and keeps what comes back."""
+
     def __init__(
         self, tasks: Sequence[Task], executor: Executor, store: Store, plan: Plan, bars: Bars
     ) -> None:
@@ -84,11 +86,11 @@ class _Driver:
             counts[task.title] += len(task.jobs)
         self.bar = {title: bars.add(f"{title} ({n:,} runs)", n) for title, n in counts.items()}
         self.ended: Counter[str] = Counter()
-        self.waiting: float | None = None  # since when
+        self.waiting: float | None = None  # the time since which no task can train
         self.has_said_so = False
 
     def step(self) -> None:
-        """Submit what there is room for, wait a moment, and keep what has come back."""
+        """Submit as many tasks as there are slots, wait a moment, and keep what came back."""
         room = max(self.executor.slots(), 1) - len(self.running)
         some = [self.todo.popleft() for _ in range(min(room, len(self.todo)))]
         if some:
@@ -103,7 +105,7 @@ class _Driver:
         self._say_waiting(is_idle=not found)
 
     def _say_waiting(self, is_idle: bool) -> None:
-        """Once: a cluster without nodes is waited for, and would else be so without a word."""
+        """Tell the user, once, that the sweep waits for a cluster that has no free nodes."""
         why, now = self.executor.waits() if is_idle else None, time.monotonic()
         self.waiting = None if why is None else self.waiting or now
         if not self.has_said_so and self.waiting is not None and now - self.waiting >= PATIENCE:
@@ -134,7 +136,7 @@ class _Driver:
         more = retried(task, left, lost) if left else []
         if more:
             self.bars.console.print(f"{lost.why}: {runs(len(left))} tried again", soft_wrap=True)
-        elif left:  # one, which is guilty
+        elif left:  # a single run, which killed its worker
             job = task.jobs[left[0]]
             job.error = f"its worker died {STRIKES} times, at last with this run alone: {lost.why}"
             self.plan.failed.append(job)
@@ -143,6 +145,6 @@ class _Driver:
         self.todo.extendleft(reversed(more))
 
     def _count(self, task: Task, ended: int) -> None:
-        # One number, and not one for each job: they are added up several times a second.
+        # One number in all, not one for each job: it is added up several times a second.
         self.ended[task.title] += ended
         self.bars.ticker(self.bar[task.title], "all", 1)(self.ended[task.title])

@@ -1,4 +1,4 @@
-"""Processes of this machine, for runs that go alone: each trains one at a time."""
+"""Trains runs that go alone in processes of this machine, each one run at a time."""
 
 import multiprocessing
 import signal
@@ -25,15 +25,15 @@ SPAWN = multiprocessing.get_context("spawn")  # torch's threads do not survive a
 
 
 def are_worth_it(plan: Plan, workers: int) -> bool:
-    """Whether what goes alone takes longer than processes take to begin."""
+    """Whether training the runs that go alone takes longer than starting processes."""
     seconds = alone_seconds([job for job, _ in plan.alone])
     return min(workers, len(plan.alone)) > 1 and seconds > STARTING
 
 
 class Processes:
-    """An executor of as many processes as there are workers; a context that ends them."""
+    """An executor with one process per worker. Used as a context, it ends them."""
 
-    part_seconds = 0.0  # a run each
+    part_seconds = 0.0  # makes each task a single run
 
     def __init__(self, means: Means) -> None:
         self.means = means
@@ -63,19 +63,19 @@ class Processes:
                 process.connection.send(message)
             except BrokenPipeError:
                 del self.busy[process.connection]
-                process.refuse_stillborn()  # else it was idle, and died of nothing of ours
+                process.refuse_stillborn()  # otherwise it died while idle: take another one
                 continue
             return process.connection
 
     def ended(self, seconds: float, store: Store) -> list[Ended]:
-        del store  # parts come back
+        del store  # parts come back through the connection
         found: list[Ended] = []
         for connection in wait(list(self.busy), seconds):
             assert isinstance(connection, Connection)
             process = self.busy[connection]
             try:
                 answer = connection.recv()
-            except (EOFError, OSError):  # it died, and its end of the pipe with it
+            except (EOFError, OSError):  # the process died, which closed its end of the pipe
                 process.refuse_stillborn()
                 del self.busy[connection]
                 found.append((connection, Lost(process.death(), by_itself=True)))
@@ -96,20 +96,20 @@ class Processes:
 
 
 class _Process:
-    """has_begun: whether it has said that it is there."""
+    """A process and the connection to it. has_begun: whether it has sent HELLO."""
 
     def __init__(self, means: Means) -> None:
         self.has_begun = False
         self.connection, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=_serve, args=(theirs, means), daemon=True)
-        # Signals that go to all processes of a terminal, or of a container, are the driver's to
-        # answer. A process keeps what is blocked when it begins, while it imports too.
+        # A signal to all processes of a terminal or a container is handled by the driver alone.
+        # A process inherits the blocked signals, so they are blocked while it imports, too.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             self.process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()  # else its end would not be seen here
+        theirs.close()  # otherwise the end of the process would not be seen here
 
     def death(self) -> str:
         self.process.join()
@@ -118,13 +118,16 @@ class _Process:
         return f"a process ended with {how}"
 
     def refuse_stillborn(self) -> None:
-        """Raises InputError, or OSError, where it died before it had begun: so would the next."""
+        """Raises InputError or OSError where the process died before it had begun.
+
+        The next one would die in the same way.
+        """
         if self.has_begun or self._said_hello():
             return
         why = f"before it had begun to train, {self.death()}"
         main = sys.modules["__main__"]
         is_script = getattr(main, "__file__", None) is not None and main.__spec__ is None
-        if is_script and self.process.exitcode == 1:  # it raised, which was printed above
+        if is_script and self.process.exitcode == 1:  # it raised, and Python printed that
             raise InputError(
                 f"{why}: each process imports {main.__file__}, which must not sweep again then.\n"
                 'Fix: if __name__ == "__main__": around what that file does, or executor.workers=1'
@@ -132,7 +135,7 @@ class _Process:
         raise OSError(why)
 
     def _said_hello(self) -> bool:
-        with suppress(EOFError, OSError):  # of one that died before anybody listened
+        with suppress(EOFError, OSError):  # it died before its HELLO was read
             return self.connection.poll() and self.connection.recv() == HELLO
         return False
 
@@ -143,7 +146,7 @@ class _Process:
 
 
 def _serve(connection: Connection, means: Means) -> None:
-    """Train whatever comes, until the other end is closed."""
+    """Train each task that is received, until the other end is closed."""
     with suppress(EOFError, BrokenPipeError):
         connection.send(HELLO)
         while True:
@@ -157,5 +160,5 @@ def _answer(task: Task, form: PartFormat, means: Means) -> Any:
         return Done(perform_task(task, RemoteSink(form, parts.append), means), parts)
     except OSError as error:
         return error
-    except Exception as error:  # no fault of a run: the next process would meet it, too
+    except Exception as error:  # a fault of this machine, which the next process would meet too
         return OSError(f"a process failed: {type(error).__name__}: {error}")

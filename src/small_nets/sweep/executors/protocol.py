@@ -1,4 +1,4 @@
-"""What a place must be able to do to train tasks."""
+"""The interface of an executor: a place that trains tasks."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -13,53 +13,63 @@ Ended = tuple[Hashable, Done | Lost]
 
 
 class Executor(Protocol):
-    """part_seconds: how long a task is to take on one core, about."""
+    """Trains tasks. part_seconds: how long a task should take on one core, about."""
 
     part_seconds: float
 
     def slots(self) -> int:
-        """How many tasks may be under way, those included that wait for a worker."""
+        """How many tasks may be submitted at a time, including those that wait for a worker."""
         ...
 
     def waits(self) -> str | None:
-        """Why no task can be trained now, for a person to read; None where nothing is known."""
+        """Why no task can be trained now, as a sentence; None where nothing is known."""
         ...
 
     def submit(self, tasks: Sequence[Task], form: PartFormat) -> Sequence[Hashable]:
-        """Begin tasks; a handle for each. form: what their parts must look like."""
+        """Begin tasks, and return a handle for each. form: what their parts must look like.
+
+        Raises OSError where they cannot be begun.
+        """
         ...
 
     def ended(self, seconds: float, store: Store) -> list[Ended]:
-        """Those that ended, or were lost, within so many seconds; returns at the first.
+        """Wait so many seconds for tasks to end or to be lost; return at the first.
 
-        Parts that a worker has written into the store itself are adopted. Raises OSError.
+        Parts that a worker wrote into the store itself are adopted. Raises OSError for a failure
+        that every other task would meet.
         """
         ...
 
     def cancel(self) -> None:
-        """Stop whatever is under way or waits; it is not kept."""
+        """Stop all submitted tasks. What they have trained is not kept."""
         ...
 
 
 class Cluster(Executor, Protocol):
-    """An executor beyond this process. stay_local: seconds of one core that are not worth it."""
+    """An executor beyond this machine.
+
+    stay_local: a sweep that one core trains within so many seconds is not worth sending.
+    """
 
     stay_local: float
 
     def open(self, directory: Path) -> str:
-        """Connect, for a sweep of this directory; what it is, in a few words.
+        """Connect, for a sweep of this directory. Returns the cluster's name in a few words.
 
-        Raises InputError where its nodes cannot train this sweep: nothing was begun then.
+        Raises InputError where its nodes cannot train this sweep. Nothing has begun then.
         """
         ...
 
     def close(self) -> None:
-        """Disconnect; may be called without `open`, and twice."""
+        """Disconnect. It may be called without `open`, and twice."""
         ...
 
 
 def other_versions(found: Mapping[str, str]) -> str:
-    """How a node's versions differ from those here, which gives other numbers; "" if not at all."""
+    """How the versions of a node's packages differ from those here; "" where they do not.
+
+    Other versions may give other numbers.
+    """
     here = versions()
     differ = [name for name in {**here, **found} if found.get(name) != here.get(name)]
     return ", ".join(f"{name} {found.get(name)} (here {here.get(name)})" for name in differ)

@@ -1,6 +1,6 @@
-"""Tasks as plain Ray tasks. Parts come back to this process: no folder is shared.
+"""Trains tasks as plain Ray tasks. Their parts come back to this process: no folder is shared.
 
-The nodes need this project's dependencies; its own code is sent to them.
+The nodes need this project's dependencies. The project's own code is sent to them.
 """
 
 import importlib
@@ -30,8 +30,8 @@ from small_nets.sweep.training.task import Done, Lost, Task
 from small_nets.system.command_names import PACKAGE
 from small_nets.system.signals import SIGNALS
 
-ANSWER = 15.0  # seconds that a cluster has to answer
-BEGIN = 90.0  # and a node, to start a process that imports torch
+ANSWER = 15.0  # seconds within which a cluster has to answer
+BEGIN = 90.0  # seconds within which a node has to start a process that imports torch
 
 
 class RayCluster:
@@ -48,7 +48,7 @@ class RayCluster:
             _refuse_unanswered(self.address)
 
     def open(self, directory: Path) -> str:
-        del directory  # it stays here
+        del directory  # the nodes do not see it
         if not ray.is_initialized():
             _connect(self.address)
         nodes = [node for node in ray.nodes() if node["Alive"]]
@@ -59,14 +59,14 @@ class RayCluster:
                 f"executor.cpus={self.cpus} executor.gpus={self.gpus}: no node of this Ray cluster "
                 f"has as many ({cores} cores on {len(nodes)} nodes).\nFix: executor.cpus=1"
             )
-        where = self.address or "of one's own"
+        where = self.address or "on this machine"
         return f"Ray {where}: {len(nodes)} nodes, {cores} cores"
 
     def close(self) -> None:
         ray.shutdown()
 
     def _at_once(self) -> int:
-        """Tasks that all nodes can train together."""
+        """The number of tasks that all nodes together can train at a time."""
         count = 0
         for node in ray.nodes():
             if node["Alive"]:
@@ -77,16 +77,16 @@ class RayCluster:
         return count
 
     def slots(self) -> int:
-        return 2 * max(self._at_once(), 1)  # one to be trained, one to wait for it
+        return 2 * max(self._at_once(), 1)  # for each that trains, one waits
 
     def waits(self) -> str | None:
         if self._at_once() > 0:
             return None
         wanted = f"executor.cpus={self.cpus} executor.gpus={self.gpus}"
-        return f"no node of the Ray cluster is left for {wanted}: waiting for one (Ctrl-C stops)"
+        return f"no node of the Ray cluster has {wanted} now: waiting for one (Ctrl-C stops)"
 
     def submit(self, tasks: Sequence[Task], form: PartFormat) -> Sequence[Hashable]:
-        # Whatever is lost comes back to `drive`, which knows what is to be tried again.
+        # Ray does not try again: a lost task goes back to `drive`, which decides that.
         options = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)
         remote = options(perform_with_files)
         found = []
@@ -95,7 +95,7 @@ class RayCluster:
             for name in names:
                 if name not in self.files:
                     self.files[name] = ray.put(Path(name).read_bytes())
-            # Arguments of their own: Ray replaces references by their contents only there.
+            # Ray replaces references by contents only where each is an argument of its own.
             contents = {name: self.files[name] for name in names}
             ref = remote.remote(
                 task, form.only(task.jobs), self.sweep, self.cpus, *chain(*contents.items())
@@ -105,7 +105,7 @@ class RayCluster:
         return found
 
     def ended(self, seconds: float, store: Store) -> list[Ended]:
-        del store  # parts come back
+        del store  # parts come back as results
         done, _ = ray.wait(list(self.running), num_returns=1, timeout=seconds)
         return [(ref, self._outcome(ref)) for ref in done if self.running.pop(ref)]
 
@@ -126,6 +126,7 @@ class RayCluster:
 
 
 def _refuse_unanswered(address: str) -> None:
+    """Raises InputError where no Ray answers at an address."""
     if address == "auto":
         return
     check_value("executor.address", address)  # RAY_ADDRESS may be of any form
@@ -138,7 +139,7 @@ def _refuse_unanswered(address: str) -> None:
         raise InputError(
             f"executor.address={address}: nothing answers there ({why}).\n{fix}"
         ) from error
-    # Ray itself would ask whatever is there for three minutes.
+    # Ray itself would try for three minutes.
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
         done = subprocess.run(command, capture_output=True, timeout=ANSWER, check=False)
@@ -146,13 +147,13 @@ def _refuse_unanswered(address: str) -> None:
     except subprocess.TimeoutExpired:
         is_ray = False
     if not is_ray:
-        raise InputError(f"executor.address={address}: what answers there is no Ray.\n{fix}")
+        raise InputError(f"executor.address={address}: what answers there is not Ray.\n{fix}")
 
 
 def _connect(address: str | None) -> None:
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    # Ray prints the log of a node that is lost, some hundred lines, and has no switch for that:
-    # it is said in our words.
+    # Ray prints some hundred lines of the log of a lost node, and has no switch for that. Our own
+    # message says that a node was lost.
     internals = importlib.import_module("ray._private.worker")
     if hasattr(internals, "print_to_stdstream"):
         internals.print_to_stdstream = lambda *_, **__: None  # type: ignore[attr-defined]
@@ -171,17 +172,17 @@ def _connect(address: str | None) -> None:
             "Fix: a cluster with this machine's Ray and Python, or executor=local"
         ) from error
     finally:
-        for number, handler in handlers.items():  # Ray takes SIGTERM for itself
+        for number, handler in handlers.items():  # Ray replaces the handler of SIGTERM
             if handler is not None:
                 signal.signal(number, handler)
 
 
 def _versions() -> dict[str, str]:
-    return versions()  # cached, and so no function that Ray would take
+    return versions()  # Ray takes only plain functions, and `versions` is cached
 
 
 def _refuse_other_versions(nodes: Sequence[Mapping[str, Any]]) -> None:
-    """A node with another torch would give other numbers; one without it, none."""
+    """Raises InputError where a node's packages have other versions, or it has no torch."""
     probe = ray.remote(num_cpus=0, max_retries=0)(_versions)
     asked = {
         node["NodeID"]: probe.options(

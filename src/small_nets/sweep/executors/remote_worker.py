@@ -1,4 +1,4 @@
-"""A task on a machine that has none of this one's files: they are sent with it."""
+"""Trains a task on a machine without the driver's files, which are sent with it."""
 
 import os
 import tempfile
@@ -19,7 +19,7 @@ from small_nets.system.atomic_file import write_whole
 
 
 def files_of(jobs: Sequence[Job]) -> list[str]:
-    """The files that these jobs read: their tables, and the checkpoints they continue from."""
+    """The files that jobs read: their tables, and the checkpoints that they continue from."""
     found: dict[str, None] = {}
     for job in jobs:
         settings = job.settings()
@@ -33,8 +33,8 @@ def files_of(jobs: Sequence[Job]) -> list[str]:
 def perform_with_files(
     task: Task, form: PartFormat, sweep: Mapping[str, Any], cores: int, *files: str | bytes
 ) -> Done:
-    """Train a task, and bring its parts home. files: a name and a content, and so on."""
-    share = cores / max(len(os.sched_getaffinity(0)), cores) / 2  # others train here, too
+    """Train a task and return its parts. files: name, content, name, content, …"""
+    share = cores / max(len(os.sched_getaffinity(0)), cores) / 2  # other tasks train here, too
     means = find_means(dict(sweep), cores, share)
     names = {str(name): _write(str(name), content) for name, content in
              zip(files[::2], files[1::2], strict=True) if isinstance(content, bytes)}  # fmt: skip
@@ -53,7 +53,7 @@ def _write(name: str, content: bytes) -> str:
     folder.mkdir(exist_ok=True)
     path = folder / Path(name).name
     if not path.exists():
-        # Whole, for whichever task of this machine comes next.
+        # Written whole, because other tasks of this machine may read it.
         write_whole(path, content, sync=False)
     return str(path)
 

@@ -1,4 +1,4 @@
-"""SLURM's own commands: ask for jobs, cancel them, try a node."""
+"""Calls SLURM's commands: asks for the states of jobs, cancels jobs, tests a node."""
 
 import json
 import re
@@ -18,16 +18,16 @@ ALIVE = {
     *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "RESIZING", "STOPPED"),
     *("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SIGNALING", "STAGE_OUT"),
 }
-# No fault of the job; of one that is COMPLETED the words have not come through.
+# States that are not the job's own fault. COMPLETED is one: its files have not arrived yet.
 MACHINE = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "CANCELLED", "REVOKED", "COMPLETED", ""}
-NUMBER = re.compile(r"\d+(_\d+)?")  # of a job, or of one of an array
-WAIT = 15  # seconds for a free node to be tried
+NUMBER = re.compile(r"\d+(_\d+)?")  # the number of a job, or of one of a job array
+WAIT = 15  # seconds to wait for a free node to test
 
 
 def states(name: str) -> dict[str, str] | None:
-    """Job -> state of this user's jobs of a name, those that ended some minutes ago included.
+    """Job number -> state, for this user's jobs of a name, and those that ended minutes ago.
 
-    None where SLURM does not answer, which is not the same as that there are none.
+    None where SLURM does not answer: there may be jobs all the same.
     """
     command = ["squeue", "--me", "--noheader", "--array", "--states=all", f"--name={name}",
                "--format=%i|%T"]  # fmt: skip
@@ -39,13 +39,13 @@ def states(name: str) -> dict[str, str] | None:
 
 
 def may_live(name: str) -> bool:
-    """Whether a job of a name has not ended, or may have not: SLURM does not answer."""
+    """Whether a job of this name may still run. True where SLURM does not answer."""
     found = states(name)
     return found is None or not ALIVE.isdisjoint(found.values())
 
 
 def cancel(jobs: Sequence[str]) -> bool:
-    """Cancel jobs; whether SLURM took it, which it may not where some have ended already."""
+    """Cancel jobs. Returns whether SLURM accepted; it may refuse where some have ended."""
     if not jobs:
         return True
     done = _run(["scancel", *jobs])
@@ -53,15 +53,16 @@ def cancel(jobs: Sequence[str]) -> bool:
 
 
 def cancel_named(name: str) -> None:
-    """Cancel this user's jobs of a name that SLURM says are alive, by their numbers."""
+    """Cancel, by their numbers, this user's jobs of a name that SLURM says are alive."""
     found = states(name) or {}
     cancel([job for job, state in found.items() if state in ALIVE])
 
 
 def try_node(token: Path, options: Mapping[str, Any]) -> str | None:
-    """Whether a node sees this file and has these versions; what to say if none is free.
+    """Test whether a node sees a file and has the same versions.
 
-    options: of srun. Raises InputError.
+    options: of srun. Returns a note where no node was free, else None. Raises InputError where
+    the test fails.
     """
     flags = [f"--{key}={value}" for key, value in options.items() if value is not None]
     module = "small_nets.sweep.executors.slurm_job"
@@ -78,7 +79,7 @@ def try_node(token: Path, options: Mapping[str, Any]) -> str | None:
     if done.returncode != 0 or not lines:
         last = said.splitlines()[-1] if said else f"exit code {done.returncode}"
         raise InputError(
-            f"executor=slurm: a job that only looks around failed: {last}\nFix: the settings below "
+            f"executor=slurm: a job that only tests a node failed: {last}\nFix: the keys below "
             "executor (partition, account, memory, …), or this project and its environment in a "
             "folder that the nodes share"
         )
@@ -98,7 +99,7 @@ def _run(command: Sequence[str], seconds: float = 30) -> subprocess.CompletedPro
     try:
         return subprocess.run(
             command, capture_output=True, text=True, timeout=seconds, check=False, cwd=ROOT,
-            start_new_session=True,  # Ctrl-C is not for it
+            start_new_session=True,  # so that Ctrl-C does not reach it
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return None

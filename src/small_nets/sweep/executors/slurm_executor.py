@@ -1,7 +1,7 @@
-"""Tasks as jobs of SLURM, through submitit, which writes and submits the job arrays.
+"""Trains tasks as SLURM jobs. submitit writes and submits the job arrays, and does nothing else.
 
-Only that: whether a job lives is seen from its journal and from squeue. submitit asks sacct, which
-many clusters do not have, and may call a killed job unknown for ever.
+Whether a job lives is read from its journal and from squeue. submitit would ask sacct, which many
+clusters do not have, and which may call a killed job unknown for ever.
 """
 
 import json
@@ -35,14 +35,18 @@ from small_nets.sweep.training.sink import PartFormat
 from small_nets.sweep.training.task import Done, Lost, Task
 
 ASK = 2.0  # seconds between two questions to SLURM
-GRACE = 5.0  # seconds for a killed job's last words to come through the shared folder
-PATIENCE = 60.0  # and for those of a job that came to its end: NFS may show a new file that late
-DEAD = 3  # jobs that end before they begin, until that is taken for a fault of the cluster
+GRACE = 5.0  # seconds for a killed job's last lines to arrive through the shared folder
+PATIENCE = 60.0  # the same for a completed job: NFS may show a new file that late
+DEAD = 3  # so many jobs that end before they begin are taken for a fault of the cluster
 
 
 @dataclass
 class _Job:
-    """number: SLURM's. read: lines of its journal so far. gone: since when SLURM says so."""
+    """A submitted job.
+
+    number: SLURM's. read: how many lines of its journal were read. running, gone: since when
+    SLURM says that it runs, or is gone. state: SLURM's word.
+    """
 
     number: str
     journal: Path
@@ -72,7 +76,7 @@ class SlurmCluster:
         self.sweep = dict(sweep) | {"memory": own}
         self.jobs: dict[Hashable, _Job] = {}
         self.asked, self.begun, self.dead, self.lost = 0.0, False, 0, False
-        self.unsure = False  # whether all jobs that were cancelled have been
+        self.unsure = False  # whether a cancelled job may still run
         self.folder: Path | None = None
 
     def open(self, directory: Path) -> str:
@@ -80,7 +84,7 @@ class SlurmCluster:
         wrong = next((sign for sign in ("%", "\\", "\n") if sign in str(self.directory)), None)
         if wrong is not None:
             raise InputError(
-                f"sweep.dir={self.directory}: SLURM takes {wrong!r} in the name of a log for a "
+                f"sweep.dir={self.directory}: SLURM reads {wrong!r} in the name of a log as a "
                 "pattern.\nFix: another sweep.dir, or executor=local"
             )
         self.name = new_name(self.directory)
@@ -110,10 +114,10 @@ class SlurmCluster:
         if self.folder is None:
             return
         self.cancel()
-        if self.unsure and slurm_commands.may_live(self.name):  # `cancel_orphans` ends them first
-            return
+        if self.unsure and slurm_commands.may_live(self.name):
+            return  # the name stays, so that `cancel_orphans` ends them before the sweep goes on
         forget_jobs(self.directory)
-        if not self.lost:  # else the logs tell why
+        if not self.lost:  # otherwise the logs say why
             remove_folder(self.folder.parent, self.folder.name)
         self.folder = None
 
@@ -121,7 +125,7 @@ class SlurmCluster:
         return self.section["jobs"]
 
     def waits(self) -> None:
-        return None  # in its queue, which `squeue` shows
+        return None  # `squeue` shows why a job waits
 
     def submit(self, tasks: Sequence[Task], form: PartFormat) -> Sequence[Hashable]:
         assert self.folder is not None, "opened"
@@ -130,7 +134,7 @@ class SlurmCluster:
         executor.update_parameters(
             job_name=self.name, time=self.section["time"], array_parallelism=self.section["jobs"],
             setup=[f"export PYTHONPATH={shlex.quote(str(slurm_commands.ROOT))}:$PYTHONPATH"],
-            # It would be held for two minutes, and this process sees a lost node sooner.
+            # SLURM would hold a requeued job for two minutes. This process sees a lost node sooner.
             additional_parameters={"no-requeue": True, "chdir": str(slurm_commands.ROOT)},
             **options,
         )  # fmt: skip
@@ -170,11 +174,11 @@ class SlurmCluster:
             job.state = known.get(job.number, "")
             if job.state == "RUNNING":
                 job.running = job.running or now
-            is_gone = job.state not in slurm_commands.ALIVE  # or not there yet
+            is_gone = job.state not in slurm_commands.ALIVE  # or not listed yet
             job.gone = (job.gone or now) if is_gone else None
 
     def _read(self, job: _Job, store: Store) -> Done | None:
-        """Adopt what the job has written since; its end, where it has come to one."""
+        """Adopt the parts that a job has written since. Returns its end, or None."""
         if not job.journal.exists():
             return None
         self.begun = True
@@ -200,19 +204,19 @@ class SlurmCluster:
         silent = self.section["silent"]
         if job.running is not None and now - job.running > silent:
             last = job.journal.stat().st_mtime if job.journal.exists() else 0.0
-            # Both times are the shared folder's: the clocks of two machines may differ.
+            # Both times are those of the shared folder: the clocks of two machines may differ.
             if _now(job.journal.parent) - last > silent:
-                return self._give_up(job, f"a SLURM job has said nothing for {silent:.0f} s", False)
+                return self._give_up(job, f"a SLURM job was silent for {silent:.0f} s", False)
         return None
 
     def _give_up(self, job: _Job, why: str, by_itself: bool) -> Lost:
         self.lost = True
-        job.journal.with_suffix(CANCELLED).touch()  # for one that lives on where SLURM is blind
+        job.journal.with_suffix(CANCELLED).touch()  # stops a job that SLURM cannot reach
         self.unsure |= not slurm_commands.cancel([job.number])
         return Lost(why, by_itself)
 
     def _refuse_stillborn(self, job: _Job) -> None:
-        """Raises OSError where jobs end again and again before they have begun."""
+        """Raises OSError where DEAD jobs in a row ended before they began."""
         self.dead = 0 if self.begun else self.dead + 1
         if self.dead >= DEAD:
             self.lost = True
@@ -229,7 +233,7 @@ class SlurmCluster:
 
 
 def _now(folder: Path) -> float:
-    """The time that the shared folder gives to a new file."""
+    """The time by the clock of the shared folder: that of a new file."""
     path = folder / f"now-{os.getpid()}"
     path.touch()
     try:

@@ -1,8 +1,8 @@
-"""A task as a SLURM job has it: its parts go into the sweep's folder, and a journal says so.
+"""Trains a task inside a SLURM job: writes its parts into the sweep's folder, and a journal.
 
-The journal is how the driver follows a job: a line for each part, one at the end or for an error
-that ends the sweep, and the time of its last change, which is renewed while the job lives. What
-SLURM itself says of a job may come minutes late, or never.
+The driver follows a job by its journal. It has a line for each part, and one at the end or for an
+error that ends the sweep. The time of its last change is renewed while the job lives. What SLURM
+itself says of a job may come minutes late, or never.
 """
 
 import json
@@ -24,16 +24,16 @@ from small_nets.sweep.training.task import Task
 from small_nets.sweep.training.worker import perform_task
 
 BEAT = 5.0  # seconds between signs of life
-CANCELLED = ".cancelled"  # beside the journal of a job that was given up
+CANCELLED = ".cancelled"  # ends the name of a file beside the journal of a job that was given up
 
 
 def perform_shared(
     task: Task, form: PartFormat, sweep: Mapping[str, Any], cores: int, journal: Path
 ) -> None:
-    """Train a task; its parts are in the store when this returns.
+    """Train a task. Its parts are in the store when this returns.
 
-    What goes wrong with this machine, and not with a run, is said in the journal and raised: the
-    next job would meet it as well.
+    A fault of this machine, not of a run, is written to the journal and raised: the next job
+    would meet it as well. Raises Interrupted where the driver has given this job up.
     """
     given_up = journal.with_suffix(CANCELLED)
 
@@ -59,10 +59,10 @@ def perform_shared(
 def shared_folder(
     form: PartFormat, wrote: Callable[[Packed], None], given_up: Callable[[], bool] = lambda: False
 ) -> RemoteSink:
-    """Writes the parts into a store that another process keeps.
+    """A sink that writes parts into a store that another process keeps.
 
-    wrote: told of each part, once its files are there. given_up: whether somebody else has these
-    runs now; nothing is written then, and Interrupted is raised.
+    wrote: called with each part once its files are there. given_up: whether another job trains
+    these runs now. Then nothing is written, and Interrupted is raised.
     """
 
     def refuse_given_up() -> None:
@@ -72,14 +72,14 @@ def shared_folder(
     def send(part: Packed) -> None:
         refuse_given_up()
         part.write(form.directory, form.token)
-        refuse_given_up()  # in the meantime; `Store.drop_duplicates` finds what it left
+        refuse_given_up()  # while it wrote; `Store.drop_duplicates` removes what it left
         wrote(part)
 
     return RemoteSink(form, send)
 
 
 class _Watched:
-    """Whether a file is there; asked ten times a second, looked at once in two."""
+    """Whether a file exists. It is asked ten times a second, and looks every two seconds."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.looked, self.found = path, 0.0, False
@@ -92,7 +92,7 @@ class _Watched:
 
 @contextmanager
 def _alive(journal: Path) -> Iterator[None]:
-    """Around the work of a job: a thread renews its journal's time."""
+    """Within the block, a thread renews the journal's time of change."""
     over = threading.Event()
 
     def beat() -> None:
@@ -110,7 +110,7 @@ def _alive(journal: Path) -> Iterator[None]:
 
 
 def main() -> None:
-    """What a node sees of the sweep's folder, and its versions, as JSON."""
+    """Print, as JSON, whether this node sees a file of the sweep's folder, and its versions."""
     print(json.dumps({"shared": Path(sys.argv[1]).exists(), "versions": versions()}))
 
 

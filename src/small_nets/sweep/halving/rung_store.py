@@ -1,7 +1,7 @@
-"""A rung's own store below the sweep's: what all runs had reached there, and how they go on.
+"""A rung's own store below the sweep's: what its runs have reached, and how they go on.
 
-It has the form of a sweep's store, and beside each part the members to go on from. What is decided
-is moved to the sweep's store; when the sweep has ended, the rungs are removed.
+It is laid out as a sweep's store, and holds beside each part the paused members. Runs that end at
+the rung are moved to the sweep's store. The rungs are removed when the sweep has ended.
 """
 
 import json
@@ -24,9 +24,9 @@ FOLDER = "rungs"
 
 
 def open_rung(store: Store, epoch: int) -> Store:
-    """The store of the runs at an epoch, with the keys and the job numbers of the sweep's."""
+    """Open the store of the rung at an epoch, with the sweep's keys and job numbers."""
     rung = Store(store.directory / FOLDER / f"{epoch:09d}")
-    rung.done()  # finds what is corrupt
+    rung.done()  # finds what is corrupt, for `heal`
     rung.heal()
     rung.about |= {key: store.about[key] for key in ("experiments", "swept", "jobs")}
     rung.directory.mkdir(parents=True, exist_ok=True)
@@ -35,16 +35,16 @@ def open_rung(store: Store, epoch: int) -> Store:
 
 
 def _folders(store: Store) -> list[Path]:
-    """Those of rungs, the first one first; whatever else lies there is not ours."""
+    """The folders of the rungs, by epoch. Anything else that lies there is not ours."""
     found = sorted((store.directory / FOLDER).glob("*"))
     return [path for path in found if re.fullmatch(r"\d{9}", path.name) and not path.is_symlink()]
 
 
 def remove_rungs(store: Store) -> None:
-    """All of them, part by part; what says that they are stores goes last.
+    """Remove all rungs, part by part.
 
-    So a process that is killed here leaves stores that are whole, if smaller. A file that is none
-    of ours stays, and the folders around it.
+    The file that marks a store goes last, so that a process that is killed here leaves valid
+    stores. Other files stay, and so do the folders around them.
     """
     for folder in _folders(store):
         rung = Store(folder)
@@ -62,12 +62,12 @@ def remove_rungs(store: Store) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    with suppress(OSError):  # somebody's file is in it, or it is not there
+    with suppress(OSError):  # it holds another file, or does not exist
         folder.rmdir()
 
 
 def latest_rung(store: Store) -> tuple[int, int] | None:
-    """The last epoch that a halved sweep under way has come to, and how many runs are there."""
+    """The latest rung that runs have reached: its epoch, and their number; None where none has."""
     for folder in reversed(_folders(store)):
         arrived = len(Store(folder).read(columns=["run_id"]))
         if arrived:
@@ -76,7 +76,10 @@ def latest_rung(store: Store) -> tuple[int, int] | None:
 
 
 def move_decided(rung: Store, store: Store, decided: pl.DataFrame) -> None:
-    """Store rows of a rung's runs table, as they are given, with all that belongs to them."""
+    """Move runs to the sweep's store, with their curves, configs and weights.
+
+    decided: their rows as they are to be stored.
+    """
     for part in rung.parts():
         ids = rung.checked.rows(part, ["run_id"])
         rows = decided.clear() if ids is None else decided.join(ids, on="run_id", how="semi")
@@ -91,7 +94,7 @@ def move_decided(rung: Store, store: Store, decided: pl.DataFrame) -> None:
 
 
 def paused_members(rung: Store, jobs: Sequence[Job]) -> Paused:
-    """The members of these runs at a rung, in their order."""
+    """The paused members of these jobs at a rung, in the order of the jobs."""
     wanted = {job.run_id for job in jobs}
     found: list[Paused] = []
     places: dict[str, int] = {}

@@ -1,7 +1,7 @@
-"""Successive halving (Jamieson and Talwalkar, 2016): when runs stop, and which settings.
+"""Successive halving (Jamieson and Talwalkar, 2016): which settings stop, and when.
 
-Runs are compared where all of them have come to a rung, a number of epochs; those whose settings
-rank too low there stop, and the others go on.
+Runs are compared when all of them have reached a rung, which is a number of epochs. Those whose
+setting ranks too low stop there. The others go on.
 """
 
 import math
@@ -24,7 +24,10 @@ IS_COMPLETED = pl.col("status") == "completed"
 
 @dataclass(frozen=True)
 class Halving:
-    """`sweep.halving`: at each rung one of `factor` settings goes on. first: epochs of a rung."""
+    """The value of `sweep.halving`: at each rung, one of `factor` settings goes on.
+
+    first: the epoch of the first rung.
+    """
 
     factor: float = 3
     first: int = 100
@@ -32,21 +35,21 @@ class Halving:
 
 @dataclass(frozen=True)
 class Ranks:
-    """of: the place of every setting, 1 for the best, in that order. count: how many go on."""
+    """The ranking at a rung. of: setting -> place, from 1, best first. count: how many go on."""
 
     of: dict[Any, int]
     count: int
 
     @property
     def going(self) -> list[Any]:
-        """Those who go on, the best first."""
+        """The settings that go on, best first."""
         return list(self.of)[: self.count]
 
 
 def rungs(first: int, factor: float, epochs: int) -> list[int]:
-    """The epochs below `epochs` at which runs are compared: each `factor` times the one before.
+    """The epochs below `epochs` at which runs are compared.
 
-    Whole numbers, rounded up, so that each is more than the one before.
+    Each is `factor` times the one before, rounded up, so that they always grow.
     """
     found: list[int] = []
     at = first
@@ -59,10 +62,10 @@ def rungs(first: int, factor: float, epochs: int) -> list[int]:
 def survivors(
     values: Mapping[Any, Sequence[float]], factor: float, higher_is_better: bool
 ) -> Ranks:
-    """Rank settings by the median of a metric over their seeds; one of `factor` goes on.
+    """Rank settings by the median of a metric over their seeds. One of `factor` goes on.
 
-    values: of the runs of each setting; one that is not finite diverged, and is the worst there
-    is. Of settings that are equal, the one given first is ahead. At least one goes on.
+    values: setting -> the metric of its runs. A value that is not finite counts as the worst.
+    Between equal settings the one given first is ahead. At least one goes on.
     """
     ahead = sorted(values, key=lambda setting: _median(values[setting], higher_is_better))
     return Ranks(
@@ -72,20 +75,20 @@ def survivors(
 
 
 def _median(values: Sequence[float], higher_is_better: bool) -> float:
-    """The less, the better; of no runs the worst."""
+    """The median, with its sign such that less is better; infinite where there are no runs."""
     sign = -1 if higher_is_better else 1
     return median([sign * v if math.isfinite(v) else math.inf for v in values] or [math.inf])
 
 
 def _exactly(factor: float) -> Fraction:
-    """As it was typed: 100 * 1.1 is 110.00000000000001, and would be rounded up to 111."""
+    """The factor as it was typed. In floats 100 * 1.1 exceeds 110, and rounds up to 111."""
     return Fraction(repr(factor))
 
 
 def check_halving(halving: Mapping[str, Any] | None, max_epochs: int) -> None:
     """Raises InputError where every run ends before the first rung.
 
-    halving: a value that `sweep.halving` may have.
+    halving: a checked value of `sweep.halving`.
     """
     if halving is None or Halving(**halving).first < max_epochs:
         return
@@ -100,7 +103,10 @@ def check_halving(halving: Mapping[str, Any] | None, max_epochs: int) -> None:
 
 
 def check_batches(halving: Mapping[str, Any] | None, max_batch_size: int | None) -> None:
-    """Raises InputError where a halved sweep would come in batches: each would be halved alone."""
+    """Raises InputError where Hydra would cut a halved sweep into batches.
+
+    Each batch would be halved by itself.
+    """
     if halving is not None and max_batch_size is not None:
         raise InputError(
             "sweep.halving compares all settings of a sweep, and hydra.sweeper.max_batch_size="
@@ -111,22 +117,30 @@ def check_batches(halving: Mapping[str, Any] | None, max_batch_size: int | None)
 
 @dataclass(frozen=True)
 class Verdict:
-    """ranks: of the settings that could go on. ended: rows of the runs that do not, as stored."""
+    """A decision at a rung.
+
+    ranks: the settings that competed. ended: the rows of the runs that do not go on, as they are
+    to be stored.
+    """
 
     ranks: Ranks
     ended: pl.DataFrame
 
 
 class SuccessiveHalving:
-    """Halves the settings of a command's runs, rung by rung, from the first on.
+    """Halves the settings of a command's runs, rung by rung, from the first rung on.
 
-    Each decision is made of all runs of a setting, whenever they were trained: one that ended
-    before the rung counts with what it reached, or as the worst there is where it diverged or
-    failed; one that is stored to its end counts with the last point it logged up to the rung, and
-    stays whole even if its setting now stops. So a command that adds seeds or settings decides as
-    one that had them all along. Settings that have come to their end take no place.
+    A decision counts all runs of a setting, whenever they were trained, so that a command that
+    adds seeds or settings decides as one that had them all along:
 
-    store: the sweep's. ids: the runs of the command. metric: to rank by; None for the loss.
+    - A run that ended before the rung counts with what it reached.
+    - A run that diverged or failed counts as the worst.
+    - A run that was stored earlier, trained to its end, counts with the last point that it logged
+      up to the rung. It stays as it is even where its setting stops now.
+
+    Settings whose training ends before the rung take no place in the ranking.
+
+    store: the sweep's. ids: the run_ids of the command. metric: ranks them; None for the loss.
     """
 
     def __init__(
@@ -135,26 +149,26 @@ class SuccessiveHalving:
         self.store, self.ids, self.halving, self.metric = store, list(ids), halving, metric
         self.keys = [key for key in store.swept if key not in SEEDS]
         self.out: set[Setting] = set()  # settings that stopped at an earlier rung
-        self.since = 0  # epochs, at that rung
+        self.since = 0  # the epoch of that rung
         rows = store.read()
         ended = pl.col("run_id").is_in(self.ids) & pl.col("status").is_in(["completed", "diverged"])
         self.elsewhere = rows.filter(ended)  # runs that have ended, and are in no rung
-        self.final = set(self.elsewhere["run_id"])  # and stay as they are stored
-        if len(self.elsewhere):  # what goes alone is no part of this
+        self.final = set(self.elsewhere["run_id"])  # these stay as they are stored
+        if len(self.elsewhere):  # runs that go alone are not halved
             self.elsewhere = self.elsewhere.filter(pl.col("engine") != "lightning")
 
     def decide(self, rung: Store, epoch: int) -> Verdict:
-        """Who stops at a rung; its store holds what this command's runs have reached there."""
+        """Decide which runs stop at a rung. rung: holds what this command's runs reached there."""
         here = self._in(rung.read().filter(pl.col("run_id").is_in(self.ids)))
         if not len(here):
             return Verdict(Ranks({}, 0), here)
         others = self._in(self.elsewhere.filter(~pl.col("run_id").is_in(list(here["run_id"]))))
-        metric = self.metric or metric_of(_both(here, others)) or "train/loss"
+        metric = self.metric or metric_of(_joined(here, others)) or "train/loss"
         reached = (IS_COMPLETED & (pl.col("epochs") == epoch)).fill_null(value=False)
         here = here.with_columns(
             reached.alias("goes_on"), (reached | ~IS_COMPLETED).alias("competes")
         )
-        judged = _both(_valued(here, metric), self._past(others, metric, epoch)).sort("job")
+        judged = _joined(_valued(here, metric), self._past(others, metric, epoch)).sort("job")
         values: dict[Setting, list[float]] = {}
         for setting, value in zip(settings_of(judged, self.keys), judged["value"], strict=True):
             values.setdefault(setting, []).append(value)
@@ -166,17 +180,17 @@ class SuccessiveHalving:
         self.out |= competing - set(ranks.going)
         self.since = epoch
         ended = self._ended(here, ranks)
-        self.elsewhere = _both(self.elsewhere, ended.filter(pl.col("status") != "stopped"))
+        self.elsewhere = _joined(self.elsewhere, ended.filter(pl.col("status") != "stopped"))
         return Verdict(ranks, ended)
 
     def _in(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Rows of settings that have not stopped yet."""
+        """The rows of settings that have not stopped yet."""
         if not len(table):
             return table
         return table.filter([setting not in self.out for setting in settings_of(table, self.keys)])
 
     def _past(self, others: pl.DataFrame, metric: str, epoch: int) -> pl.DataFrame:
-        """Ended runs with what they had reached by an epoch."""
+        """The rows of ended runs, with `value` as it was at an epoch."""
         if not len(others):
             return others
         is_further = pl.col("epochs") > epoch
@@ -197,7 +211,7 @@ class SuccessiveHalving:
         return joined.with_columns(value.alias("value"))
 
     def _ended(self, here: pl.DataFrame, ranks: Ranks) -> pl.DataFrame:
-        """Rows of the runs that do not go on; those that halving stops, marked so."""
+        """The rows of runs that do not go on. Those that halving stops are marked as stopped."""
         settings = settings_of(here, self.keys)
         out = pl.Series([setting in self.out for setting in settings], dtype=pl.Boolean)
         rank = pl.Series([ranks.of.get(setting) for setting in settings], dtype=pl.Int64)
@@ -209,12 +223,13 @@ class SuccessiveHalving:
         return marked.filter(stops | ~here["goes_on"]).drop("goes_on", "competes")
 
 
-def _both(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+def _joined(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """The rows of two tables, whose columns may differ."""
     return pl.concat([t for t in (one, other) if len(t)] or [one], how="diagonal_relaxed")
 
 
 def _valued(table: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """With `value`: the metric, NaN where a run has none to be proud of."""
+    """Add the column `value`: the metric of completed runs, NaN for all others."""
     known = pl.col(metric) if metric in table.columns else pl.lit(None, dtype=pl.Float64)
     value = pl.when(IS_COMPLETED).then(known).fill_null(float("nan"))
     return table.with_columns(value.alias("value"))

@@ -1,4 +1,4 @@
-"""Successive halving of a sweep: all to a rung, the worse settings stop, the rest go on."""
+"""Successive halving of a sweep: train all to a rung, stop the worse settings, go on."""
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
@@ -29,11 +29,11 @@ def train_by_halving(
     plan: Plan, ready: Sequence[Ready], store: Store, jobs: Sequence[Job], halving: Halving,
     train: Train, console: Console, metric: str | None = None,
 ) -> None:  # fmt: skip
-    """Train a plan's groups rung by rung; what goes alone is trained to its end.
+    """Train a plan's groups rung by rung. Runs that go alone are trained to their end.
 
-    jobs: all of the command, of which some may be stored. train: what trains a plan into a store.
-    metric: to rank by; None for the loss. The rungs stay until all is done, so that the same
-    command goes on from the last one.
+    jobs: all jobs of the command, stored ones included. train: trains a plan into a store.
+    metric: ranks the settings; None for the loss. The rungs stay until all is done, so that the
+    same command goes on from the last one.
     """
     train(Plan(failed=list(plan.failed)), [], store)
     settings = SuccessiveHalving(store, {job.run_id for job in jobs}, halving, metric)
@@ -67,7 +67,7 @@ def train_by_halving(
 def _reach(
     here: Sequence[Ready], rung: Store, epoch: int, plan: Plan, train: Train, store: Store
 ) -> None:
-    """Train to the rung whoever has not got there yet."""
+    """Train all runs that have not reached the rung up to it."""
     arrived = rung.read(columns=["run_id", "status"]).filter(pl.col("status") != "failed")
     there = set(arrived["run_id"])
     wanted = []
@@ -82,7 +82,7 @@ def _reach(
     some = Plan(groups=[group.group for group in wanted])
     try:
         train(some, wanted, rung)
-    except Stop:  # who failed is to be seen; the others go on from here another time
+    except Stop:  # store the runs that failed; the others go on from here with the next command
         move_decided(rung, store, rung.read().filter(pl.col("status") == "failed"))
         raise
     finally:
@@ -90,7 +90,7 @@ def _reach(
 
 
 def _share(first: int, last: int, group: Ready) -> float:
-    """Of what is left of a group's training."""
+    """The part of a group's remaining training that lies between two epochs."""
     return (last - first) / max(group.group.epochs - first, 1)
 
 
@@ -106,13 +106,13 @@ def _going_on(group: Ready, gone: Container[str], rung: Store) -> Ready | None:
 
 
 def show_halving(console: Console, halving: Halving, plan: Plan) -> None:
-    """When a plan's settings are compared, and who takes no part in that."""
+    """Print at which epochs a plan's settings are compared, and which runs are not."""
     epochs = rungs(halving.first, halving.factor, max((g.epochs for g in plan.groups), default=0))
     if epochs:
         shown = ", ".join(f"{e:,}" for e in epochs[:FEW]) + (", …" if len(epochs) > FEW else "")
         console.print(
-            f"halved: at epochs {shown} one of {halving.factor:g} settings goes on, so that it "
-            "takes less than that\n", soft_wrap=True,
+            f"halved: at epochs {shown} one of {halving.factor:g} settings goes on, so the sweep "
+            "takes less time than the plan says\n", soft_wrap=True,
         )  # fmt: skip
     if plan.alone:
         console.print(f"{runs(len(plan.alone))} that go alone are not halved\n", soft_wrap=True)

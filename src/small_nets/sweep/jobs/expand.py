@@ -1,9 +1,9 @@
-"""Override lists -> checked settings, without composing every job.
+"""Turns override lists into checked configs, without composing every job.
 
-Hydra composes a job in 85 ms. Jobs that differ only in plain values of settings that exist
-share one composition: a family. A job of a family is its settings with some values replaced, and
-with the interpolations that read them resolved again. Whatever is not that simple (group choices,
-deletions, additions, mappings, interpolations) makes a family of its own, composed by Hydra.
+Hydra takes 85 ms to compose a job. Jobs that differ only in plain values of existing keys share
+one composition, called a family. The config of such a job is the family's with some values
+replaced, and with the interpolations that read them resolved again. Anything else (group choices,
+deletions, additions, mappings, interpolations) starts another family, composed by Hydra.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from small_nets.config import conf_files
 from small_nets.config.check import (
     check_combination,
-    check_settings,
+    check_config,
     folders_of,
     refuse_removed,
     settle,
@@ -38,9 +38,10 @@ from small_nets.sweep.jobs.family import Family, Reduce, is_simple, overlap
 class Job:
     """One job of a sweep.
 
-    family: what its settings are made from; values: those of the family's keys, in order.
-    error: why its config cannot be, else None; run_id: the hash of its settings, else "".
-    own: sections in place of the family's: the data, where they had to be completed.
+    family: the config that the job shares with others; None where Hydra could not compose it.
+    values: this job's values of the family's keys, in order. run_id: the hash of its config; "" of
+    an invalid one. error: why the config is invalid, or None. own: sections that replace the
+    family's: the data, where the table completed them.
     """
 
     number: int
@@ -52,28 +53,31 @@ class Job:
     own: dict[str, Any] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
-        """The resolved config, as plain containers that may be shared with other jobs."""
+        """The resolved config. Its containers may be shared with other jobs: do not change them."""
         assert self.family is not None, "a job with an error has no settings"
         return self.family.settings(self.values) | self.own
 
     def digest(self, settings: Mapping[str, Any], reduce: Reduce) -> str:
-        """`digest(reduce(settings))` of its own settings, without their shared text."""
+        """`digest(reduce(settings))`, where what the family shares is written out only once.
+
+        settings: those of this job.
+        """
         assert self.family is not None
         return self.family.digest(settings, self.own, reduce)
 
     @property
     def own_overrides(self) -> list[str]:
-        """Without those of the sweep around it."""
+        """The overrides of the run itself, without those of the sweep as a whole."""
         return own(self.overrides)
 
     @property
     def identity(self) -> str:
-        """The run_id; of a job whose config cannot be, a hash of what its overrides give."""
+        """The run_id; for a job with an invalid config, a hash of its overrides."""
         return self.run_id or f"failed_{digest(sorted(map(canonical, self.own_overrides)))}"
 
     @property
     def choices(self) -> Mapping[str, str | None]:
-        """Group -> choice."""
+        """Group -> its choice."""
         assert self.family is not None
         return self.family.choices
 
@@ -92,7 +96,7 @@ class Expander:
         self.parser = OverridesParser.create(config_loader=loader)
         self.parsed: dict[str, Override] = {}
         self.families: dict[tuple[str, ...], Family | str] = {}
-        self.dropped: dict[str, None] = {}  # lines on settings of choices that were replaced
+        self.dropped: dict[str, None] = {}  # messages about keys of choices that were replaced
 
     def expand(self, lists: Sequence[Sequence[str]], first: int = 0) -> list[Job]:
         """A job for each override list, numbered from `first`."""
@@ -116,7 +120,7 @@ class Expander:
         signature = tuple(o for o in overrides if o not in kept)
         family = self._family(signature, plain, keys, number)
         if isinstance(family, Family) and family.keys != tuple(keys):
-            # The same rest, but other keys, or one that is no plain leaf there.
+            # The other overrides are the same, but other keys vary, or one that is a section.
             family = self._family((*signature, *plain), [], [], number)
             keys, plain = [], []
         if isinstance(family, str):
@@ -127,7 +131,7 @@ class Expander:
         job.error = self._check(job, settings, [error for _, error in found if error is not None])
         if job.error is not None:
             return job
-        try:  # once, since the file of a table may change while others train
+        try:  # read once, since a table's file may change while other runs train
             completed = complete(settings)
         except InputError as error:
             job.error = str(error)
@@ -139,7 +143,7 @@ class Expander:
     def _parse(self, override: str) -> Override:
         if override not in self.parsed:
             whole = WHOLE_NUMBER.match(override)
-            # Hydra's grammar takes half a millisecond for each of ten thousand seeds.
+            # Hydra's parser takes half a millisecond, too long for ten thousand seeds.
             self.parsed[override] = self.parser.parse_override(override) if whole is None else (
                 Override(
                     OverrideType.CHANGE, whole[1], ValueType.ELEMENT, int(whole[2]),
@@ -173,18 +177,18 @@ class Expander:
             hydra: Any = OmegaConf.to_container(found.hydra, resolve=False, enum_to_str=True)
             family = Family(task, settings, dict(choices), tuple(keys), hydra)
             if family.reads_hydra or not family.has_leaves():
-                # Settings that depend on the job itself, or a key that stands for a section.
+                # A value depends on the job itself, or a key is that of a section.
                 family = Family(task, settings, dict(choices), (), hydra)
                 signature = (*signature, *plain)
             family.error = self._message(settings, choices)
             if not family.reads_hydra:
                 self.families[signature] = family
             return family
-        self.families[(*signature, *keys)] = found  # it is a key that is wrong, not its value
+        self.families[(*signature, *keys)] = found  # a key is wrong, whatever its value
         return found
 
     def compose(self, overrides: Sequence[str], number: int = 0) -> DictConfig | str:
-        """What Hydra makes of a job's overrides, `hydra` included; or why it cannot."""
+        """Compose a job's overrides, `hydra` included. Returns a message where Hydra cannot."""
         try:
             config = self.loader.load_sweep_config(self.master, list(overrides))
         except Exception as error:  # hydra raises plain ValueErrors too
@@ -202,19 +206,19 @@ class Expander:
 
     def _message(self, settings: Mapping[str, Any], choices: Mapping[str, Any]) -> str | None:
         try:
-            check_settings(settings, choices, self.folders)
+            check_config(settings, choices, self.folders)
         except InputError as error:
             return str(error)
         return None
 
     def _check(self, job: Job, settings: Mapping[str, Any], wrong: Sequence[str]) -> str | None:
-        """What is wrong with a job's settings, or None. wrong: with its values one by one."""
+        """What is wrong with a job's config, or None. wrong: messages about single values."""
         family = job.family
         assert family is not None
         if not family.keys:
             return family.error
         if family.error is not None:
-            # The family's first job was wrong, in what varies or in what they share.
+            # The family's first job was wrong, in its own values or in what all share.
             return self._message(settings, job.choices)
         if wrong:
             return wrong[0]

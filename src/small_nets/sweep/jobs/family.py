@@ -1,4 +1,4 @@
-"""Jobs that differ in plain values: one composition, and the values put into it."""
+"""A family: jobs that differ only in plain values, and share one composed config."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -20,10 +20,11 @@ WHOLE = re.compile(r"^\$\{([A-Za-z_][\w.]*)\}$")
 
 
 class Family:
-    """One composed config, of which the values of some keys vary.
+    """One composed config in which the values of some keys vary.
 
-    task: the composed config without `hydra`. base: the same, resolved. keys: what varies.
-    hydra: Hydra's own node, unresolved. error: why base is not allowed, as far as is known.
+    task: the composed config without `hydra`. base: the same, resolved. choices: group -> choice.
+    keys: the keys that vary. hydra: Hydra's own node, unresolved. error: why base is invalid, or
+    None.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Family:
         self.paths = [tuple(key.split(".")) for key in keys]
         self.read = self._readers()
         self.slow = [path for path, source in self.read.items() if source is None]
-        # Whether one is made of a value that is read, and that may be of another type there.
+        # Whether a slow interpolation reads another one, whose value may change its type there.
         read = {key for path in self.read if kind_of(key := ".".join(path)) != "text"}
         texts = _texts(self.raw)
         self.deep = any(_reads(texts[path], read) for path in self.slow)
@@ -47,7 +48,7 @@ class Family:
         self.checked: dict[tuple[int, str], tuple[Any, str | None]] = {}
 
     def value(self, place: int, override: Override) -> tuple[Any, str | None]:
-        """What the key at that place gets by an override, and why it cannot have it, else None."""
+        """The value that an override gives to the key at a place, and why it is invalid or None."""
         memo = (place, str(override.input_line))
         if memo not in self.checked:
             key, target = self.keys[place], self.targets[self.paths[place]]
@@ -59,32 +60,33 @@ class Family:
         return self.checked[memo]
 
     def check_read(self, settings: Mapping[str, Any]) -> None:
-        """What is read from a varying key varies with it. Raises InputError."""
+        """Check the values that are read from a varying key. Raises InputError."""
         for path in self.read:
             check_value(".".join(path), at(settings, path), self.targets[path])
 
     def has_leaves(self) -> bool:
-        """Whether every key that varies is a plain value of the config, not a section."""
+        """Whether every varying key is a plain value of the config, not a section."""
         return all(_is_leaf(self.raw, path) for path in self.paths)
 
     @property
     def reads_hydra(self) -> bool:
-        """Whether a setting is read from Hydra's own node, which differs from job to job."""
+        """Whether a value is read from Hydra's own node, which differs from job to job."""
         return any("hydra" in text for text in _texts(self.raw).values())
 
     def settings(self, values: tuple[Any, ...]) -> dict[str, Any]:
-        """The resolved config with these values; what they do not touch is shared."""
+        """The resolved config with these values of `keys`. Untouched sections are shared."""
         return self._filled(self.base, values, resolved=True)
 
     def unresolved(self, values: tuple[Any, ...]) -> dict[str, Any]:
-        """The config as Hydra writes it to .hydra/config.yaml, interpolations kept."""
+        """The config as Hydra writes it to .hydra/config.yaml, with its interpolations."""
         return self._filled(self.raw, values, resolved=False)
 
     def digest(self, settings: Mapping[str, Any], own: Collection[str], reduce: Reduce) -> str:
-        """`digest(reduce(settings))`, of settings that differ from the family's in `own`, too.
+        """`digest(reduce(settings))` of a job, written out quickly: most text is shared.
 
-        reduce: makes each key from the same key of the settings alone, and from what READS says.
-        What the members share is most of it, and is turned into text once.
+        own: sections in which the settings differ from the family's besides `keys`. reduce: a
+        function whose result for a key depends only on the same key, and on the keys that READS
+        names.
         """
         if reduce not in self.texts:
             paths = (*self.paths, *self.read)
@@ -121,10 +123,10 @@ class Family:
         return found
 
     def _readers(self) -> dict[tuple[str, ...], tuple[str, ...] | None]:
-        """Interpolations that a varying value can reach: path -> what it copies, or None.
+        """The interpolations that depend on a varying key: path -> the path that it copies.
 
-        None is for text that only OmegaConf can resolve. What names no varying key, directly
-        or through another interpolation, keeps the value it has in base.
+        None stands for an interpolation that only OmegaConf can resolve. Interpolations that
+        depend on no varying key, even through another one, keep their value in base.
         """
         texts = {p: t for p, t in _texts(self.raw).items() if p not in self.paths}
         moving = {".".join(path) for path in self.paths}
@@ -143,19 +145,19 @@ class Family:
 
 
 def _reads(text: str, moving: set[str]) -> bool:
-    """Whether an interpolation may read one of the keys; what cannot be told, may."""
+    """Whether the interpolations in a text may read one of the keys. True where in doubt."""
     for name in REFERENCE.findall(text):
         if name.startswith(".") or name.startswith("oc."):
             return True
         word = name.partition(":")[0] if ":" in name else name
         if any(_is_part(word, key) for key in moving):
             return True
-    # Nested ones: the inner is found above, what the outer makes of it cannot be told.
+    # Of nested interpolations only the inner one was found above.
     return text.count("${") > len(REFERENCE.findall(text))
 
 
 def _texts(content: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
-    """Every text with an interpolation, by its path; lists are taken as a whole."""
+    """Path -> text with an interpolation. A list counts as one text."""
     if isinstance(content, dict):
         found: dict[tuple[str, ...], str] = {}
         for key, value in content.items():
@@ -176,7 +178,7 @@ def target_at(content: Any, path: tuple[str, ...]) -> str:
 
 
 def _put(copied: dict[tuple[str, ...], dict[str, Any]], path: tuple[str, ...], value: Any) -> None:
-    """Set a value; each section on the way to it is copied once, the others stay shared."""
+    """Set a value. The sections above it are copied, each once; the others stay shared."""
     for depth in range(1, len(path)):
         place = path[:depth]
         if place not in copied:
@@ -190,7 +192,7 @@ def _plain(value: Any) -> Any:
 
 
 def is_simple(value: Any) -> bool:
-    """Whether a value can be put in place as it stands: no mapping, no interpolation."""
+    """Whether a value can be set as it stands: it holds no mapping and no interpolation."""
     if isinstance(value, list):
         return all(map(is_simple, value))
     if isinstance(value, str):
@@ -199,7 +201,10 @@ def is_simple(value: Any) -> bool:
 
 
 def overlap(keys: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether two overrides, one of them plain, concern the same part of the config."""
+    """Whether two of these keys concern the same part of the config.
+
+    keys: of plain overrides. others: of all other overrides, compared only with `keys`.
+    """
     return _overlapping(tuple(keys), tuple(others))
 
 
@@ -210,5 +215,5 @@ def _overlapping(keys: tuple[str, ...], others: tuple[str, ...]) -> bool:
 
 
 def _is_part(one: str, other: str) -> bool:
-    """Whether two keys are the same, or one is of the other's section."""
+    """Whether two keys are the same, or one lies in the other's section."""
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")

@@ -1,4 +1,4 @@
-"""From sweep overrides to the override lists of all jobs: Hydra's grid, and its limits."""
+"""Expands sweep overrides into the override lists of all jobs, and limits their number."""
 
 import itertools
 import math
@@ -15,17 +15,17 @@ from small_nets.config.overrides import SWEEP_ONLY
 from small_nets.config.schema import check_value
 from small_nets.config.sweep_schema import MOST_RUNS
 
-SEEDS = ("seed", "data.split_seed")  # chance, over which a setting is judged
-GIVEN_ONCE = (*SWEEP_ONLY, "engine", "pictures")  # settings that all runs of a sweep share
+SEEDS = ("seed", "data.split_seed")  # runs that differ only in these have one setting
+GIVEN_ONCE = (*SWEEP_ONLY, "engine", "pictures")  # these keys have one value in a sweep
 
 
 def batches(
     arguments: Sequence[str], config_loader: Any, size: int | None, most: int
 ) -> Iterator[list[list[str]]]:
-    """The override lists of the jobs, the last override varying fastest, `size` at a time.
+    """Yield the override lists of the jobs, `size` at a time (None: all at once).
 
-    Raises InputError for an empty grid, one of more than `most` jobs, or a range without end
-    (`interval`).
+    The last override varies fastest. Raises InputError for an empty grid, for one of more than
+    `most` jobs, and for a range without end (`interval`).
     """
     if size is not None and size < 1:
         raise InputError(f"hydra.sweeper.max_batch_size={size} is not allowed.\n"
@@ -46,16 +46,16 @@ def batches(
             f"Fix: a smaller grid" + (f", or sweep.max_runs={count}" if count <= MOST_RUNS else "")
         )
     lists = [[f"{key}={value}" for value in _values(o)] for key, o in last.items()]
-    count = math.prod(map(len, lists))  # Hydra's steps are of binary fractions, and may be one more
+    count = math.prod(map(len, lists))  # Hydra adds floats, and may reach one value more
     jobs = map(list, itertools.product(*lists))
     while batch := list(itertools.islice(jobs, size or count)):
         yield batch
 
 
 def parsed(arguments: Sequence[str], config_loader: Any) -> dict[str, Override]:
-    """Key -> override of a multirun; a key that is given twice counts once, as given last.
+    """Key -> override of a multirun. Of a key that is given twice the last override counts.
 
-    config_loader: Hydra's, which knows what a glob stands for. Raises InputError.
+    config_loader: Hydra's, which expands globs. Raises InputError.
     """
     refuse_mixtures(arguments, multirun=True)
     parser = OverridesParser.create(config_loader=config_loader)
@@ -63,9 +63,10 @@ def parsed(arguments: Sequence[str], config_loader: Any) -> dict[str, Override]:
 
 
 def range_of(override: Override, value: RangeSweep, hint: str) -> tuple[Decimal, Decimal, int]:
-    """The first number of a range, its step, and how many numbers it has, in decimals as typed.
+    """The first number of a range, its step, and the count of its numbers.
 
-    0 or less where it is empty. hint: the end of the message. Raises InputError.
+    The numbers are decimals, as typed. The count is 0 or less for an empty range. hint: the end of
+    the message. Raises InputError for a range without end.
     """
     ends = (value.start, value.stop, value.step)
     if not all(end is not None and math.isfinite(end) for end in ends) or value.step == 0:
@@ -76,13 +77,13 @@ def range_of(override: Override, value: RangeSweep, hint: str) -> tuple[Decimal,
 
 
 def _count(override: Override) -> int:
-    """How many values there are, of a range without making them. Raises InputError."""
+    """The number of values of an override, without expanding a range. Raises InputError."""
     if not override.is_sweep_override():
         return 1
     if not override.is_discrete_sweep():
         kind = override.value_type.name.lower() if override.value_type else "this"
         raise InputError(
-            f"{override.input_line}: {kind} has no end of values, so there is no grid of it.\n"
+            f"{override.input_line}: {kind} has infinitely many values, so it makes no grid.\n"
             "Allowed: a,b,c  range(…)  choice(…)  glob(…)"
         )
     value = override.value()

@@ -1,4 +1,4 @@
-"""Jobs -> cohorts that can share one array program, and what must go alone. Pure: no training."""
+"""Sorts jobs into cohorts that can share one array program, and runs that must go alone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from small_nets.nn.rule_lookup import why_alone, without_numbers
 from small_nets.run.outputs.result import digest, numbers_of
 from small_nets.sweep.jobs.expand import Job
 
-# What may differ between members of a cohort: it changes numbers, and no shape.
+# Keys that may differ between members of a cohort: they change numbers, but no shapes.
 FREE = ("seed", "print_every")
 FREE_DATA = {
     *("split_seed", "stratify", "normalize_input", "normalize_target", "normalize_on", "probe")
@@ -20,10 +20,10 @@ NO_TARGET = "it has no target, so nothing is trained"
 
 @dataclass
 class Group:
-    """Jobs that can be trained together. title: what sets them apart from the other groups.
+    """Jobs that can be trained together.
 
-    since: the members from which training goes on, in the order of the jobs; until: the epoch after
-    which it stops for a while.
+    title: the overrides that distinguish them from the other groups. since: the paused members
+    from which training goes on, in the order of the jobs. until: the epoch after which it pauses.
     """
 
     jobs: list[Job]
@@ -33,16 +33,16 @@ class Group:
 
     @property
     def epochs(self) -> int:
-        """Of its training, to the end; the same for all, whatever has become of some."""
+        """The epochs of the whole training, which are the same for all jobs."""
         return self.jobs[0].settings()["trainer"]["max_epochs"]
 
     def at(self, places: Sequence[int]) -> "Group":
-        """Some of the jobs, as they stand."""
+        """A group of the jobs at these places, paused where they are."""
         since = None if self.since is None else self.since.select(places)
         return replace(self, jobs=[self.jobs[place] for place in places], since=since)
 
     def pieces(self, size: int) -> "Iterator[Group]":
-        """The jobs, so many at a time."""
+        """Yield groups of `size` jobs each; the last may be smaller."""
         for first in range(0, len(self.jobs), size):
             yield self.at(range(first, min(first + size, len(self.jobs))))
 
@@ -51,9 +51,9 @@ class Group:
 class Plan:
     """What will be done with the jobs of a sweep.
 
-    groups: those to be trained together. alone: job and the reason why it goes alone.
-    failed: jobs whose config cannot be. done: jobs that the store has already.
-    repeated: jobs that are the same run as one before them.
+    groups: jobs that are trained together. alone: jobs that go alone, each with the reason.
+    failed: jobs whose config is invalid. done: jobs that are stored already. repeated: jobs that
+    are the same run as an earlier one.
     """
 
     groups: list[Group] = field(default_factory=list)
@@ -64,12 +64,12 @@ class Plan:
 
     @property
     def todo(self) -> int:
-        """Runs to be trained."""
+        """The number of runs to be trained."""
         return sum(len(group.jobs) for group in self.groups) + len(self.alone)
 
 
 def longest(jobs: Iterable[Job]) -> int:
-    """The epochs of the longest training among jobs; of those whose config cannot be, 0."""
+    """The epochs of the longest training among the valid jobs; 0 where there is none."""
     return max((j.settings()["trainer"]["max_epochs"] for j in jobs if j.error is None), default=0)
 
 
@@ -99,7 +99,7 @@ def make_plan(jobs: Sequence[Job], done: Iterable[str] = ()) -> Plan:
 
 
 def alone_reason(settings: Mapping[str, Any]) -> str | None:
-    """Why a run cannot share an array program, as far as its config tells; else None."""
+    """Why a run cannot share an array program, by its config; None where it can."""
     if settings["engine"] == "lightning":
         return "engine=lightning"
     if settings["ckpt"] is not None:
@@ -110,16 +110,16 @@ def alone_reason(settings: Mapping[str, Any]) -> str | None:
 
 
 def cohort_key(settings: Mapping[str, Any]) -> str:
-    """A text that is the same for runs that can share an array program."""
+    """A digest that is equal for runs that can share an array program."""
     return digest(program_of(settings))
 
 
 def program_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a resolved config that decides on the array program."""
+    """The part of a resolved config that determines the array program."""
     kept = {k: v for k, v in numbers_of(settings).items() if k not in FREE}
     kept["data"] = {k: v for k, v in kept["data"].items() if k not in FREE_DATA}
     kept["model"] = {k: v for k, v in kept["model"].items() if k not in FREE_MODEL}
-    if kept["loss"].get("class_weight") is not None:  # whichever they are: each member has its own
+    if kept["loss"].get("class_weight") is not None:  # the weights may differ between members
         kept["loss"] = kept["loss"] | {"class_weight": True}
     kept["optimizer"] = without_numbers(kept["optimizer"])
     trainer = settings["trainer"]
@@ -128,7 +128,7 @@ def program_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name(groups: Sequence[Group]) -> None:
-    """Title each group by the overrides that all of its jobs have, and not all jobs."""
+    """Title each group by the overrides that its jobs share, without those that all jobs share."""
     shared = [set(g.jobs[0].overrides).intersection(*(j.overrides for j in g.jobs)) for g in groups]
     everywhere = set.intersection(*shared) if shared else set()
     for group, overrides in zip(groups, shared, strict=True):

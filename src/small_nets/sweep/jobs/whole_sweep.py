@@ -1,4 +1,4 @@
-"""What the jobs of one sweep have in common: swept keys, settings given once, tables, one error."""
+"""What concerns all jobs of a sweep: the swept keys, keys with one value, tables, errors."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -17,7 +17,7 @@ from small_nets.sweep.store.store import Store
 
 
 def refuse_varying(lists: Sequence[Sequence[str]]) -> None:
-    """Raises InputError where jobs differ in what one sweep has only once."""
+    """Raises InputError where jobs differ in a key that has one value in a sweep."""
     different = set(chain.from_iterable(lists))
     for word in GIVEN_ONCE:
         given = {o for o in different if key_of(o).split(".")[0] == word}
@@ -25,19 +25,19 @@ def refuse_varying(lists: Sequence[Sequence[str]]) -> None:
             values = sorted(o.partition("=")[2] for o in given if o.partition("=")[0] == key)
             if len(values) > 1:
                 raise InputError(
-                    f"{key} is a setting of the whole sweep: it takes one value, not "
+                    f"{key} applies to the whole sweep: it takes one value, not "
                     f"{', '.join(values)}.\nFix: {key}={values[0]}"
                 )
 
 
 def swept_keys(jobs: Sequence[Job], store: Store) -> tuple[list[str], dict[str, str]]:
-    """The keys whose values differ; and those that do not, with the override.
+    """The keys whose values differ; and key -> override of those that have one value.
 
-    They differ between these jobs, or between them and the runs that are stored: given before
-    and not now, or now and not before, or otherwise than before.
+    Values differ between these jobs, or between them and the stored runs. There a key also
+    differs that was given only then, or only now.
     """
     given: dict[str, list[str]] = {}
-    # Each once, in the order of the command: a million jobs have some thousands.
+    # Each override once, in the order of the command: a million jobs have some thousands.
     for override in own(dict.fromkeys(chain.from_iterable(job.overrides for job in jobs))):
         given.setdefault(key_of(override), []).append(override)
     fixed: dict[str, str] = {}
@@ -56,7 +56,7 @@ def swept_keys(jobs: Sequence[Job], store: Store) -> tuple[list[str], dict[str, 
 
 
 def table_digests(store: Store, jobs: Sequence[Job]) -> dict[str, str]:
-    """Path -> digest of every table of these jobs, and of those that were stored before.
+    """Path -> digest of every table of these jobs and of the stored runs.
 
     Raises InputError where a table has changed since: runs on different rows would be ranked as
     seeds of one setting.
@@ -67,41 +67,45 @@ def table_digests(store: Store, jobs: Sequence[Job]) -> dict[str, str]:
     changed = [path for path, found in now.items() if stored.get(path, found) != found]
     if changed:
         raise InputError(
-            f"sweep.dir={store.directory} holds runs on another content of {changed[0]}: the table "
+            f"sweep.dir={store.directory} holds runs on another version of {changed[0]}: the table "
             "has changed since.\nFix: another sweep.dir"
         )
     return stored | now
 
 
 def rows_left_out(jobs: Sequence[Job]) -> list[str]:
-    """A sentence for each table of these jobs of which rows are left out."""
+    """A sentence for each table of these jobs from which rows are left out."""
     found = {(data["path"], data["dropped"]) for data in _tables(jobs) if data["dropped"]}
     return [f"{path}: {count:,} row{'s are' if count > 1 else ' is'} left out: a value is missing "
             f"in {'them' if count > 1 else 'it'}" for path, count in sorted(found)]  # fmt: skip
 
 
 def _tables(jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """The data sections of jobs that a table has completed, which have one of their own."""
+    """The data sections that were completed by reading a table."""
     return [job.own["data"] for job in jobs if "data" in job.own and is_table(job.own["data"])]
 
 
 def first_error(failed: Sequence[Job]) -> str:
-    """The first message, and how many jobs have one."""
+    """The message of the first failed job, and the number of failed jobs."""
     message = failed[0].error or ""
     more = f"\n({len(failed):,} runs fail; this is the first message)" if len(failed) > 1 else ""
     return message + more
 
 
 def refuse_if_all_fail(jobs: Sequence[Job], folders: Sequence[Path]) -> None:
-    """Raises InputError where no job of a sweep can be: the first message, or what all lack."""
+    """Raises InputError where all jobs of a sweep are invalid.
+
+    It names a key that no job's choice takes, or has the first job's message.
+    """
     failed = [job for job in jobs if job.error is not None]
     if failed and len(failed) == len(jobs):
         raise _missing_key(jobs, folders) or InputError(first_error(failed))
 
 
 def _missing_key(jobs: Sequence[Job], folders: Sequence[Path]) -> InputError | None:
-    """The error for the first key of the overrides that no job's choice takes, where they are
-    several; None where each key is taken by some, or there is one choice of each group.
+    """The error for the first overridden key that none of several choices of its group takes.
+
+    None where there is no such key.
     """
     found: dict[tuple[str, str], None] = {}  # key and its group's choice
     added = {key_of(o) for job in jobs for o in job.overrides if o.startswith("+")}

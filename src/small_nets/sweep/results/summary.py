@@ -58,7 +58,7 @@ def show_plan(
     counts = [f"{runs(plan.todo)} to train"]
     counts += [f"{len(plan.done):,} already there"] if plan.done else []
     counts += [f"{len(plan.repeated):,} given twice, trained once"] if plan.repeated else []
-    counts += [f"{len(plan.failed):,} cannot be"] if plan.failed else []
+    counts += [f"{len(plan.failed):,} invalid"] if plan.failed else []
     console.print("Sweep: " + ", ".join(counts) + "\n", style="bold", soft_wrap=True)
     if ready:
         title = f"Cohorts, {means.workers} at a time on {means.device}"

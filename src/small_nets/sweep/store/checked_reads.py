@@ -1,7 +1,7 @@
-"""Reads the parts of a store, each file compared with its manifest's digest before it is believed.
+"""Reads the parts of a store, and compares each file with its digest in the manifest first.
 
-What is broken is remembered, and left out; nothing is raised for it. So a report goes on with what
-is whole, and can say what it went without.
+A broken file is noted and left out, and nothing is raised for it. So a report uses what is whole,
+and can name what it lacks.
 """
 
 import json
@@ -35,7 +35,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Broken:
-    """A file of a store that is not what was written. runs: how many of them its part has."""
+    """A file of a store that differs from what was written. runs: how many its part has."""
 
     path: Path
     why: str
@@ -47,31 +47,31 @@ class Broken:
 
 
 class CheckedParts:
-    """What can be believed of a store's files.
+    """The files of a store, each checked before it is read.
 
-    about: the store's, see `about`. broken: what was met that is not, by part and kind; a kind of
-    its own is the manifest.
+    about: returns the store's `about`. broken: (part, kind) -> a broken file that was met. The
+    kind of a manifest is MANIFESTS.
     """
 
     def __init__(self, directory: Path, about: Callable[[], Mapping[str, Any]]) -> None:
         self.directory, self._about = directory, about
         self.broken: dict[tuple[str, str], Broken] = {}
-        self._sound: dict[str, tuple[str, ...]] = {}  # parts with good rows
+        self._sound: dict[str, tuple[str, ...]] = {}  # part -> digests of rows that passed
 
     def parts(self) -> list[str]:
-        """The parts that are there, in order."""
+        """The names of the complete parts, in order."""
         found = map(self.manifest, manifest_names(self.directory))
         return [manifest.part for manifest in found if manifest is not None and manifest.is_whole]
 
     def manifest(self, part: str) -> Manifest | None:
-        """Of a part of this store; None where there is none, or it is broken."""
+        """The manifest of a part; None where there is none, or it is broken."""
         path = manifest_file(self.directory, part)
         try:
             found = read_manifest(self.directory, part)
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:
-            self._break(part, MANIFESTS, path, f"cannot be believed: {error}")
+            self._break(part, MANIFESTS, path, f"is broken: {error}")
             return None
         if found.sweep != self._about()["token"]:
             self._break(part, MANIFESTS, path, "belongs to another sweep")
@@ -79,24 +79,24 @@ class CheckedParts:
         return found
 
     def strays(self) -> list[Path]:
-        """Files below runs/ that have the form of ours, and no manifest (any more)."""
+        """Files below runs/ that are named like parts, and have no manifest."""
         known = set(manifest_names(self.directory))
         paths = sorted((self.directory / "runs").glob("*.parquet"))
         return [p for p in paths if OUR_PART.fullmatch(p.stem) and p.stem not in known]
 
     def lost(self) -> list[Broken]:
-        """What was met that is broken, and parts that have lost their manifests."""
+        """The broken files that were met, and parts without their manifests."""
         lost = [Broken(path, f"has lost its manifest ({MANIFESTS}/{path.stem}.json)")
                 for path in self.strays()]  # fmt: skip
         return [*self.broken.values(), *lost]
 
     def file(self, part: str, kind: str) -> Path | None:
-        """A part's file that is as it was written; None where the part has none, or it is not."""
+        """The path of a part's file; None where the part has no such file, or it is broken."""
         if (part, kind) in self.broken:
             return None
         path = part_file(self.directory, kind, part)
         why = self._wrong(part, kind, path)
-        if why:  # another process may have replaced it between two looks
+        if why:  # another process may have replaced it meanwhile: look again
             why = self._wrong(part, kind, path)
         if why is None:
             return path
@@ -105,7 +105,7 @@ class CheckedParts:
         return None
 
     def _wrong(self, part: str, kind: str, path: Path) -> str | None:
-        """What is wrong with a file; "" where the part has none of that kind."""
+        """What is wrong with a file: None for nothing, "" where the part has no such file."""
         manifest = self.manifest(part)
         if manifest is None or kind not in manifest.files:
             return ""
@@ -130,13 +130,13 @@ class CheckedParts:
             return None
         try:
             return read(path)
-        except _CANNOT as error:  # it was written so, by whomever
+        except _CANNOT as error:  # its digest is right, so it was written like this
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self._break(part, kind, path, f"is none that this program writes: {text}")
+            self._break(part, kind, path, f"is not in the form that this program writes: {text}")
             return None
 
     def rows(self, part: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
-        """Columns of a part's runs table, those that it has; None where it cannot be believed."""
+        """A part's runs table, or the columns of these that it has; None where it is broken."""
         manifest = self.manifest(part)
         if manifest is None:
             return None
@@ -156,7 +156,7 @@ class CheckedParts:
     def curves(
         self, part: str, columns: Sequence[str] | None = None, ids: Collection[str] | None = None
     ) -> pl.DataFrame | None:
-        """Of a part's curves: these columns, those that it has, of these runs or of all."""
+        """A part's curves of all runs, or of these; None where they are broken or missing."""
 
         def read(path: Path) -> pl.DataFrame:
             rows = _scan(path)
@@ -174,14 +174,14 @@ class CheckedParts:
     def configs(
         self, part: str, ids: Collection[str] | None = None
     ) -> dict[str, tuple[Config, Config]] | None:
-        """run_id -> (resolved config, choices), as they are stored: to be checked before use."""
+        """run_id -> (resolved config, choices), to be checked before use; None where broken."""
 
         def read(path: Path) -> dict[str, tuple[Config, Config]]:
             table = _scan(path).collect()
             if table.columns != ["run_id", "config", "choices"]:
                 raise ValueError(f"its columns are {', '.join(table.columns)}")
             if set(table.dtypes) != {pl.String}:
-                raise ValueError("its columns are no texts")
+                raise ValueError("its columns are not texts")
             rows = table if ids is None else table.filter(_are(ids))
             return {i: (read_json(config), read_json(choices))
                     for i, config, choices in rows.iter_rows()}  # fmt: skip
@@ -189,7 +189,7 @@ class CheckedParts:
         return self._read(part, "configs", read)
 
     def tensors(self, part: str, kind: str) -> tuple[list[str], dict[str, Tensor], str] | None:
-        """The runs of a part in the order of its tensors' first axis, the tensors, and a header."""
+        """The run_ids of a part's tensors, name -> tensor (runs, …), a header; None if broken."""
 
         def read(path: Path) -> tuple[list[str], dict[str, Tensor], str]:
             tensors, about = read_tensors(path)
@@ -203,7 +203,7 @@ class CheckedParts:
         return self._read(part, kind, read)
 
     def look_at_all(self, kinds: Iterable[str]) -> None:
-        """Find what is broken among the files of these kinds, and which should be there."""
+        """Find the broken and the missing files of these kinds."""
         for part in self.parts():
             manifest, rows = self.manifest(part), self.rows(part, ["run_id", "status"])
             if manifest is None or rows is None:
@@ -232,7 +232,7 @@ class CheckedParts:
 
 
 def _scan(path: Path) -> pl.LazyFrame:
-    """A Parquet file. Its path is a name, and no pattern; polars takes a first ~ for a home."""
+    """A Parquet file. The path is taken literally: polars would expand patterns and a first ~."""
     return pl.scan_parquet(path.absolute(), glob=False)
 
 
@@ -241,6 +241,6 @@ def _are(ids: Collection[str]) -> pl.Expr:
 
 
 def _of(rows: pl.LazyFrame, columns: Sequence[str] | None) -> pl.LazyFrame:
-    """These columns, those that there are, in the table's order."""
+    """Those of these columns that the table has, in its order."""
     known = rows.collect_schema().names()
     return rows if columns is None else rows.select(c for c in known if c in columns)

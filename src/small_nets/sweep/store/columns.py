@@ -1,4 +1,4 @@
-"""The tables of a store: their columns, types and order, the same in every part file."""
+"""The tables of a store: their columns and types, which are the same in every part."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,8 @@ from small_nets.config.schema import kind_of, show
 from small_nets.engines.cohort import Trained
 
 Config = Mapping[str, Any]
-# The columns of every runs table, with their types: those before the swept keys and the metrics
-# (without which no row can be judged), and those behind them.
+# The fixed columns of a runs table, with their types. FIRST stand before the swept keys and the
+# metrics, LAST behind them. A table without FIRST is broken.
 FIRST: dict[str, Any] = {"run_id": pl.String, "job": pl.Int64, "status": pl.String}
 LAST: dict[str, Any] = {
     "best_step": pl.Int64, "diverged_step": pl.Int64, "steps": pl.Int64, "epochs": pl.Int64,
@@ -31,14 +31,14 @@ METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
 def column_type(key: str) -> Any:
-    """The type of a swept setting's column. It follows the key, whatever values it has here."""
+    """The type of a swept key's column. It depends on the key alone, not on the values."""
     return COLUMNS[kind_of(key)]
 
 
 def as_column(value: Any, kind: Any) -> Any:
-    """A setting as its column holds it: texts as they are typed on the command line.
+    """A value as its column holds it. A text is what is typed on the command line.
 
-    None where the column cannot hold it: as `typed` has it.
+    None where the column cannot hold the value; the column `typed` has it then.
     """
     if kind == pl.String:
         return show(value)
@@ -52,25 +52,25 @@ def as_column(value: Any, kind: Any) -> Any:
 
 
 def cell(value: Any) -> str:
-    """A setting of a table's row as it is typed; what a column of texts holds is typed already."""
+    """A value of a table's row as it is typed. A text is in that form already."""
     return value if isinstance(value, str) else show(value)
 
 
 def _typed(values: Mapping[str, Any], swept: Mapping[str, Any]) -> str | None:
-    """What no column holds of a run that failed, as JSON: key -> as it is typed."""
+    """The values of a failed run that no column can hold, as JSON: key -> value as typed."""
     lost = {key: show(value) for key, value in values.items()
             if value is not None and as_column(value, swept[key]) is None}  # fmt: skip
     return json.dumps(lost) if lost else None
 
 
 def metric_columns(columns: Iterable[str], swept: Iterable[str]) -> list[str]:
-    """Those of the runs table that measure a run."""
+    """The columns of a runs table that are metrics. columns: of the table. swept: keys."""
     taken = {*TYPES, *swept}
     return [c for c in columns if c not in taken]
 
 
 def order(columns: Iterable[str], swept: Iterable[str]) -> list[str]:
-    """One order for all part files, whichever was written first."""
+    """The columns of a runs table in the order that all parts have. swept: keys."""
     keys = list(swept)
     measures = metric_columns(columns, keys)
     places = {metric: place for place, metric in enumerate(METRICS)}
@@ -79,14 +79,14 @@ def order(columns: Iterable[str], swept: Iterable[str]) -> list[str]:
 
 
 def runs_table(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Rows to a table with every column typed; swept settings come later."""
+    """Make a runs table of rows, without the swept keys, which `with_swept` adds."""
     columns = order({key for row in rows for key in row}, ())
     schema = {c: TYPES.get(c, pl.Float64) for c in columns}
     return pl.DataFrame({c: [r.get(c) for r in rows] for c in columns}, schema=schema)
 
 
 def value_of(key: str, config: Config, choices: Config) -> Any:
-    """A swept key's value: a group's choice, or the setting; None where there is none."""
+    """The value of a swept key: a group's choice or a config value; None where it has none."""
     found = choices[key] if key in choices else at(config, key.split("."))
     return None if found is NOTHING else found
 
@@ -94,13 +94,13 @@ def value_of(key: str, config: Config, choices: Config) -> Any:
 def with_swept(
     table: pl.DataFrame, swept: Mapping[str, Any], configs: Mapping[str, tuple[Config, Config]]
 ) -> pl.DataFrame:
-    """The runs table with a column for each swept key, filled from the runs' configs.
+    """Add a column to a runs table for each swept key, filled from the runs' configs.
 
     swept: key -> type of its column. configs: run_id -> (resolved config, choices).
     """
     ids = table["run_id"].to_list()
     columns = {key: [value_of(key, *configs[i]) for i in ids] for key in swept}
-    # What was trained is of the type of its key.
+    # Only a failed run can have a value of a wrong type.
     typed = [_typed({k: columns[k][place] for k in swept}, swept) if status == "failed" else None
              for place, status in enumerate(table["status"])]  # fmt: skip
     return table.with_columns(
@@ -111,7 +111,7 @@ def with_swept(
 
 
 def conform(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """The same table with these columns in this order; what it lacks is null."""
+    """The table with exactly these columns in this order. Missing ones are null."""
     missing = [
         pl.lit(None, TYPES.get(c, pl.Float64)).alias(c) for c in columns if c not in table.columns
     ]
@@ -119,30 +119,33 @@ def conform(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def curves_table(run_ids: Sequence[str], trained: Trained) -> pl.DataFrame:
-    """One row per run and logged point: run_id, step and the metrics there."""
+    """The curves of trained members: run_id, step, metrics. One row a run and logged point.
+
+    A member that diverged between two logged points has a last row at that step.
+    """
     points = np.asarray(trained.points, dtype=np.int64)
     ends = trained.steps.numpy()
     whole = points[None, :] <= ends[:, None]  # (members, points)
-    on_grid = (points[None, :] == ends[:, None]).any(axis=1)
+    ends_on_point = (points[None, :] == ends[:, None]).any(axis=1)
     member, point = np.nonzero(whole)
-    fallen = np.flatnonzero(~on_grid)
+    between = np.flatnonzero(~ends_on_point)
     ids = np.asarray(run_ids)
     data = {
-        "run_id": np.concatenate([ids[member], ids[fallen]]),
-        "step": np.concatenate([points[point], ends[fallen]]),
+        "run_id": np.concatenate([ids[member], ids[between]]),
+        "step": np.concatenate([points[point], ends[between]]),
     }
     for name, values in trained.curves.items():
         curve = values.numpy()
-        data[name] = np.concatenate([curve[point, member], trained.last[name].numpy()[fallen]])
+        data[name] = np.concatenate([curve[point, member], trained.last[name].numpy()[between]])
     table = pl.DataFrame(data)
-    place = np.concatenate([member, fallen])
+    place = np.concatenate([member, between])
     return table[np.lexsort((data["step"], place))]
 
 
 def refuse_rows(table: pl.DataFrame, runs: int, about: Mapping[str, Any]) -> None:
-    """Raises ValueError for a table that does not go with the sweep.
+    """Raises ValueError for a runs table that does not fit the sweep.
 
-    runs: how many its manifest says. about: the sweep's.
+    runs: their number by the manifest. about: the store's.
     """
     for name in FIRST:
         if name not in table.columns or table[name].null_count():
@@ -157,7 +160,7 @@ def refuse_rows(table: pl.DataFrame, runs: int, about: Mapping[str, Any]) -> Non
         if not is_right:
             raise ValueError(f"its column {name} has the type {kind}")
     if not set(table["status"].unique()) <= set(STATUSES):
-        raise ValueError("a run has a status that there is not")
+        raise ValueError("a run has an unknown status")
     if len(table) != runs or table["run_id"].n_unique() != len(table):
         raise ValueError(f"it has {len(table):,} rows, and its manifest {runs:,} runs")
     jobs = about["jobs"]
@@ -167,10 +170,10 @@ def refuse_rows(table: pl.DataFrame, runs: int, about: Mapping[str, Any]) -> Non
 
 
 def no_job(table: pl.DataFrame, job: int) -> InputError:
-    """The error for a job that a sweep does not have; numbers may have gaps."""
+    """The error for a job number that a sweep does not have. table: its runs."""
     known = sorted(table["job"].to_list())
     if not known:
-        return InputError(f"there is no run {job}: nothing of the sweep is there")
+        return InputError(f"there is no run {job}: the sweep has no runs")
     near = ", ".join(map(str, sorted(sorted(known, key=lambda k: abs(k - job))[:4])))
     return InputError(
         f"there is no run {job}: the sweep has {len(known):,} runs, numbered within {known[0]} to "

@@ -1,4 +1,4 @@
-"""A part as the bytes of its files: made where it was trained, written where the store is."""
+"""A part of a store: packed into bytes where it is trained, written where the store is."""
 
 import io
 import json
@@ -18,10 +18,11 @@ from small_nets.sweep.store.manifest import part_name, write_part
 
 @dataclass(frozen=True)
 class Part:
-    """What is written at once. rows: of the runs table, without the swept settings.
+    """Runs that are stored together.
 
-    configs: run_id -> (resolved config, choices). weights: name -> (members, *shape).
-    paused: the members at a rung, from which they go on.
+    rows: of the runs table, without the swept keys. configs: run_id -> (resolved config, choices).
+    curves: see `curves_table`. weights: name -> (members, *shape), in the order of the rows.
+    paused: the members at a rung, from which they can go on.
     """
 
     rows: list[dict[str, Any]]
@@ -33,7 +34,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Packed:
-    """A part's files. ids: its runs; columns: those of its runs table; files: kind -> content."""
+    """The files of a part.
+
+    name: the part's. ids: its run_ids. columns: of its runs table. files: kind -> content.
+    """
 
     name: str
     ids: list[str]
@@ -41,15 +45,15 @@ class Packed:
     files: dict[str, bytes]
 
     def write(self, directory: Path, sweep: str) -> None:
-        """Write the files whole, its manifest last: with it the part is there. Raises OSError.
+        """Write the part into the store of a directory. sweep: the store's token. Raises OSError.
 
-        sweep: the token of the store in the directory.
+        Its manifest goes last, and makes the part exist.
         """
         write_part(directory, self.name, sweep, len(self.ids), self.files)
 
 
 def pack(part: Part, swept: Mapping[str, Any], columns: Sequence[str] = ()) -> Packed:
-    """swept: key -> type of its column; columns: what other parts of the store have."""
+    """Pack a part. swept: key -> type of its column. columns: of the store's other parts."""
     table = with_swept(runs_table(part.rows), swept, part.configs)
     table = conform(table, order({*table.columns, *columns}, swept))
     return packed(table, part.configs, part.curves, part.weights, part.paused)
@@ -59,7 +63,10 @@ def packed(
     runs: pl.DataFrame, configs: Mapping[str, tuple[Config, Config]], curves: pl.DataFrame | None,
     weights: Mapping[str, Tensor] | None, paused: Paused | None = None,
 ) -> Packed:  # fmt: skip
-    """Of a whole runs table, of whose order the members of `weights` and `paused` are."""
+    """Pack a part from its complete runs table.
+
+    weights, paused: their members are in the order of the table's rows.
+    """
     ids = runs["run_id"].to_list()
     rows = [{"run_id": i, "config": json.dumps(config), "choices": json.dumps(dict(choices))}
             for i, (config, choices) in configs.items()]  # fmt: skip
@@ -76,7 +83,7 @@ def packed(
 
 
 def table_bytes(table: pl.DataFrame) -> bytes:
-    """A table as a Parquet file."""
+    """The content of a Parquet file with this table."""
     buffer = io.BytesIO()
     table.write_parquet(buffer)
     return buffer.getvalue()

@@ -1,8 +1,8 @@
-"""Keeps a store sound: one schema, one row for each run, nothing that a killed process left.
+"""Repairs a store: one schema, one row for each run, nothing that a killed process left.
 
-Written are only parts that can be believed; what is broken is left as it is, or moved aside.
-Deleted is only what the manifest of a part that was never finished names, with the content that it
-names, and temporary files of such parts: a file of the user's own that lies beside them stays.
+Only sound parts are rewritten. Broken ones stay as they are, or are moved to corrupt/. Files are
+deleted only where the manifest of an unfinished part names them with their digests, and so are the
+temporary files of such parts. Any other file in these folders stays.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,12 +14,12 @@ import polars as pl
 from small_nets.sweep.store.checked_reads import CheckedParts
 from small_nets.sweep.store.columns import conform, order, with_swept
 from small_nets.sweep.store.manifest import (
-    ASIDE,
-    EVERYWHERE,
+    CORRUPT,
     KINDS,
     MANIFESTS,
     OUR_PART,
     OUR_TEMPORARY,
+    SWEEP_KINDS,
     delete_known,
     manifest_file,
     manifest_names,
@@ -32,16 +32,16 @@ from small_nets.sweep.store.manifest import (
 from small_nets.sweep.store.part import table_bytes
 from small_nets.system.atomic_file import free_name
 
-WORTH = {"failed": 0, "stopped": 1}  # of what is not final, the less, the sooner it is replaced
+WORTH = {"failed": 0, "stopped": 1}  # statuses of runs that may be replaced, the worst first
 
 
 def worth() -> pl.Expr:
-    """Which of two rows of one run counts: the greater."""
+    """The worth of a row. Of two rows of one run the one with the greater worth counts."""
     return pl.col("status").replace_strict(WORTH, default=len(WORTH), return_dtype=pl.Int8)
 
 
 def drop(store: CheckedParts, ids: Collection[str], parts: Collection[str]) -> None:
-    """Take runs, and their curves, out of parts: they are stored elsewhere too."""
+    """Remove runs and their curves from parts, because other parts have them, too."""
     gone = pl.col("run_id").is_in(list(ids))
     for part in parts:
         manifest, rows = store.manifest(part), store.rows(part)
@@ -58,9 +58,9 @@ def drop(store: CheckedParts, ids: Collection[str], parts: Collection[str]) -> N
 
 
 def drop_duplicates(store: CheckedParts) -> dict[str, str]:
-    """Of a run stored twice (a process was killed as it replaced one) keep the better.
+    """Keep the better row of each run that is stored twice, as after a killed replacement.
 
-    Returns the part of each run that failed, or was stopped, and so may be replaced.
+    Returns run_id -> part of the runs that failed or were stopped, and so may be replaced.
     """
     tables = [
         rows.with_columns(pl.lit(part).alias("part"))
@@ -81,10 +81,10 @@ def align(
     store: CheckedParts, swept: Mapping[str, Any], parts: Sequence[str] | None = None,
     known: Sequence[str] = (),
 ) -> list[str] | None:  # fmt: skip
-    """Give all parts one schema: after a new swept key or metric, or a process that died.
+    """Give all parts one schema, as after a new swept key or metric, or after a kill.
 
-    parts: only these, which are to have the `known` columns. Returns the columns, None where
-    there is no part.
+    swept: key -> type of its column. parts: which to change; None for all. known: columns that
+    they have to have. Returns the columns, or None where there is no part.
     """
     names = store.parts() if parts is None else parts
     tables = {p: rows for p in names if (rows := store.rows(p)) is not None}
@@ -100,18 +100,18 @@ def align(
 
 
 def clean(store: CheckedParts) -> None:
-    """Remove what a killed process left. Makes the folders that every store has.
+    """Remove what a killed process left, and make the folders that every store has.
 
     Raises InputError where one of them is a link.
     """
     refuse_links(store.directory)
-    for kind in (*EVERYWHERE, MANIFESTS):
+    for kind in (*SWEEP_KINDS, MANIFESTS):
         (store.directory / kind).mkdir(parents=True, exist_ok=True)
     known = set(manifest_names(store.directory))
     for folder in (*KINDS, MANIFESTS):
         for path in (store.directory / folder).glob("*.tmp"):
             found = OUR_TEMPORARY.fullmatch(path.name)
-            # A manifest's own is the first of all that is written.
+            # A manifest is written first, so its temporary file may belong to no known part.
             if found and (
                 found[1] in known or (folder == MANIFESTS and OUR_PART.fullmatch(found[1]))
             ):
@@ -126,11 +126,11 @@ def clean(store: CheckedParts) -> None:
 
 
 def move_aside(directory: Path, part: str) -> None:
-    """Move a part's files, and its manifest, to corrupt/, whatever lies there already."""
+    """Move a part's files and its manifest to corrupt/. Files that lie there already stay."""
     refuse_links(directory)
-    aside = directory / ASIDE
+    aside = directory / CORRUPT
     aside.mkdir(exist_ok=True)
-    paths = {MANIFESTS: manifest_file(directory, part)}  # first: without it the part is gone
+    paths = {MANIFESTS: manifest_file(directory, part)}  # first: without it there is no part
     paths |= {kind: part_file(directory, kind, part) for kind in KINDS}
     for kind, path in paths.items():
         if path.exists() or path.is_symlink():

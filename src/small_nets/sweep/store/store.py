@@ -1,13 +1,14 @@
-"""A sweep on disk: append a part, read all, go on after any end.
+"""A sweep on disk: append a part, read all parts, go on after a kill.
 
 sweep.json                what this sweep is, its swept keys, the job number of each run
-parts/PART.json           the digests of the part's files; with it the part is there
+parts/PART.json           the digests of the part's files; it makes the part exist
 runs/PART.parquet         one row per run
 curves/PART.parquet       one row per run and logged point
 configs/PART.parquet      run_id, the resolved config and the choices, as JSON
 weights/PART.safetensors  final weights and normalisers, stacked
 
-What is read is compared with its digest first. What is broken is left out, and `lost` names it.
+Each file is compared with its digest before it is read. Broken files are left out; `lost` names
+them.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from small_nets.config.errors import InputError
 from small_nets.run.outputs.directory_kind import is_sweep
 from small_nets.sweep.store.checked_reads import CheckedParts
 from small_nets.sweep.store.columns import FIRST, Config, column_type
-from small_nets.sweep.store.manifest import EVERYWHERE, manifest_names
+from small_nets.sweep.store.manifest import SWEEP_KINDS, manifest_names
 from small_nets.sweep.store.part import Packed, Part, pack
 from small_nets.sweep.store.repair import (
     align,
@@ -35,21 +36,21 @@ from small_nets.sweep.store.sweep_file import begun, new_about, read_about, writ
 
 
 class Store:
-    """The store in one directory. Raises InputError where the directory holds no such store."""
+    """The store in a directory, which may be new. Raises InputError for a broken store."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._open: dict[str, str] = {}  # run -> the part of one that failed, or was stopped
+        self._open: dict[str, str] = {}  # run_id -> part, of runs that may be replaced
         self._columns: list[str] | None = None  # of every part
-        self.adopted: set[str] = set()  # runs that this process has stored
+        self.adopted: set[str] = set()  # run_ids that this process has stored
         self.about, self._twice = new_about(), 0
-        self.said: list[str] = []  # of files that are no part of a part
+        self.said: list[str] = []  # sentences about files that belong to no part
         self.checked = CheckedParts(directory, lambda: self.about)
         if self.exists:
             self.about, said = read_about(directory)
             self.said += [] if said is None else [said]
         elif manifest_names(directory) or self.checked.strays():
-            raise InputError(f"{directory} has runs, but no sweep.json: it is no whole store.\n"
+            raise InputError(f"{directory} has runs, but no sweep.json: it is incomplete.\n"
                              "Fix: another sweep.dir")  # fmt: skip
 
     @property
@@ -59,24 +60,25 @@ class Store:
 
     @property
     def token(self) -> str:
-        """Carried by each part of this store, and by those of no other."""
+        """The store's own name, which each of its parts carries."""
         return self.about["token"]
 
     def lost(self) -> list[str]:
-        """A sentence for each file that was met so far and cannot be believed."""
+        """A sentence for each broken file that was met so far."""
         said = [*self.said, *map(str, self.checked.lost())]
         if self._twice:
-            said.append(f"{self.directory / 'runs'}: {self._twice:,} runs are stored twice, of "
-                        "which the better row counts")  # fmt: skip
+            said.append(f"{self.directory / 'runs'}: {self._twice:,} runs are stored twice; the "
+                        "better row of each counts")  # fmt: skip
         return said
 
     def begin(
         self, experiments: Sequence[str], swept: Collection[str], run_ids: Mapping[str, int],
         **more: Any,
     ) -> None:  # fmt: skip
-        """Note what will be swept, and give every new run its number, before any training.
+        """Prepare the store for training: write sweep.json, number new runs, repair the parts.
 
-        swept: the keys; run_ids: run -> its place in the command.
+        experiments: their names. swept: the swept keys. run_ids: run_id -> its place in the
+        command. more: other entries of `about`. Raises InputError, OSError.
         """
         self.about = begun(self.about, run_ids)
         self.about |= {
@@ -89,21 +91,21 @@ class Store:
         self._columns = align(self.checked, self.swept)
 
     def drop_duplicates(self) -> None:
-        """One row for each run, whoever has written another: a job that was taken for lost, say."""
+        """Leave one row for each run, where another process, taken for lost, wrote a second."""
         self._open = drop_duplicates(self.checked)
 
     def note_training(self, runs: int, seconds: float) -> None:
-        """How long a command has trained, for whoever asks for the pace."""
+        """Store how many runs a command trained, and how long that took."""
         self.about.setdefault("trained", []).append({"runs": runs, "seconds": seconds})
         write_about(self.directory, self.about)
 
     def done(self) -> set[str]:
-        """The runs that have come to their end: those in whole parts that did not fail."""
-        self.checked.look_at_all((*EVERYWHERE, "paused"))
+        """The run_ids in whole parts that ended, without those that failed or were stopped."""
+        self.checked.look_at_all((*SWEEP_KINDS, "paused"))
         return self._ids(~pl.col("status").is_in(["failed", "stopped"]))
 
     def stopped(self) -> set[str]:
-        """The runs that halving has stopped, of parts that `done` has found to be whole."""
+        """The run_ids in whole parts that halving stopped. Call `done` first."""
         return self._ids(pl.col("status") == "stopped")
 
     def _ids(self, wanted: pl.Expr) -> set[str]:
@@ -116,8 +118,8 @@ class Store:
         return found
 
     def heal(self) -> list[str]:
-        """Move the broken parts that `done` met aside; a sentence for each file to blame."""
-        self._twice = 0  # these are no fault, and `begin` drops them
+        """Move the broken parts that `done` met to corrupt/. Returns a sentence for each file."""
+        self._twice = 0  # runs that are stored twice are no fault, and `begin` drops them
         said = self.lost()
         for part in {*(part for part, _ in self.checked.broken),
                      *(path.stem for path in self.checked.strays())}:  # fmt: skip
@@ -127,7 +129,7 @@ class Store:
 
     @property
     def swept(self) -> dict[str, Any]:
-        """The swept keys and the types of their columns."""
+        """Swept key -> type of its column."""
         return {key: column_type(key) for key in self.about["swept"]}
 
     def number(self, run_id: str) -> int:
@@ -158,7 +160,10 @@ class Store:
     def curves(
         self, run_ids: Collection[str] | None = None, columns: Sequence[str] | None = None
     ) -> pl.DataFrame:
-        """run_id and these columns, or all, of these runs' curves, or of all runs'."""
+        """The curves: run_id, step, metrics, one row a run and logged point.
+
+        run_ids: of which runs; None for all. columns: which besides run_id; None for all.
+        """
         names = None if columns is None else ["run_id", *columns]
         found = [self.checked.curves(part, names, run_ids) for part in self.parts()]
         tables = [table for table in found if table is not None]
@@ -168,23 +173,23 @@ class Store:
     def configs(
         self, run_ids: Collection[str] | None = None
     ) -> dict[str, tuple[dict[str, Any], Config]]:
-        """run_id -> (resolved config, choices) of these runs, or of all, as they are stored.
+        """run_id -> (resolved config, choices), as they are stored. run_ids: None for all.
 
-        `stored_run.checked_config` is for whoever builds something from them.
+        To build something from a config, read it by `stored_run.checked_config`.
         """
         found = [self.checked.configs(part, run_ids) or {} for part in self.parts()]
         return {i: (dict(config), more) for one in found for i, (config, more) in one.items()}
 
     def has_weights(self, part: str) -> bool:
-        """Not where all its runs failed."""
+        """Whether a part has weights. It has none where all its runs failed."""
         manifest = self.checked.manifest(part)
         return manifest is not None and "weights" in manifest.files
 
     def weights(self, part: str) -> tuple[dict[str, int], dict[str, Tensor]]:
-        """The place of each run of a part, and its tensors (members, *shape).
+        """run_id -> its place in a part's tensors, and name -> tensor (members, *shape).
 
-        They are parameters and normalisers. Those of a run that was replaced stay where its row
-        has left, and have no place any more.
+        The tensors are parameters and normalisers. A run that was moved to another part still
+        fills a place, but is not among the run_ids.
         """
         found, rows = self.checked.tensors(part, "weights"), self.checked.rows(part, ["run_id"])
         if found is None or rows is None:
@@ -193,36 +198,36 @@ class Store:
         return {run_id: i for i, run_id in enumerate(found[0]) if run_id in here}, found[1]
 
     def parameters(self, run_ids: Collection[str]) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        """Each of these runs with its final parameters by name, a part at a time."""
+        """Yield (run_id, name -> final parameter) of these runs, a part at a time."""
         wanted = set(run_ids)
         for part in filter(self.has_weights, self.parts()):
             places, tensors = self.weights(part)
             mine = {n: t for n, t in tensors.items() if not n.startswith("normaliser.")}
             for run_id, place in places.items():
                 if run_id in wanted:
-                    # Copies: a view would keep the whole part in memory.
+                    # Cloned, because a view would keep the whole part in memory.
                     yield run_id, {name: values[place].clone() for name, values in mine.items()}
 
     def append(self, part: Part) -> None:
-        """Write a part; a run that was stored before (one that failed, or was stopped) is replaced.
+        """Write a part. Rows of its runs that failed or were stopped before are replaced.
 
-        Raises OSError where the disk is full; what is stored stays whole.
+        Raises OSError where the disk is full. What was stored before stays whole.
         """
         self.keep(pack(part, self.swept, self.columns))
 
     def keep(self, part: Packed) -> None:
-        """The same, for a part that was packed elsewhere, in the form that this store has."""
+        """Write a part that was packed for this store. Raises OSError."""
         part.write(self.directory, self.token)
         self.adopt(part.name, part.ids, part.columns)
 
     @property
     def columns(self) -> list[str]:
-        """Those of every runs table; none before the first."""
+        """The columns of every runs table; empty before the first."""
         return self._columns or []
 
     def adopt(self, name: str, ids: Collection[str], columns: Collection[str]) -> None:
-        """Take in a part whose files were written: its runs, and the columns of its table."""
-        # Only of those that may be replaced: reading every part at each one takes ever longer.
+        """Take in a part whose files are written. ids: its run_ids. columns: of its runs table."""
+        # Only parts with replaceable runs are read: reading all of them takes ever longer.
         older = {self._open[i] for i in ids if i in self._open} - {name}
         drop(self.checked, ids, older)
         self.adopted |= set(ids)

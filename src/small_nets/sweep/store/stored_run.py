@@ -1,4 +1,4 @@
-"""Runs of a sweep that need no directory of their own, from the sweep's store."""
+"""Reads single runs from a sweep's store, also those without a directory of their own."""
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
@@ -24,9 +24,9 @@ from small_nets.sweep.store.store import Store
 
 
 def read_stored(directory: Path) -> StoredRun:
-    """The run SWEEP/JOB.
+    """Read the run SWEEP/JOB from the sweep's store.
 
-    Raises InputError for a job that the sweep does not have, or that was not trained.
+    Raises InputError for a job that the sweep does not have, that failed, or that is broken.
     """
     store = Store(directory.parent)
     try:
@@ -63,17 +63,17 @@ def _read(store: Store, directory: Path) -> StoredRun:
 
 
 def stopped_early(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-    """Whether early stopping ended a run: nothing else completes one before its last epoch.
+    """Whether early stopping ended a run. row: of the runs table, which has no column for it.
 
-    The table has no column of it.
+    Nothing else completes a run before its last epoch.
     """
     return row["status"] == "completed" and row["epochs"] < config["trainer"]["max_epochs"]
 
 
 def _result(store: Store, part: str, run_id: str, config: dict[str, Any]) -> Result:
-    """Of a run in this part. Raises InputError.
+    """The result of a run in a part. Raises InputError where its rows or curves are lost.
 
-    What only a directory has is empty: the baseline, predictions, the parameters once more.
+    Baseline, predictions and parameters are empty: only a run's directory has them.
     """
     mine = pl.col("run_id") == run_id
     table, curves = store.checked.rows(part), store.checked.curves(part, ids=[run_id])
@@ -96,13 +96,13 @@ def _result(store: Store, part: str, run_id: str, config: dict[str, Any]) -> Res
 
 
 def trained_runs(store: Store, run_ids: Collection[str]) -> Iterator[tuple[str, Run]]:
-    """Each of these runs as its training left it, a part at a time. Raises InputError."""
+    """Yield (run_id, trained run) of these runs, a part at a time. Raises InputError."""
     for run_id, parameters in store.parameters(run_ids):
         yield run_id, trained(checked_config(store, run_id), parameters)
 
 
 def checked_config(store: Store, run_id: str) -> dict[str, Any]:
-    """A run's resolved config, checked like a typed one. Raises InputError."""
+    """A run's resolved config, checked as one that is typed. Raises InputError."""
     found = store.configs([run_id])
     if run_id not in found:
         raise InputError(f"{store.directory} has lost the config of run {run_id}.\n"
@@ -111,7 +111,7 @@ def checked_config(store: Store, run_id: str) -> dict[str, Any]:
 
 
 def _tensors(store: Store, run_id: str) -> tuple[str, dict[str, Tensor]]:
-    """The part that has the run, and the run's own of its tensors. Raises InputError."""
+    """The part that holds a run, and name -> the run's tensors. Raises InputError."""
     for part in filter(store.has_weights, store.parts()):
         places, tensors = store.weights(part)
         if run_id in places:
@@ -121,7 +121,7 @@ def _tensors(store: Store, run_id: str) -> tuple[str, dict[str, Tensor]]:
 
 
 def no_weights(store: Store) -> InputError:
-    """The error for a run that was trained, and has no weights that can be believed."""
+    """The error for a trained run whose weights are missing or broken."""
     return InputError(f"{store.directory} has lost the weights of this run.\n"
                       "Fix: the sweep's command again, with this sweep.dir")  # fmt: skip
 
@@ -132,12 +132,12 @@ def _normaliser(tensors: dict[str, Tensor], name: str) -> Normaliser | None:
     if shift is None or factor is None or divisor is None:
         return None
     if factor.numel() != 1:
-        raise InputError(f"the normaliser of the {name} has {factor.numel()} factors, and not one")
+        raise InputError(f"the normaliser of the {name} has {factor.numel()} factors, not one")
     return Normaliser(shift, factor.item(), divisor)
 
 
 def _outputs(config: dict[str, Any]) -> int:
-    """Of a network without targets, whose data are made once more to see it."""
+    """The number of outputs of a network without targets. Its data are prepared to see it."""
     data, net = build_start(config)
     with torch.no_grad():
         return net(data.train.input[:1]).shape[1]

@@ -1,4 +1,4 @@
-"""sweep.json: what a sweep is, beside its tables; and a copy of it, for a bit that falls over."""
+"""sweep.json says what a sweep is. A copy of it is kept, for when the file breaks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,20 +14,24 @@ VERSION = 3
 
 
 def new_about() -> dict[str, Any]:
-    """Of a sweep that nothing is known of yet.
+    """What sweep.json says of a sweep that has not begun.
 
-    token: of this store, which its parts carry; "" before it is begun. experiments: their names.
-    swept: the keys. jobs: run_id -> number. Later also command, date, versions, git, fixed (key ->
-    override), tables (path -> digest), study (its file, of a search), and trained: the runs and
-    seconds of each command.
+    - token: the store's, which its parts carry; "" before the sweep begins
+    - experiments: their names
+    - swept: the swept keys
+    - jobs: run_id -> job number
+
+    Later it also has command, date, versions, git, fixed (key -> override), tables (path ->
+    digest), study (the file of a search) and trained (the runs and seconds of each command).
     """
     return {"version": VERSION, "token": "", "experiments": [], "swept": [], "jobs": {}}
 
 
 def begun(about: Mapping[str, Any], run_ids: Mapping[str, int]) -> dict[str, Any]:
-    """With a token, and a number for each of these runs: run -> its place in the command.
+    """Add a token, and a job number for each of these runs. run_ids: run_id -> its place.
 
-    A run keeps the number that it got first; one whose place is taken gets the next free one.
+    The place is that in the command. A run keeps the number that it got first. A new run gets the
+    number of its place, or the next free one.
     """
     jobs: dict[str, int] = dict(about["jobs"])
     taken = set(jobs.values())
@@ -42,9 +46,9 @@ def begun(about: Mapping[str, Any], run_ids: Mapping[str, int]) -> dict[str, Any
 
 
 def read_about(directory: Path) -> tuple[dict[str, Any], str | None]:
-    """What was written last, and what is wrong with sweep.json where it came from the copy.
+    """Read what sweep.json says, or its copy, and what is wrong with the file or None.
 
-    Raises InputError where neither can be believed, or they are of another version.
+    Raises InputError where both are broken, or were written in another format.
     """
     path = directory / SWEEP
     try:
@@ -55,11 +59,11 @@ def read_about(directory: Path) -> tuple[dict[str, Any], str | None]:
             found = _read(directory / SWEEP_COPY)
         except (ValueError, OSError):
             raise InputError(f"{path} {why}.\nFix: another sweep.dir") from error
-        return found, f"{path} {why}. What it said is taken from {SWEEP_COPY}"
+        return found, f"{path} {why}. Its copy {SWEEP_COPY} is used"
 
 
 def refuse_other(directory: Path, about: Mapping[str, Any], experiments: Sequence[str]) -> None:
-    """Raises InputError where the directory holds a sweep of something else, or a run."""
+    """Raises InputError where the directory holds another experiment's sweep, or a run."""
     is_run = (directory / "result.json").exists()  # whose pictures would be overwritten
     if is_run or directory.is_file():
         what = "the directory of a single run" if is_run else "a file"
@@ -74,7 +78,7 @@ def refuse_other(directory: Path, about: Mapping[str, Any], experiments: Sequenc
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Raises InputError for another version, ValueError, OSError."""
+    """Read and check a file. Raises InputError for another format, ValueError, OSError."""
     content = path.read_bytes()
     try:
         about = unseal(content)
@@ -88,11 +92,11 @@ def _read(path: Path) -> dict[str, Any]:
     if version != VERSION:
         raise InputError(
             f"{path.parent} was written in format {version}, and this program reads "
-            f"format {VERSION}.\nFix: another sweep.dir, or the program's version of then"
+            f"format {VERSION}.\nFix: another sweep.dir, or the version that wrote it"
         )
     for name, is_right in _FORM.items():
         if name in about and not is_right(about[name]):
-            raise ValueError(f"its {name} is none that this program writes")
+            raise ValueError(f"its {name} is not in the form that this program writes")
     missing = [name for name in new_about() if name not in about]
     if missing:
         raise ValueError(f"it has no {', '.join(missing)}")
@@ -100,7 +104,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def write_about(directory: Path, about: Mapping[str, Any]) -> None:
-    """Written whole, and its copy after it. Raises OSError."""
+    """Write sweep.json, then its copy. Raises OSError."""
     text = seal(about)
     for name in (SWEEP, SWEEP_COPY):
         write_whole(directory / name, text)
@@ -111,14 +115,14 @@ def _are_texts(values: Iterable[Any]) -> bool:
 
 
 def _is_numbering(value: Any) -> bool:
-    """Each run with a number of its own, from 0."""
+    """Whether each run has a number of its own, 0 or more."""
     if not isinstance(value, dict) or not all(type(n) is int and n >= 0 for n in value.values()):
         return False
     return len(set(value.values())) == len(value)
 
 
 def _are_paces(value: Any) -> bool:
-    """The runs and the seconds of each command."""
+    """Whether this is a list of the runs and the seconds of each command."""
     return isinstance(value, list) and all(
         isinstance(pace, dict) and type(pace.get(key)) in (int, float)
         for pace in value for key in ("runs", "seconds")

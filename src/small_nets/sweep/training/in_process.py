@@ -1,4 +1,4 @@
-"""Train in this process: cohorts in threads, a part each; what goes alone, one after another."""
+"""Trains in this process: parts of cohorts in threads, and single runs one after another."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,17 +19,18 @@ Running = dict[Future[Trained], tuple[Ready, list[Job], Started]]
 
 
 class Stop(Exception):
-    """sweep.fail_fast: a run failed."""
+    """A run failed, and sweep.fail_fast is set."""
 
 
 def train_together(
     ready: Sequence[Ready], sink: Sink, means: Means, bars: Bars,
     stop: Callable[[], bool], plan: Plan, fail_fast: bool,
 ) -> None:  # fmt: skip
-    """Train every group, and keep each part as it is done.
+    """Train every group in threads, and keep each part when it is done.
 
-    torch and the kernels release the interpreter while they compute. Runs that fail are moved to
-    plan.failed. Raises Interrupted where `stop` says so, Stop, OSError.
+    Threads run side by side, since torch and the kernels release the interpreter while they
+    compute. Runs that fail are moved to plan.failed. Raises Interrupted where `stop` returns True,
+    Stop after a failure where fail_fast is set, and OSError.
     """
     quit_now = threading.Event()
     running: Running = {}
@@ -37,7 +38,7 @@ def train_together(
         todo, more = _parts(ready, bars), True
         try:
             while more or running:
-                # One more than there are workers, so that none waits for its members.
+                # One more than there are workers, so that none waits for the next part.
                 while more and len(running) <= means.workers and not stop():
                     item = next(todo, None)
                     more = item is not None
@@ -59,13 +60,13 @@ def train_together(
 def _keep(
     future: Future[Trained], item: tuple[Ready, list[Job], Started], sink: Sink, plan: Plan
 ) -> None:
-    """Keep a part that is done; one that torch could not train is a failure of its runs."""
+    """Keep a part that is done. If torch could not train it, keep its runs as failed."""
     group, jobs, started = item
     try:
         trained = future.result()
     except Interrupted:
         raise
-    except Exception as error:  # torch raises a different class for each thing it cannot do
+    except Exception as error:  # torch raises many classes for what it cannot do
         text = f"{type(error).__name__}: {(str(error) or '?').splitlines()[0]}"
         _fail(dict.fromkeys(range(len(jobs)), text), jobs, sink, plan)
     else:
@@ -73,7 +74,7 @@ def _keep(
 
 
 def _fail(messages: Mapping[int, str], jobs: Sequence[Job], sink: Sink, plan: Plan) -> None:
-    """Keep the jobs at these places as failed."""
+    """Keep jobs as failed. messages: place of a job -> why it failed."""
     failed = [jobs[place] for place in messages]
     for job, message in zip(failed, messages.values(), strict=True):
         job.error = message
@@ -95,7 +96,10 @@ def _submit(
     pool: ThreadPoolExecutor, item: Item,
     running: Running, sink: Sink, means: Means, plan: Plan, quit_now: threading.Event,
 ) -> None:  # fmt: skip
-    """Build a part's members, here and not in a thread: they draw from torch's one stream."""
+    """Start a part's members here, and train them in a thread.
+
+    Starting is not for threads: all members draw from torch's global generator.
+    """
     group, part, count = item
     jobs, since = part.jobs, part.since
     started = start([job.settings() for job in jobs], means.device)
@@ -119,9 +123,10 @@ def _submit(
 def train_one_by_one(
     plan: Plan, sink: Sink, bars: Bars, stop: Callable[[], bool], fail_fast: bool
 ) -> None:
-    """Train the runs of plan.alone through Lightning, and keep each as it is done.
+    """Train the runs of plan.alone through Lightning, and keep each when it is done.
 
-    Runs that fail are moved to plan.failed. Raises Interrupted where `stop` says so, Stop, OSError.
+    Runs that fail are moved to plan.failed. Raises Interrupted where `stop` returns True, Stop
+    after a failure where fail_fast is set, and OSError.
     """
     if not plan.alone:
         return

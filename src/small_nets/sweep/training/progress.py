@@ -1,4 +1,4 @@
-"""What is shown while a sweep trains: bars, and the pace at the end."""
+"""Shows the progress of a sweep: bars while it trains, and its pace at the end."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,19 +11,20 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from small_nets.sweep.store.store import Store
 
-Notify = Callable[[float, str], None]
+Notify = Callable[[float, str], None]  # takes the part that is done, 0 to 1, and what is under way
 
 
 def runs(count: int) -> str:
-    """A number of runs, in words."""
+    """A number of runs in words, such as "1 run" or "1,000 runs"."""
     return f"{count:,} run" + ("" if count == 1 else "s")
 
 
 @dataclass
 class Bars:
-    """One bar for each cohort: runs and epochs, and the time that is left.
+    """A progress bar for each cohort, with the time that is left.
 
-    notify: for a place that is no terminal: told the share of all bars that is done, and of what.
+    notify: for a caller without a terminal; called with the part of all bars that is done, 0 to 1,
+    and what is under way. done: bar -> epochs of each part, times its members.
     """
 
     console: Console
@@ -43,12 +44,13 @@ class Bars:
         )
 
     def add(self, title: str, total: float) -> TaskID:
+        """Add a bar. total: the epochs of all its runs together."""
         task = self.progress.add_task(title, total=total)
         self.done[task] = {}
         return task
 
     def ticker(self, task: TaskID, part: object, members: int) -> Callable[[int], None]:
-        """Notes the epochs of a part; called in its thread."""
+        """A function that notes the epochs of a part. It is called in the part's thread."""
         done = self.done[task]
 
         def tick(epoch: int) -> None:
@@ -57,6 +59,7 @@ class Bars:
         return tick
 
     def refresh(self) -> None:
+        """Show what the tickers noted."""
         for task, parts in self.done.items():
             self.progress.update(task, completed=sum(parts.values()))
         self.progress.refresh()
@@ -69,9 +72,9 @@ class Bars:
 
 @contextmanager
 def timed(store: Store, count: int, console: Console) -> Iterator[None]:
-    """Around the training of so many runs: notes how long it took, and says so at its end.
+    """Measure how long the block trains. At its end, store and print the pace.
 
-    Runs that failed were not trained.
+    count: the runs that the block has to train. Failed runs do not count as trained.
     """
     began, before = time.perf_counter(), set(store.adopted)
     try:
@@ -87,4 +90,4 @@ def timed(store: Store, count: int, console: Console) -> Iterator[None]:
         pace = f"{rate:.0f} runs a second" if rate >= 2 else f"{1 / rate:.1f} s a run"
         console.print(f"trained {runs(trained)} in {seconds:.1f} s, {pace}")
     elif count:
-        console.print(f"none of {runs(count)} was trained, in {seconds:.1f} s")
+        console.print(f"trained none of {runs(count)}, in {seconds:.1f} s")

@@ -1,4 +1,4 @@
-"""From trained members, or a run that went alone, to the part that is stored."""
+"""Makes the part that is stored, from trained members or from a run that went alone."""
 
 import io
 import shlex
@@ -35,17 +35,17 @@ from small_nets.sweep.training.sink import Sink
 from small_nets.system.signals import at_end
 
 Row = dict[str, Any]
-MEAN_SQUARES = (mse, mse_by_hand)  # losses that are the mean squared error itself
+MEAN_SQUARES = (mse, mse_by_hand)  # losses that are the mean squared error
 
 
 def quiet() -> Console:
-    """A console that nobody reads."""
-    return Console(file=io.StringIO(), force_jupyter=False)  # else Jupyter would show it
+    """A console that shows nothing, in a notebook neither."""
+    return Console(file=io.StringIO(), force_jupyter=False)
 
 
 def _row(job: Job, sink: Sink, **more: Any) -> Row:
     run_id = job.identity
-    overrides = shlex.join(job.own_overrides)  # to be typed again as they stand
+    overrides = shlex.join(job.own_overrides)  # can be typed again as they stand
     return {"run_id": run_id, "job": sink.number(run_id), "overrides": overrides} | more
 
 
@@ -60,9 +60,9 @@ def _ended(
 
 
 def keep_failed(jobs: Sequence[Job], sink: Sink) -> None:
-    """Keep rows of runs that could not be: their message, and their settings as far as they go.
+    """Keep rows of runs that failed: the message, and the config.
 
-    Of a run that Hydra could not compose these are what was given.
+    A run that Hydra could not compose has the values of its overrides in place of a config.
     """
     rows = [_row(job, sink, status="failed", message=job.error) for job in jobs]
     settings: dict[str, tuple[Config, Config]] = {
@@ -75,7 +75,7 @@ def keep_failed(jobs: Sequence[Job], sink: Sink) -> None:
 def cohort_part(
     jobs: Sequence[Job], started: Started, trained: Trained, sink: Sink, engine: str
 ) -> Part:
-    """The part of jobs that were trained together, in the order of the members."""
+    """The part of jobs that were trained together. jobs: in the order of the members."""
     cohort = started.cohort
     assert cohort is not None, "what was trained was a cohort"
     best, best_metrics = _best(trained)
@@ -109,7 +109,7 @@ def _regression(
     i: int, row: Row, settings: Config, cohort: Cohort, trained: Trained,
     target: Sequence[Normaliser],
 ) -> Row:  # fmt: skip
-    """R² and RMSE of a member, as a single run on a table has them."""
+    """R² and RMSE of member i, as a single run has them; empty without a table of numbers."""
     if loss_of_config(settings).task != "regression" or not is_table(settings["data"]):
         return {}
     found: Row = {}
@@ -118,7 +118,7 @@ def _regression(
     for prefix, split in cohort.splits.items():
         input, wanted = split.input[i].cpu(), split.target[i].cpu()
         if outputs == 1 and cohort.loss in MEAN_SQUARES:
-            errors = [row[f"{prefix}/loss"]]  # a forward pass takes as long as a small run
+            errors = [row[f"{prefix}/loss"]]  # saves a forward pass, as long as a small run
         else:
             with torch.no_grad():
                 prediction = functional_call(cohort.net, _member(i, trained), (input,))
@@ -129,7 +129,7 @@ def _regression(
 
 
 def _analysis(i: int, row: Row, settings: Config, trained: Trained) -> Row:
-    """The metrics of `analysis=…` of a member."""
+    """The metrics of `analysis=…` for member i."""
     found: dict[str, float] = {}
     is_lost = row["status"] == "diverged" and row["kept_step"] is None
     if settings["analysis"] is not None and not is_lost:
@@ -144,7 +144,10 @@ def _member(i: int, trained: Trained) -> dict[str, Tensor]:
 
 
 def _best(trained: Trained) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The logged step with the least val/loss (train/loss without one), and the metrics there."""
+    """The logged step of each member with its least loss, (members,), and the metrics there.
+
+    The loss is val/loss, or train/loss where no rows are held out.
+    """
     curve = trained.curves[losses_in(trained.curves)[0]].numpy()
     points = np.asarray(trained.points)
     seen = (points[:, None] <= trained.steps.numpy()[None, :]) & np.isfinite(curve)
@@ -156,9 +159,10 @@ def _best(trained: Trained) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def _normalisers(
     input: Sequence[Normaliser], target: Sequence[Normaliser], rows: Tensor, targets: Tensor | None
 ) -> dict[str, Tensor]:
-    """Stacked beside the weights: raw = network units * divisor / factor + shift.
+    """The members' normalisers, stacked: raw = network units * divisor / factor + shift.
 
-    Also what each member's training split held. rows, targets: of it, (members, rows, …).
+    Also the range of each member's training split. rows, targets: of that split, (members, rows,
+    …), in network units.
     """
     found = {f"normaliser.seen.{name}": v for name, v in stacked(rows, targets, input).items()}
     for name, several in (("input", input), ("target", target)):
@@ -171,9 +175,9 @@ def _normalisers(
 
 
 def alone_part(job: Job, reason: str, sink: Sink) -> Part:
-    """Train a run alone, through Lightning. Raises Interrupted, InputError."""
+    """Train a run alone through Lightning. Raises Interrupted, InputError."""
     from small_nets.run.lightning.train import (
-        train_by_lightning,  # Lightning, for which other runs need not wait
+        train_by_lightning,  # imported only here: other runs need not wait for Lightning
     )
 
     began = time.perf_counter()

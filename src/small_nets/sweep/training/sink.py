@@ -1,4 +1,4 @@
-"""Where trained parts go: a sweep's store, or what stands for it on another machine."""
+"""Where trained parts go: a sweep's store, or its stand-in on another machine."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ class Sink(Protocol):
 
     @property
     def adopted(self) -> set[str]:
-        """The runs that were kept here."""
+        """The run_ids that were kept by this sink."""
         ...
 
 
@@ -41,17 +41,17 @@ class PartFormat:
     columns: list[str]
 
     def only(self, jobs: Sequence[Job]) -> "PartFormat":
-        """For these jobs: with the numbers of all, thousands of tasks would be sent millions."""
+        """The format with the numbers of these jobs alone, so that little is sent with a task."""
         ids = [job.identity for job in jobs]
         return replace(self, numbers={run_id: self.numbers[run_id] for run_id in ids})
 
 
 @dataclass
 class RemoteSink:
-    """A sink away from the process that keeps the store: each part is packed, and sent.
+    """A sink away from the process that keeps the store. It packs each part and sends it.
 
-    send: may raise Interrupted, OSError. restore: what a run's config is at home, where files have
-    other names.
+    send: may raise Interrupted, OSError. restore: turns a config of this machine into the
+    driver's, where files have other names.
     """
 
     form: PartFormat

@@ -1,4 +1,4 @@
-"""Some runs of a sweep as a task that any machine can do, and what becomes of one that is lost."""
+"""Cuts a plan into tasks, which any machine can train, and decides what to retry."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,16 +9,17 @@ from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.jobs.plan import Group, Plan
 from small_nets.sweep.store.part import Packed
 
-PER_RUN = 4e-4  # seconds beside the training: its start, its row, its share of the files
+PER_RUN = 4e-4  # seconds that a run takes besides its training: start, row, files
 ALONE = 1e-3  # seconds of a step through Lightning
-STRIKES = 3
+STRIKES = 3  # so many deaths of a worker are blamed on its runs
 
 
 @dataclass(frozen=True)
 class Task:
-    """Runs of one cohort, or, with a reason each, runs that go alone.
+    """Runs that a worker trains: members of one cohort, or runs that go alone.
 
-    seconds: about. strikes: how often a worker has died of it.
+    seconds: estimated. reasons: run_id -> why it goes alone; empty for a cohort. strikes: how many
+    workers died of this task.
     """
 
     group: Group
@@ -28,24 +29,28 @@ class Task:
 
     @property
     def jobs(self) -> list[Job]:
+        """The jobs of its runs."""
         return self.group.jobs
 
     @property
     def title(self) -> str:
+        """The title of its group, as the progress bar shows it."""
         return self.group.title
 
     def plan(self) -> Plan:
-        """What is to be done, as for a sweep of these runs alone."""
+        """The plan of a sweep of these runs alone."""
         if self.reasons:
             return Plan(alone=[(job, self.reasons[job.run_id]) for job in self.jobs])
-        return Plan(groups=[replace(self.group, jobs=list(self.jobs))])  # of which some may go
+        # A list of its own, from which `prepare` may move jobs.
+        return Plan(groups=[replace(self.group, jobs=list(self.jobs))])
 
 
 @dataclass(frozen=True)
 class Done:
-    """A task that came to its end. failed: run -> message.
+    """A task that ended.
 
-    parts: those to be written yet; a worker that shares the store's folder has written its own.
+    failed: run_id -> message. parts: those that the driver has to write; none from a worker that
+    shares the store's folder and wrote them itself.
     """
 
     failed: Mapping[str, str]
@@ -54,14 +59,17 @@ class Done:
 
 @dataclass(frozen=True)
 class Lost:
-    """A task that its worker did not end. by_itself: nothing else on its machine died."""
+    """A task whose worker died. by_itself: whether the worker died alone, not its machine."""
 
     why: str
     by_itself: bool
 
 
 def tasks_of(plan: Plan, ready: Sequence[Ready], seconds: float, slots: int) -> Iterator[Task]:
-    """The tasks of a plan, each of about so many seconds, or half of that to fill the slots."""
+    """Yield the tasks of a plan, each of about so many seconds.
+
+    A task may be as short as half of that, so that all slots have one.
+    """
     for group in ready:
         each = group.seconds / len(group.group.jobs) + PER_RUN
         for some in _pieces(group.group, each, group.lowered.sizes[0], seconds, slots):
@@ -76,6 +84,7 @@ def tasks_of(plan: Plan, ready: Sequence[Ready], seconds: float, slots: int) -> 
 
 
 def _pieces(group: Group, each: float, least: int, seconds: float, slots: int) -> Iterator[Group]:
+    """Cut a group. each: seconds of a run. least: every size is a multiple of it."""
     fair = math.ceil(len(group.jobs) / slots)
     most = max(int(seconds / each), 1)
     size = math.ceil(min(max(fair, most // 2), most) / least) * least
@@ -83,24 +92,24 @@ def _pieces(group: Group, each: float, least: int, seconds: float, slots: int) -
 
 
 def expected_seconds(plan: Plan, ready: Sequence[Ready]) -> float:
-    """Of the whole plan on one core, about."""
+    """The estimated seconds of the whole plan on one core."""
     together = sum(group.seconds + PER_RUN * len(group.group.jobs) for group in ready)
     return together + alone_seconds([job for job, _ in plan.alone])
 
 
 def alone_seconds(jobs: Sequence[Job]) -> float:
-    """Of runs one after another through Lightning, about, by their epochs."""
+    """The estimated seconds of training these runs one after another through Lightning."""
     return sum(0.05 + ALONE * job.settings()["trainer"]["max_epochs"] for job in jobs)
 
 
 def retried(task: Task, left: Sequence[int], lost: Lost) -> list[Task]:
-    """What is to be tried after a task was lost; nothing for a guilty run.
+    """The tasks to try after a task was lost; none where a single run killed its worker.
 
-    left: the places of its jobs that are not stored.
+    left: the places of the task's jobs that are not stored.
 
-    A worker that dies by itself three times of the same runs has been killed by one of them: they
-    are halved, and halved once more at each further death, until that one is alone. It is guilty
-    when it has died alone, too. A lost machine is nobody's fault.
+    If three workers die of the same runs, one of these runs is to blame. They are split in half,
+    and again at each further death, until that run is alone. If its worker dies then, too, the run
+    is not tried again. The loss of a whole machine is blamed on no run.
     """
     if not lost.by_itself:
         return [replace(task, group=task.group.at(left))]

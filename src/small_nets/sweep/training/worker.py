@@ -1,4 +1,4 @@
-"""A task on the machine that was given it: planned, trained and packed as a sweep at home is."""
+"""Trains a task on the machine that received it, in the way of a sweep on the driver's machine."""
 
 import traceback
 from collections.abc import Callable, Mapping
@@ -13,17 +13,17 @@ from small_nets.sweep.training.rows import keep_failed, quiet
 from small_nets.sweep.training.sink import Sink
 from small_nets.sweep.training.task import Task
 
-KNOWN = 8  # programs that a process keeps: compiling one may take longer than its task
+KNOWN = 8  # programs that a process keeps, since compiling one may take longer than a task
 _programs: dict[str, Lowered] = {}
 
 
 def perform_task(
     task: Task, sink: Sink, means: Means, stop: Callable[[], bool] = lambda: False
 ) -> Mapping[str, str]:
-    """Train a task's runs into a sink; run -> message of those that failed.
+    """Train a task's runs into a sink. Returns run_id -> message of those that failed.
 
-    A fault of this program is a failure of the runs that were not kept by then. Raises
-    Interrupted where `stop` says so, OSError.
+    After a fault of this program, the runs that were not kept by then count as failed. Raises
+    Interrupted where `stop` returns True, and OSError.
     """
     resolvers.register()
     try:

@@ -1,4 +1,4 @@
-"""What a kernel is made for: the layers of a network, a loss, a rule, and what fills the lanes."""
+"""What a kernel is generated for: the layers of a network, the loss, and what fills the lanes."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,10 +12,10 @@ from small_nets.nn.activations import MODULES
 from small_nets.nn.losses import RowForm
 from small_nets.nn.neurons import BareLine, WeightedSum
 
-SMALL = 192  # numbers of a network up to which everything is straight-line code
-ROWS = 32  # a step, from which they fill the lanes; below, models do
+SMALL = 192  # a network of at most so many numbers becomes straight-line code
+ROWS = 32  # with so many rows a step, rows fill the lanes; with fewer, models do
 
-# What each module is to a kernel; the textbook forms are the same functions.
+# Module -> the formula that a kernel has for it. Versions by hand have the same formula.
 KNOWN = {
     module: ACTIVATIONS[name].formula
     for name, module in MODULES.items()
@@ -34,15 +34,17 @@ class Layer:
 
     @property
     def numbers(self) -> int:
-        """Weights row by row, then biases."""
+        """The number of weights and biases. They are stored weights first, row by row."""
         return self.outputs * (self.inputs + self.bias)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Of one kernel. size: bytes of a number.
+    """The architecture of a kernel.
 
-    weighted: whether a row's target has its weight in the loss behind it.
+    size: bytes of a number. rows_in_lanes: whether the lanes hold rows of one model; otherwise
+    they hold models. clips: whether gradients are clipped. accuracy: whether it is measured.
+    weighted: whether a row's target has its weight behind it.
     """
 
     layers: tuple[Layer, ...]
@@ -55,7 +57,7 @@ class Architecture:
 
     @cached_property
     def offsets(self) -> tuple[int, ...]:
-        """Where each layer's numbers begin."""
+        """The place where each layer's numbers begin."""
         sums = [0]
         for layer in self.layers:
             sums.append(sums[-1] + layer.numbers)
@@ -63,28 +65,32 @@ class Architecture:
 
     @property
     def numbers(self) -> int:
+        """The number of weights and biases of the network."""
         return sum(layer.numbers for layer in self.layers)
 
     @property
     def is_small(self) -> bool:
+        """Whether the kernel is straight-line code."""
         return self.numbers <= SMALL
 
     @property
     def inputs(self) -> int:
+        """The network's inputs."""
         return self.layers[0].inputs
 
     @property
     def outputs(self) -> int:
+        """The network's outputs."""
         return self.layers[-1].outputs
 
     @property
     def targets(self) -> int:
-        """Numbers of a row's target."""
+        """The numbers of a row's target, with its weight."""
         return self.outputs + self.weighted
 
 
 def read(net: nn.Module) -> tuple[Layer, ...]:
-    """The layers of a network. Raises CannotFuse."""
+    """The layers of a network. Raises CannotFuse for one that kernels cannot compute."""
     found: list[Layer] = []
     for module in _flat(net):
         if isinstance(module, nn.Linear):

@@ -1,4 +1,4 @@
-"""A kernel under construction: its instructions, its memory, its loops."""
+"""Emits a kernel's instructions, memory accesses and loops."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,18 +8,19 @@ import llvmlite.ir as ir
 from small_nets.engines.fused.codegen.elementary import TORCH
 from small_nets.engines.fused.codegen.lanes import Lanes
 
-BITS = 512  # of a vector; LLVM cuts it where a machine's registers are shorter
-LANES = {size: BITS // 8 // size for size in (4, 8)}  # numbers of so many bytes in a vector
+BITS = 512  # of a vector; LLVM splits it where a machine's registers are shorter
+LANES = {size: BITS // 8 // size for size in (4, 8)}  # bytes of a number -> numbers in a vector
 INT = ir.IntType(64)
 POINTER = ir.PointerType()
-# A place in memory, counted in numbers: known now, or when the kernel runs. llvmlite has no types.
+# A place in memory, counted in numbers: an int, or a value that is known when the kernel runs.
+# (llvmlite has no type hints.)
 Index = Any
 
 
 class Emitter:
-    """One function under construction: its instructions, loops and local arrays.
+    """Emits one function, which returns nothing.
 
-    size: bytes of a number, 4 or 8. arguments: type of each. Every function returns nothing.
+    size: bytes of a number, 4 or 8. arguments: the type of each.
     """
 
     torch = TORCH
@@ -38,6 +39,7 @@ class Emitter:
         self.head, self.builder = ir.IRBuilder(head), ir.IRBuilder(self.body)
 
     def finish(self) -> None:
+        """End the function."""
         self.builder.ret_void()
         self.head.branch(self.body)
 
@@ -49,14 +51,14 @@ class Emitter:
         return Lanes(self, ir.Constant(self.vector, [number] * self.lanes))
 
     def lift_bits(self, value: int) -> Any:
-        """A whole number in every lane, as wide as the floating ones."""
+        """A whole number in every lane, with as many bits as a floating one."""
         return ir.Constant(self.bits, [ir.Constant(self.bits.element, value)] * self.lanes)
 
     def of_bits(self, value: Any) -> Lanes:
         return Lanes(self, self.builder.bitcast(value, self.vector))
 
     def intrinsic(self, name: str, *values: Lanes) -> Lanes:
-        """LLVM's function of that name, lane by lane."""
+        """Apply LLVM's intrinsic of that name to each lane."""
         full = f"llvm.{name}.v{self.lanes}f{8 * self.size}"
         found = self.module.globals.get(full)
         if found is None:
@@ -83,7 +85,7 @@ class Emitter:
         return self.builder.gep(pointer, [self.index(index)], source_etype=self.number)
 
     def load(self, pointer: Any, index: Index) -> Lanes:
-        """As many numbers as there are lanes, from `index` on."""
+        """Load one number for each lane, from `index` on."""
         at = self.address(pointer, index)
         return Lanes(self, self.builder.load(at, typ=self.vector, align=self.size))
 
@@ -91,7 +93,7 @@ class Emitter:
         self.builder.store(value.value, self.address(pointer, index), align=self.size)
 
     def broadcast(self, pointer: Any, index: Index) -> Lanes:
-        """One number in every lane."""
+        """Load one number into every lane."""
         one = self.builder.load(self.address(pointer, index), typ=self.number, align=self.size)
         vector = self.builder.insert_element(
             ir.Constant(self.vector, ir.Undefined), one, self.index(0)
@@ -102,16 +104,16 @@ class Emitter:
         )
 
     def array(self, count: int) -> "Array":
-        """A local array of vectors: in registers, where all its indices are known."""
+        """A local array of vectors. It is kept in registers if all its indices are ints."""
         kind = ir.ArrayType(self.vector, max(count, 1))
         return Array(self, self.head.alloca(kind), kind)
 
     # Control
 
     def loop(self, count: Index, unrolled: bool = False) -> Iterator[Index]:
-        """0, 1, … count - 1: as Python numbers, one after the other, or as a loop's counter.
+        """Yield 0, 1, … count - 1: as ints, for straight-line code, or once, as a loop's counter.
 
-        A loop's body must be left by its end; count must not be 0 there.
+        Do not break out of such a loop. A count that is not an int must not be 0.
         """
         if isinstance(count, int) and (unrolled or count <= 1):
             yield from range(count)
@@ -131,7 +133,7 @@ class Emitter:
 
 
 class Array:
-    """Local vectors by number."""
+    """A local array of vectors."""
 
     def __init__(self, emitter: Emitter, memory: Any, kind: ir.ArrayType) -> None:
         self.emitter, self.memory, self.kind = emitter, memory, kind

@@ -1,4 +1,4 @@
-"""The gradient of every parameter, summed over the rows of a step."""
+"""Emits the gradient of every parameter, summed over the rows of a step."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from small_nets.nn.activation_formulas import total
 
 
 class Gradient:
-    """Of every parameter, summed over the blocks of a step.
+    """The gradient of every parameter, summed over the blocks of a step.
 
-    In memory it lies as the parameters do: a vector of models for each, or as many parameters
-    in a vector as there are lanes.
+    memory: it is laid out as the parameters. That is a vector of models for each parameter, or as
+    many parameters in a vector as there are lanes.
     """
 
     def __init__(self, e: Emitter, a: Architecture, memory: Any) -> None:
@@ -22,6 +22,7 @@ class Gradient:
         self.local = e.array(a.numbers if a.is_small else 0)
 
     def clear(self) -> None:
+        """Set the gradient to 0."""
         if self.a.is_small:
             for k in range(self.a.numbers):
                 self.local[k] = self.e.lift(0.0)
@@ -30,7 +31,7 @@ class Gradient:
                 self.e.store(self.e.lift(0.0), self.memory, self.e.times(k, self.e.lanes))
 
     def add(self, net: Network, k: int, o: Index, g: list[Lanes]) -> None:
-        """What a block adds for one output of a layer. g: the gradient of its sum."""
+        """Add a block's part for output `o` of layer `k`. g: the gradient of its sum W x + b."""
         layer = self.a.layers[k]
         if self.a.is_small or not self.a.rows_in_lanes:
             for i in net.loop(layer.inputs):
@@ -47,7 +48,7 @@ class Gradient:
             self._spread(net.weight(k, o, first), sums)
 
     def add_biases(self, net: Network) -> None:
-        """What a block adds for biases, where many of them share a vector."""
+        """Add a block's part for biases, where many of them share a vector."""
         if self.a.is_small or not self.a.rows_in_lanes:
             return
         for k, layer in enumerate(self.a.layers):
@@ -64,11 +65,11 @@ class Gradient:
             self.e.store(_onto(self.e.load(self.memory, at), g, x), self.memory, at)
 
     def _spread(self, place: Index, sums: list[Lanes]) -> None:
-        """Add to neighbours in memory, each summed over its lanes."""
+        """Add each sum's total over its lanes to neighbouring places in memory."""
         self.e.store(self.e.load(self.memory, place) + totals(sums), self.memory, place)
 
     def finish(self) -> None:
-        """To memory, where it was local."""
+        """Write a gradient that was kept in registers to memory."""
         if not self.a.is_small:
             return
         e, n = self.e, self.a.numbers
@@ -82,7 +83,7 @@ class Gradient:
 
 
 def _onto(start: Lanes, g: Sequence[Lanes], x: Sequence[Lanes] | None) -> Lanes:
-    """start + Σ g x, one after the other; of a bias, whose x is 1, start + Σ g."""
+    """start + Σ g x, added one after the other. x: None for a bias, whose input is 1."""
     if x is None:
         return total([start, *g])
     for value, factor in zip(g, x, strict=True):
@@ -91,6 +92,7 @@ def _onto(start: Lanes, g: Sequence[Lanes], x: Sequence[Lanes] | None) -> Lanes:
 
 
 def _cut(e: Emitter, count: int) -> Iterator[tuple[Index, int]]:
+    """Yield the first place and the size of each group of at most as many as there are lanes."""
     whole = count // e.lanes
     for group in e.loop(whole):
         yield e.times(group, e.lanes), e.lanes
@@ -99,5 +101,5 @@ def _cut(e: Emitter, count: int) -> Iterator[tuple[Index, int]]:
 
 
 def vectors(e: Emitter, a: Architecture) -> int:
-    """Vectors that hold a unit's parameters."""
+    """The number of vectors that hold a unit's parameters."""
     return -(-a.numbers // e.lanes) if a.rows_in_lanes else a.numbers

@@ -1,10 +1,13 @@
-"""The two functions of a kernel: steps of training, and the losses of a split.
+"""Emits the two functions of a kernel: `steps` trains, `measure` computes the losses of a split.
 
-Two ways to fill the vector lanes, and one mathematics. Where a step has few rows, models lie side
-by side in the lanes: a unit of work is as many models as there are lanes, a row is the same row of
-each, and a parameter is a vector. Where it has many, rows do: a unit is one model, a parameter is
-broadcast, and its gradient is summed over the lanes at the end. Which, depends on the number of
-rows alone, so that a model's numbers never depend on its company.
+The vector lanes are filled in one of two ways:
+
+- With few rows a step, each lane holds a model. A unit of work is as many models as there are
+  lanes, and a parameter is a vector.
+- With many rows a step, each lane holds a row. A unit is one model. A parameter is broadcast, and
+  its gradient is summed over the lanes at the end.
+
+The choice depends on the number of rows alone, so a model's bits never depend on other models.
 """
 
 import operator
@@ -22,7 +25,7 @@ from small_nets.engines.fused.codegen.lanes import Lanes
 from small_nets.engines.fused.codegen.network import Network
 from small_nets.nn.metrics import is_right
 
-EPS = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
+EPS = 1e-6  # added to the norm, as in torch.nn.utils.clip_grad_norm_
 STEP_POINTERS = ("p", "state", "x", "y", "weights", "constant", "varying", "running", "done", "g")
 STEP_NUMBERS = ("units", "steps", "blocks", "batches")
 MEASURE_POINTERS = ("p", "x", "y", "weights", "out")
@@ -31,11 +34,11 @@ MEASURE_NUMBERS = ("units", "blocks")
 
 @dataclass(frozen=True)
 class Update:
-    """An update rule as a kernel takes it.
+    """An update rule for a kernel.
 
-    function: (parameter, gradient, state, **coefficients) -> new parameter, new state. slots: the
-    names of its state. constant, varying: of its coefficients, and "clip" where gradients are
-    clipped.
+    function: (parameter, gradient, state, **coefficients) -> (new parameter, new state). slots:
+    the names of its state. constant: the names of coefficients that stay the same, with "clip" if
+    gradients are clipped. varying: the names of those that change with the step.
     """
 
     function: Callable[..., Any]
@@ -45,14 +48,24 @@ class Update:
 
 
 def emit_steps(module: ir.Module, a: Architecture, update: Update, depth: int) -> None:
-    """`steps`: train every unit for some steps.
+    """Emit `steps`, which trains every unit for some steps. depth: vectors of a block.
 
-    p: (units, vectors, lanes), the parameters. state: (units, slots, vectors, lanes). x, y:
-    (units, batches, blocks, width, depth, lanes). weights: (batches, blocks, depth, lanes), of
-    each row in the loss. constant: (units, coefficients, lanes). varying: (units, steps,
-    coefficients, lanes). running: (units, lanes), 1 or 0; done: likewise, steps that were done.
-    g: room for a unit's gradient. blocks: of a step; batches: what the steps go through, again and
-    again. Who is not finite any more keeps the parameters that gave the loss.
+    Its arguments are:
+
+    - p: the parameters, (units, vectors, lanes)
+    - state: the rule's, (units, slots, vectors, lanes)
+    - x, y: (units, batches, blocks, width, depth, lanes)
+    - weights: of each row in the loss, (batches, blocks, depth, lanes)
+    - constant: coefficients, (units, coefficients, lanes)
+    - varying: coefficients, (units, steps, coefficients, lanes)
+    - running: 1 for lanes that still train, else 0, (units, lanes)
+    - done: receives the steps that were done, (units, lanes)
+    - g: memory for a unit's gradient
+    - units, steps: their numbers
+    - blocks: of a step
+    - batches: of x and y, which the steps go through again and again
+
+    A model whose loss is not finite keeps the parameters of that loss.
     """
     arguments = [POINTER] * len(STEP_POINTERS) + [INT] * len(STEP_NUMBERS)
     e = Emitter(module, "steps", arguments, a.size)
@@ -65,6 +78,8 @@ def emit_steps(module: ir.Module, a: Architecture, update: Update, depth: int) -
 
 
 class _Step:
+    """Emits the training of one unit. given: name of an argument of `steps` -> its value."""
+
     def __init__(
         self, e: Emitter, a: Architecture, update: Update, depth: int, given: dict[str, Any]
     ) -> None:
@@ -74,10 +89,11 @@ class _Step:
         self.row = depth * e.lanes
 
     def part(self, name: str, unit: Any, size: Any) -> Any:
-        """Where a unit's numbers begin, in an array of so many a unit."""
+        """The address of a unit's numbers in an array with `size` numbers for each unit."""
         return self.e.address(self.given[name], self.e.times(unit, size))
 
     def unit(self, unit: Any) -> None:
+        """Train a unit for all steps."""
         e, given, lanes = self.e, self.given, self.e.lanes
         rows = e.times(e.times(given["blocks"], given["batches"]), self.row)
         p = self.part("p", unit, self.size * lanes)
@@ -104,7 +120,11 @@ class _Step:
         e.store(alive[1], done, 0)
 
     def differentiate(self, p: Any, x: Any, y: Any, first: Any) -> Lanes:
-        """The gradient of a batch's loss, to memory; and the loss, or what is finite with it."""
+        """Write the gradient of a batch's loss to memory.
+
+        p, x, y: the unit's. first: the batch's first block. Returns the loss of each lane, or a
+        number that is finite exactly where the loss is.
+        """
         e, net = self.e, self.net
         self.gradient.clear()
         whole = e.array(1)
@@ -125,18 +145,24 @@ class _Step:
     def begin_back(
         self, prediction: list[Lanes], target: Array, weight: Lanes, whole: Lanes, r: int
     ) -> Lanes:
-        """The loss's gradient for one row of lanes; returns `whole` with its part of the loss."""
+        """Start the backward pass for vector `r` of a block, with the gradient of the outputs.
+
+        weight: of the rows in the mean. Returns `whole` plus these rows' part of the loss.
+        """
         truth, own = _truth(self.net, target, r)
         g, loss = weight if own is None else weight * own, self.a.loss
         self.net.put_row(self.net.back[-1], loss.back(g, prediction, truth), r)
         if loss.is_finite is None:
-            # Not weighted: it is to be infinite when torch's sum is, and padding never.
+            # Without the weight, so that it overflows where torch's sum does. Padding adds 0.
             return whole + (weight > 0.0).where(loss.value(prediction, truth), 0.0)
         finite = reduce(operator.and_, map(loss.is_finite, prediction))
         return whole + finite.where(0.0, float("inf"))
 
     def advance(self, p: Any, state: Any, numbers: dict[str, Lanes], alive: Any) -> None:
-        """One update of every parameter of those who run on."""
+        """Update every parameter once, in the lanes where `alive` is true.
+
+        numbers: the coefficients, and "clip" if gradients are clipped.
+        """
         e = self.e
         scale = self.clip(numbers.pop("clip")) if self.a.clips else None
         for k in e.loop(self.size, self.a.is_small):
@@ -154,7 +180,7 @@ class _Step:
                 e.store(after[slot], state, place)
 
     def clip(self, most: Lanes) -> Lanes:
-        """torch.nn.utils.clip_grad_norm_: what a gradient is multiplied by."""
+        """The factor of the gradient in torch.nn.utils.clip_grad_norm_. most: the largest norm."""
         e = self.e
         squares = e.array(1)
         squares[0] = e.lift(0.0)
@@ -166,16 +192,17 @@ class _Step:
 
 
 def _truth(net: Network, target: Array, r: int) -> tuple[list[Lanes], Lanes | None]:
-    """The targets of a row of lanes, and the weight behind them, if there is one."""
+    """The targets in vector `r` of a block, and the weights of these rows, or None."""
     found = net.row(target, net.a.targets, r)
     return (found[:-1], found[-1]) if net.a.weighted else (found, None)
 
 
 def emit_measure(module: ir.Module, a: Architecture, depth: int) -> None:
-    """`measure`: the loss and the accuracy of every unit over a split, to out (units, 2, lanes).
+    """Emit `measure`, which computes the loss and the accuracy of every unit for a split.
 
-    x, y: (units, blocks, width, depth, lanes). weights: (2, blocks, depth, lanes), of each row
-    in the loss and in the accuracy.
+    Its arguments are p, as for `steps`; x, y: (units, blocks, width, depth, lanes); weights: of
+    each row in the loss and in the accuracy, (2, blocks, depth, lanes); out: receives both,
+    (units, 2, lanes); units and blocks: their numbers.
     """
     arguments = [POINTER] * len(MEASURE_POINTERS) + [INT] * len(MEASURE_NUMBERS)
     e = Emitter(module, "measure", arguments, a.size)
@@ -202,7 +229,7 @@ def emit_measure(module: ir.Module, a: Architecture, depth: int) -> None:
                 if a.accuracy:
                     weight = e.load(weights, e.add(place, rows))
                     sums[1] = sums[1] + is_right(prediction, truth).where(weight, 0.0)
-        # The sum first, as torch forms a mean: it may overflow. The first row is no padding.
+        # Summed first, then divided, as in torch: the sum may overflow. The first row is real.
         found = [sums[j].total() if a.rows_in_lanes else sums[j] for j in range(2)]
         found[0] = found[0] * e.broadcast(weights, 0)
         for j, value in enumerate(found):

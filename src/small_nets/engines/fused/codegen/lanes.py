@@ -1,8 +1,7 @@
-"""Numbers side by side in vector lanes: arithmetic on them in Python becomes LLVM instructions.
+"""Vectors of numbers whose arithmetic in Python becomes LLVM instructions.
 
-What is written with `Lanes` reads as what it means for one number, is written once, and runs for
-all lanes at once in either precision. Vectors are explicit: nothing hangs on whether a compiler
-finds a loop worth vectorising.
+A formula with `Lanes` reads as for one number. It is written once, and runs for all lanes in
+either precision. Vectors are explicit, so nothing depends on whether a compiler vectorises a loop.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
     from small_nets.engines.fused.codegen.emitter import Emitter
 
 
-# LLVM asks for all of these before it takes a reciprocal's estimate, and then improves it once.
+# With all of these flags, LLVM divides by the processor's estimate of the reciprocal, improved
+# once.
 APPROXIMATELY = ("nnan", "ninf", "nsz", "arcp", "contract", "afn", "reassoc")
 
 
@@ -27,7 +27,7 @@ def _lift(e: Emitter, value: Lanes | float) -> Lanes:
 
 
 class _Torch:
-    """What torch's functions take: update rules, activations and losses as they are for tensors."""
+    """Lets torch's functions take lanes, so that rules and losses written for tensors work."""
 
     emitter: Emitter
 
@@ -40,7 +40,7 @@ class _Torch:
 
 
 class Mask(_Torch):
-    """Of each lane, whether."""
+    """A boolean per lane."""
 
     def __init__(self, emitter: Emitter, value: Any) -> None:
         self.emitter, self.value = emitter, value
@@ -52,13 +52,14 @@ class Mask(_Torch):
         return Mask(self.emitter, self.emitter.builder.or_(self.value, other.value))
 
     def where(self, yes: Lanes | float, no: Lanes | float) -> Lanes:
+        """`yes` in the lanes where this is true, else `no`."""
         e = self.emitter
         found = e.builder.select(self.value, _lift(e, yes).value, _lift(e, no).value)
         return Lanes(e, found)
 
 
 class Lanes(_Torch):
-    """A number in each lane. Arithmetic rounds as IEEE 754 says; `fma` rounds once."""
+    """A number per lane. Arithmetic rounds as in IEEE 754; `fma` rounds once."""
 
     def __init__(self, emitter: Emitter, value: Any) -> None:
         self.emitter, self.value = emitter, value
@@ -114,13 +115,13 @@ class Lanes(_Torch):
         return self._compare(">=", other)
 
     def equals(self, other: Lanes | float) -> Mask:
-        """False where either is NaN."""
+        """Whether both are equal; false where either is NaN."""
         return self._compare("==", other)
 
     def over(self, other: Lanes) -> Lanes:
-        """self / other, for an `other` of about 1: within 2 ulp, where that is faster.
+        """self / other within 2 ulp, which is faster than `/`. other: about 1.
 
-        A NaN comes out as one, but LLVM goes by that it cannot: test what went in.
+        NaN gives NaN, but LLVM assumes that it does not occur: test the arguments, not the result.
         """
         e = self.emitter
         found = e.builder.fdiv(self.value, other.value, flags=APPROXIMATELY)  # type: ignore
@@ -136,19 +137,19 @@ class Lanes(_Torch):
         return self.emitter.intrinsic("sqrt", self)
 
     def most(self, other: Lanes | float) -> Lanes:
-        """The larger of both; NaN where this is."""
+        """The larger of both; NaN where this is NaN."""
         return (self < other).where(other, self)
 
     def least(self, other: Lanes | float) -> Lanes:
-        """The smaller of both; NaN where this is."""
+        """The smaller of both; NaN where this is NaN."""
         return (self > other).where(other, self)
 
     def clip(self, low: float, high: float | None = None) -> Lanes:
-        """NaN where this is."""
+        """This, limited to [low, high]; NaN where this is NaN."""
         return (self if high is None else self.least(high)).most(low)
 
     def fma(self, factor: Lanes | float, addend: Lanes | float) -> Lanes:
-        """self * factor + addend."""
+        """self * factor + addend, rounded once."""
         e = self.emitter
         return e.intrinsic("fma", self, _lift(e, factor), _lift(e, addend))
 
@@ -156,7 +157,7 @@ class Lanes(_Torch):
         return self.emitter.builder.bitcast(self.value, self.emitter.bits)
 
     def shuffle(self, other: Lanes, places: Sequence[int]) -> Lanes:
-        """Lane i is lane places[i] of both, one after the other."""
+        """Lane i is number places[i] of the lanes of both, one after the other."""
         e = self.emitter
         kind = ir.VectorType(ir.IntType(32), e.lanes)
         mask = ir.Constant(kind, [ir.Constant(ir.IntType(32), p) for p in places])
@@ -172,9 +173,9 @@ class Lanes(_Torch):
 
 
 def totals(values: Sequence[Lanes]) -> Lanes:
-    """Lane i is the sum over the lanes of values[i]; as many values as there are lanes, or fewer.
+    """Lane i is the sum over the lanes of values[i]. There are at most as many values as lanes.
 
-    By pairs: each level adds neighbours, and half as many vectors are left.
+    Each level adds neighbours, which leaves half as many vectors.
     """
     e = values[0].emitter
     n = e.lanes

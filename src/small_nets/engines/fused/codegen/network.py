@@ -1,4 +1,4 @@
-"""A network on one block of rows: forward, and what flows back."""
+"""Emits the forward and the backward pass of a network over one block of rows."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,19 +9,19 @@ from small_nets.engines.fused.codegen.emitter import BITS, LANES, Array, Emitter
 from small_nets.engines.fused.codegen.lanes import Lanes
 from small_nets.nn.activation_formulas import FORMULAS, Row, softmax, softmax_back
 
-# Outputs, or inputs, of a layer that are summed at the same time, in a large net and a small one.
+# Outputs (or inputs) of a layer that are summed at the same time, in a large and a small net.
 TILE, TILE_SMALL = 4, 1
-FEW = 3  # inputs or outputs up to which no loop is made of them
+FEW = 3  # so many inputs or outputs are unrolled, not looped over
 STACK = 2 << 20  # bytes of a thread's stack that a block's values may take
-OUTPUTS = 64  # of a block's vectors, at most: the loss is straight-line code, and has to compile
-CACHE = 32 << 10  # bytes of a core's first cache that they should not pass
-MOST, MOST_SMALL = 7, 10  # vectors of a block, of a large net and a small one
+OUTPUTS = 64  # outputs times vectors of a block: the loss is straight-line code, and has to compile
+CACHE = 32 << 10  # bytes of a core's first-level cache, in which a block's values should fit
+MOST, MOST_SMALL = 7, 10  # vectors of a block, of a large and a small net
 
 
 def depth_for(a: Architecture, batch: int) -> int:
-    """Vectors of a block: rows that are computed at the same time share the parameters' loads.
+    """The number of vectors of a block; 0 where not even one fits on the stack.
 
-    0 where not even one fits on the stack.
+    The rows of a block are computed together, so that each parameter is loaded once for them.
     """
     widths = 3 * (a.inputs + a.outputs + sum(layer.outputs for layer in a.layers))
     most = STACK // (BITS // 8 * widths)
@@ -31,16 +31,17 @@ def depth_for(a: Architecture, batch: int) -> int:
     if not a.is_small:
         return min(count, MOST, most)
     held = max(CACHE // (BITS // 8 * 2 * sum(layer.outputs for layer in a.layers)), 2)
-    # A block has a price of its own, of two fifths of a vector on `sine`, and the last one is full.
+    # A block costs as much as two fifths of a vector more (measured on `sine`), and the last block
+    # is padded.
     return min(range(1, min(held, MOST_SMALL) + 1), key=lambda d: -(-count // d) * (d + 0.4))
 
 
 class Network:
-    """Forward and backward passes over one block of rows: `depth` vectors, row by row of lanes."""
+    """Forward and backward pass over a block of rows, which has `depth` vectors."""
 
     def __init__(self, e: Emitter, a: Architecture, depth: int) -> None:
         self.e, self.a, self.depth = e, a, depth
-        # Straight-line code of more would not stay where a core keeps what it decoded.
+        # More straight-line code would not fit into a core's cache of decoded instructions.
         self.unrolled = a.is_small and not a.rows_in_lanes
         self.tile = TILE if not a.is_small else TILE_SMALL
         widths = [a.inputs, *(layer.outputs for layer in a.layers)]
@@ -49,26 +50,27 @@ class Network:
         self.back = [e.array(width * depth) for width in widths]
 
     def parameter(self, p: Any, place: Index) -> Lanes:
-        """One of the network's numbers: of each model, or the model's own in every lane."""
+        """A parameter: one of each model in its lane, or the model's in every lane."""
         if self.a.rows_in_lanes:
             return self.e.broadcast(p, place)
         return self.e.load(p, self.e.times(place, self.e.lanes))
 
     def weight(self, k: int, o: Index, i: Index) -> Index:
-        """The place of a weight among the numbers."""
+        """The place of the weight from input `i` to output `o` of layer `k`."""
         e = self.e
         return e.add(e.add(self.a.offsets[k], e.times(o, self.a.layers[k].inputs)), i)
 
     def bias(self, k: int, o: Index) -> Index:
+        """The place of the bias of output `o` of layer `k`."""
         layer = self.a.layers[k]
         return self.e.add(self.a.offsets[k] + layer.inputs * layer.outputs, o)
 
     def loop(self, count: int) -> Iterator[Index]:
-        """Over a layer's inputs or outputs; few of them one after the other."""
+        """Loop over a layer's inputs or outputs. Few of them are unrolled."""
         return self.e.loop(count, self.unrolled or count <= FEW)
 
     def tiles(self, count: int) -> Iterator[tuple[Index, int]]:
-        """First place and size of each group of neighbours."""
+        """Yield the first place and the size of each tile of neighbours."""
         size = self.tile
         whole = count // size
         for group in self.e.loop(whole, self.unrolled):
@@ -77,17 +79,20 @@ class Network:
             yield whole * size, count % size
 
     def at(self, array: Array, unit: Index) -> list[Lanes]:
+        """A unit's values in all vectors of the block."""
         return [array[self.e.add(self.e.times(unit, self.depth), r)] for r in range(self.depth)]
 
     def put(self, array: Array, unit: Index, values: list[Lanes]) -> None:
+        """Set a unit's values in all vectors of the block."""
         for r, value in enumerate(values):
             array[self.e.add(self.e.times(unit, self.depth), r)] = value
 
     def read(self, x: Any, block: Index) -> None:
-        """Take a block's inputs, stored (block, feature, depth, lanes)."""
+        """Load a block's inputs. x: (block, feature, depth, lanes)."""
         self.values[0] = self.given(x, block, self.a.inputs)
 
     def given(self, pointer: Any, block: Index, width: int) -> Array:
+        """Load a block's numbers, of `width` for each row."""
         e, d = self.e, self.depth
         array = e.array(width * d)
         first = e.times(block, width * d * e.lanes)
@@ -96,6 +101,7 @@ class Network:
         return array
 
     def forward(self, p: Any) -> None:
+        """Compute the values of all layers. p: the unit's parameters."""
         for k, layer in enumerate(self.a.layers):
             self._layer(p, k, layer)
             if layer.activation == "softmax":
@@ -118,9 +124,9 @@ class Network:
     def _products(
         self, p: Any, start: list[Lanes], of: Array, count: int, places: list[Callable[..., Index]]
     ) -> list[list[Lanes]]:
-        """Row by row, start + Σ weight · unit over the units of an array; several side by side.
+        """Several sums start + Σ weight · unit over the units of an array, for the whole block.
 
-        places: of each, where the weight of a unit stands.
+        places: for each sum, unit -> place of its weight.
         """
         d = self.depth
         sums = self.e.array(len(start) * d)
@@ -136,7 +142,7 @@ class Network:
         return [self.at(sums, t) for t in range(len(start))]
 
     def _activate(self, k: int, layer: Layer, o: Index, z: list[Lanes]) -> None:
-        """Keep an output's value, and its sum where the way back asks for it."""
+        """Store an output's value a, and its sum z where the backward pass needs it."""
         if layer.activation == "softmax":
             self.put(self.before[k], o, z)
             return
@@ -145,24 +151,28 @@ class Network:
             self.put(self.before[k], o, z)
         a = [activation.value(one) for one in z]
         if k == len(self.a.layers) - 1:
-            # LLVM takes what `over` gives for a number, and would find every loss of it finite.
+            # LLVM assumes that `over` never gives NaN, so it would take every loss for finite.
             a = [one.equals(one).where(value, one) for one, value in zip(z, a, strict=True)]
         self.put(self.values[k + 1], o, a)
 
     def row(self, array: Array, width: int, r: int) -> list[Lanes]:
+        """The values of all units in vector `r` of the block."""
         return [array[k * self.depth + r] for k in range(width)]
 
     def put_row(self, array: Array, values: Row, r: int) -> None:
+        """Set the values of all units in vector `r` of the block."""
         for k, value in enumerate(values):
             array[k * self.depth + r] = value
 
     def prediction(self, r: int) -> list[Lanes]:
+        """The network's outputs in vector `r` of the block."""
         return self.row(self.values[-1], self.a.outputs, r)
 
     def backward(self, p: Any, add: Callable[["Network", int, Index, list[Lanes]], None]) -> None:
-        """From the gradient of the outputs, that of each layer's sums, in `back`.
+        """Propagate the gradient of the outputs, which is in `back`, to the sums of all layers.
 
-        add: told each output of each layer, last layer first, with the gradient of its sum.
+        add: called with (self, layer, output, gradient of its sum) for each output, last layer
+        first.
         """
         for k in reversed(range(len(self.a.layers))):
             layer = self.a.layers[k]
@@ -173,14 +183,14 @@ class Network:
                     self.put_row(self.back[k + 1], softmax_back(*rows), r)
             for o in self.loop(layer.outputs):
                 g = self._through(k, layer, o)
-                if k or not self.a.is_small:  # else nobody asks for it again
+                if k or not self.a.is_small:  # otherwise it is not needed again
                     self.put(self.back[k + 1], o, g)
                 add(self, k, o, g)
             if k:
                 self._to_inputs(p, k, layer)
 
     def _through(self, k: int, layer: Layer, o: Index) -> list[Lanes]:
-        """The gradient of an output becomes that of what went into its activation."""
+        """The gradient of an output's sum z, from the gradient of its value a."""
         g = self.at(self.back[k + 1], o)
         if layer.activation == "softmax":
             return g
@@ -189,7 +199,7 @@ class Network:
         return [activation.back(*of) for of in zip(g, z, a, strict=True)]
 
     def _to_inputs(self, p: Any, k: int, layer: Layer) -> None:
-        """The gradient of a layer's inputs, from that of its sums."""
+        """The gradient of a layer's inputs, from the gradient of its sums."""
         e = self.e
         for first, count in self.tiles(layer.inputs):
             inputs = [e.add(first, t) for t in range(count)]
