@@ -72,17 +72,15 @@ def _keys(names: Sequence[str], settings: Sequence[Setting]) -> list[dict[str, A
     keys = []
     for place, name in enumerate(names):
         given: list[Any] = list(dict.fromkeys(setting[place] for setting in settings))
-        found = {v: _as_number(v) for v in given}
-        numbered = sorted((v for v in given if found[v] is not None), key=lambda v: found[v])
+        found = {v: n for v in given if (n := _as_number(v)) is not None}
         absent = [v for v in given if v in (None, "null")]
-        # A run that failed may have a text where others have numbers.
-        is_number = bool(numbered) and len(numbered) + len(absent) == len(given)
+        # A run that failed may have a text where others have found.
+        is_number = bool(found) and len(found) + len(absent) == len(given)
         if is_number:
-            given = [*numbered, *absent]
-        scale: list[float] = [n for v in numbered if (n := found[v]) is not None]
-        is_log = is_number and _is_geometric(scale)
+            given = [*sorted(found, key=found.__getitem__), *absent]
+        is_log = is_number and _is_geometric(sorted(found.values()))
         keys.append({"name": name, "given": given, "texts": [cell(v) for v in given],
-                     "values": [found[v] for v in given] if is_number else given,
+                     "values": [found.get(v) for v in given] if is_number else given,
                      "number": is_number, "lacks": is_number and bool(absent),
                      "log": is_log})  # fmt: skip
     return keys
