@@ -74,7 +74,7 @@ def _keys(names: Sequence[str], settings: Sequence[Setting]) -> list[dict[str, A
         given: list[Any] = list(dict.fromkeys(setting[place] for setting in settings))
         found = {v: n for v in given if (n := _as_number(v)) is not None}
         absent = [v for v in given if v in (None, "null")]
-        # A run that failed may have a text where others have found.
+        # A run that failed may have a text where others have numbers.
         is_number = bool(found) and len(found) + len(absent) == len(given)
         if is_number:
             given = [*sorted(found, key=found.__getitem__), *absent]
