@@ -19,14 +19,17 @@ function levels(k) {
     note: ` The ${known.length} values of ${key.name} are gathered in ${BINS} bins.` };
 }
 
-// As many marks as there is room for. room: the axis in pixels, about; side by side, or one below another.
+// As many marks as there is room for: none lies on the one before it. room: the axis in pixels, about.
+// Side by side, or one below another.
 function ticks(level, room = isNarrow() ? 260 : 900, isDown = false) {
-  const texts = level.texts.map((text) => text.replace("about ", ""));
-  const sizes = texts.map((t) => (isDown ? 16 : Math.max(...t.split("<br>").map((line) => line.length)) * 7 + 8));
-  const fits = sizes.reduce((sum, size) => sum + size, 0) <= room * (isDown ? 1 : 1.1);
-  const every = fits ? 1 : Math.ceil(texts.length / Math.max(2, Math.floor(room / Math.max(...sizes))));
-  const kept = texts.map((_, i) => i).filter((i) => i % every === 0);
-  return { tickmode: "array", tickangle: 0, tickvals: kept.map((i) => level.at[i]), ticktext: kept.map((i) => texts[i]) };
+  const texts = level.texts.map((text) => text.replace("about ", "")), { at } = level;
+  const size = (text) => (isDown ? 14 : Math.max(...text.split("<br>").map((line) => line.length)) * 6.5);
+  const ends = edges(at), pixel = room / Math.abs(ends.at(-1) - ends[0]), kept = [];
+  texts.forEach((text, i) => {
+    const last = kept.at(-1);
+    if (last === undefined || (at[i] - at[last]) * pixel >= (size(text) + size(texts[last])) / 2 + 3) kept.push(i);
+  });
+  return { tickmode: "array", tickangle: 0, tickvals: kept.map((i) => at[i]), ticktext: kept.map((i) => texts[i]) };
 }
 
 function edges(at) {
@@ -128,7 +131,7 @@ function heatMap() {
     showscale: !isNarrow() && known.length > 0, hoverongaps: false,
   }, {
     type: "scatter", mode: "markers", x: dead.map((c) => c.x), y: dead.map((c) => c.y), hovertext: dead.map((c) => `${c.of}<br>${whyDead(c)}`),
-    hoverinfo: "text", marker: { symbol: "x", size: 14, color: css("--quiet") },
+    hoverinfo: "text", marker: { symbol: "x", size: isNarrow() ? 9 : 14, color: css("--quiet") },
   }];
   const height = Math.min(640, Math.max(300, 120 + 52 * Math.min(y.texts.length, 12)));
   const frame = (marks, ends) => ({ ...marks, range: [ends[0], ends.at(-1)], showgrid: false, zeroline: false });
@@ -149,7 +152,8 @@ function heatMap() {
 function whyDead(...cells) {
   const some = (what) => cells.some((c) => c.group[what]);
   const ends = [some("diverged") && "diverged", some("failed") && "failed", some("stopped") && "were stopped by halving"].filter(Boolean);
-  return ends.length ? `too many runs ${ends.join(" or ")}` : "no run has a finite end";
+  const which = cells.some((c) => c.group.values.length) ? "too many runs" : cells.length > 1 ? "all their runs" : "all its runs";
+  return ends.length ? `${which} ${ends.join(" or ")}` : "no run has a finite end";
 }
 
 function bestText(valued, best, first) {

@@ -109,7 +109,7 @@ function rankingTable() {
   ];
   const judged = [
     ...(DATA.standard.seeds > 1 ? [{ name: "objective", title: worthName(), ...of(WORTH) }] : []),
-    { name: "mean", ...of(MEAN) }, ...(seeded ? [interval] : []),
+    { name: seeded ? "mean" : STATE.metric, ...of(MEAN) }, ...(seeded ? [interval] : []),
   ];
   const more = seeded ? [{ name: "sd", ...of(SD) }, ...(DATA.standard.how === "median" ? [] : [{ name: "median", ...of(MEDIAN) }])] : [];
   const place = { name: "rank", number: true, value: (s) => rank.get(s) };
@@ -133,8 +133,8 @@ function rankingText(rows, seeded) {
   const alike = rows.filter((s) => statsOf(s)[ALIKE] && s !== rows[0]).length, { seeds } = DATA.standard;
   const best = STATE.metric.startsWith("best/") ? `, each run's at the logged point where the loss that judges it was lowest` : "";
   const lost = seeds ? `, as the search is: of the ${seeds} runs of a setting, one that diverged is infinitely bad` : " over completed runs";
-  const order = `Ordered by the ${titled(worthName())}${best}${lost}; ${isHigh() ? "highest" : "lowest"} first. `;
-  if (!seeded) return `${order}There is one run of each setting, so nothing can be said of the spread over seeds.`;
+  const first = `${isHigh() ? "highest" : "lowest"} first. `, order = `Ordered by the ${titled(worthName())}${best}${lost}; ${first}`;
+  if (!seeded) return `Ordered by ${titled(worthName())}${best}, ${first}There is one run of each setting, so nothing can be said of the spread over seeds.`;
   if (rows.length < 2) return `${order}The interval is a 95 % bootstrap interval of the mean.`;
   return `${order}The interval is a 95 % bootstrap interval of the mean. ${alike
     ? `${plural(alike, "more setting")} cannot be told from the best: paired over the seeds that both have, the 95 % interval of the mean difference holds 0. ${alike === 1 ? "It is" : "They are"} marked.`
