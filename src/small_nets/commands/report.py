@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from polars import DataFrame
     from rich.console import Console
 
+    from small_nets.page.standard import Standard
     from small_nets.sweep.store.store import Store
 
 FORMATS = ("html", "csv", "parquet", "md")
@@ -119,22 +120,28 @@ def _look(options: argparse.Namespace, store: "Store", console: "Console") -> in
         from small_nets.sweep.results.rerun import rerun, row_of
 
         return 0 if rerun(store, row_of(table, options.rerun), console) else 1
-    metric = _metric(store, table, options.metric)
+    from small_nets.page.standard import standard_of
+
+    standard = standard_of(store)
+    metric = _metric(store, table, options.metric, standard.metric)
     if options.tensorboard is not None:
         from small_nets.sweep.results.rerun import chosen_jobs, write_events_of
 
         write_events_of(store, table, chosen_jobs(table, metric, options.tensorboard), console)
         return 0
-    _write(store, table, metric, options.format or "html", console)
+    _write(store, table, metric, standard, options.format or "html", console)
     return 0
 
 
-def _metric(store: "Store", table: "DataFrame", asked: str | None) -> str:
+def _metric(store: "Store", table: "DataFrame", asked: str | None, searched: str | None) -> str:
+    """What the runs are compared by. searched: what a search was for."""
     from small_nets.page.contents import metrics_of
     from small_nets.sweep.results.ranking import metric_of
     from small_nets.sweep.store.columns import metric_columns
 
-    if (found := asked or metric_of(table)) is None:
+    if searched not in table.columns:
+        searched = None
+    if (found := asked or searched or metric_of(table)) is None:
         failed, why = table.filter(status="failed"), "none has a loss"
         if len(failed):
             why = f"{len(failed):,} of {len(table):,} failed; the first: {failed['message'][0]}"
@@ -148,21 +155,28 @@ def _metric(store: "Store", table: "DataFrame", asked: str | None) -> str:
     return found
 
 
-def _write(store: "Store", table: "DataFrame", metric: str, form: str, console: "Console") -> None:
-    from small_nets.sweep.results.ranking import rank
+def _write(
+    store: "Store", table: "DataFrame", metric: str, standard: "Standard", form: str,
+    console: "Console",
+) -> None:  # fmt: skip
+    from small_nets.sweep.results.ranking import rank, setting_text
     from small_nets.sweep.results.summary import show_summary
 
     began = time.perf_counter()
-    ranked = rank(table, list(store.swept), metric)
-    show_summary(console, table, ranked, metric)
+    ranked = standard.best_first(rank(table, list(store.swept), metric), metric)
+    # The terminal ranks by the mean; a search may be for something else.
+    show_summary(console, table, [] if standard.seeds else ranked, metric)
+    if standard.seeds and (worth := standard.worth(ranked[0], metric)) is not None:
+        best = setting_text(ranked[0].setting)
+        console.print(f"best {standard.text(metric)}: {worth:.6g}  {best}", soft_wrap=True)
     if form == "html":
         from small_nets.page.write import write_page
 
-        written = [write_page(store, table, metric)]
+        written = [write_page(store, table, metric, standard)]
     else:
         from small_nets.page.export import export
 
-        written = export(store, table, ranked, metric, form)
+        written = export(store, table, ranked, metric, form, standard.text(metric))
     for path in written:
         print(printable(f"report: {path}  ({time.perf_counter() - began:.1f} s)"))
 

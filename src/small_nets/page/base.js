@@ -1,12 +1,42 @@
 // The data, and what all parts of the page share.
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const { keys: KEYS, settings: SETTINGS, runs: RUNS, head: HEAD } = DATA;
-const COMPLETED = 0, DIVERGED = 1;
+const STATUSES = ["completed", "diverged", "failed", "stopped"];
+const COMPLETED = 0;
 const byId = (id) => document.getElementById(id);
 
 // What the one control says; every chart reads it, and draws itself anew when it changes.
-const STATE = { metric: DATA.metrics[0].name, x: 0, y: null, cell: "median" };
-const isHigh = () => DATA.metrics.find((m) => m.name === STATE.metric).high;
+const STATE = { metric: DATA.metrics[0].name, x: 0, y: null, cell: "setting" };
+const metricOf = (name) => DATA.metrics.find((m) => m.name === name);
+const isHigh = () => metricOf(STATE.metric).high;
+
+// A row of the statistics, one for each setting and metric.
+const [N, MEAN, SD, LOW, HIGH, MEDIAN, ALIKE, BEST, WORTH] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const statsOf = (setting) => DATA.stats[STATE.metric][setting];
+const worthOf = (setting) => statsOf(setting)[WORTH];
+const isSeeded = () => SETTINGS.some((_, s) => statsOf(s)[N] > 1);
+
+// The one order of settings: the ranking, the map and the search ask it what is best.
+function bestFirst(settings = SETTINGS.map((_, s) => s)) {
+  const sign = isHigh() ? -1 : 1;
+  return [...settings].sort((a, b) => {
+    const [p, q] = [worthOf(a), worthOf(b)];
+    return (p === null) - (q === null) || (p === null ? a - b : sign * (p - q));
+  });
+}
+
+// What settings are compared by, in words: mean val/loss, or what a search is for.
+function worthName() {
+  const { how, seeds } = DATA.standard;
+  if (seeds ? seeds < 2 : !isSeeded()) return STATE.metric;
+  return `${how === "bound" ? "worse end of the 95 % interval of the mean" : how} ${STATE.metric}`;
+}
+
+// What an axis draws: a loss of normalised targets is none in the target's unit.
+function titled(text, metric = STATE.metric) {
+  const normalised = metricOf(metric)?.normalised;
+  return normalised ? `${text} (${normalised === "some" ? "normalised in some runs" : "normalised"})` : text;
+}
 
 function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
@@ -23,14 +53,15 @@ function fill(node, ...children) {
   return node;
 }
 
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
 // Four digits, as a reader compares them.
-function short(value) {
+function short(value, digits = 4) {
   if (value === null || value === undefined) return "";
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return value.toLocaleString("en");
   const size = Math.abs(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : String(+value.toPrecision(4));
+  return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(Math.min(2, digits - 1)) : String(+value.toPrecision(digits));
 }
 
 function duration(seconds) {
@@ -58,14 +89,13 @@ function collect(groupOf, metric = STATE.metric) {
   for (let i = 0; i < RUNS.job.length; i++) {
     const group = groupOf(RUNS.setting[i], i);
     if (group === null) continue;
-    if (!groups.has(group)) groups.set(group, { values: [], places: [], diverged: 0, failed: 0, all: 0 });
+    if (!groups.has(group)) groups.set(group, { values: [], places: [], diverged: 0, failed: 0, stopped: 0, all: 0 });
     const found = groups.get(group);
     found.all += 1;
     if (RUNS.status[i] === COMPLETED && values[i] !== null) {
       found.values.push(values[i]);
       found.places.push(i);
-    } else if (RUNS.status[i] === DIVERGED) found.diverged += 1;
-    else found.failed += 1;
+    } else if (RUNS.status[i] !== COMPLETED) found[STATUSES[RUNS.status[i]]] += 1;
   }
   return groups;
 }
@@ -73,8 +103,8 @@ function collect(groupOf, metric = STATE.metric) {
 const commandOf = (overrides) => `${HEAD.train} ${overrides}`;
 
 // A button that copies a command; where it is not written beside it, it says what it copies.
-function copyButton(text, code = null) {
-  const button = el("button", { type: "button", "aria-label": `Copy the command ${text}`, title: code ? null : text }, code ? "Copy" : "Copy command");
+function copyButton(text, code = null, word = code ? "Copy" : "Copy command") {
+  const button = el("button", { type: "button", "aria-label": `Copy the command ${text}`, title: code ? null : text }, word);
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text);

@@ -1,5 +1,6 @@
 """From a sweep's store to what its page shows: plain containers, small enough for a browser."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import polars as pl
 
 from small_nets.nn.early_stopping import losses_in
+from small_nets.page.normalised import normalised_losses
 from small_nets.page.numbers import number, numbers
+from small_nets.page.standard import Standard
 from small_nets.sweep.results.ranking import (
     SEEDS,
     Ranked,
@@ -25,6 +28,8 @@ from small_nets.system.command_names import command
 MOST_RUNS = 20_000
 MOST_SETTINGS = 5_000
 MOST_LOST = 2_000
+MEAN = Standard()
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?")
 ALWAYS = 100  # settings of the highest rank, on every page
 
 
@@ -58,23 +63,36 @@ def head(store: Store, table: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _keys(
-    table: pl.DataFrame, names: Sequence[str], settings: Sequence[Setting]
-) -> list[dict[str, Any]]:
-    """The swept settings with their values: numbers sorted, texts as they were first given."""
+def _keys(names: Sequence[str], settings: Sequence[Setting]) -> list[dict[str, Any]]:
+    """The swept settings with their values: numbers sorted, texts as they were first given.
+
+    given: the values as settings have them; values: the numbers that they are, where all are one
+    (widths are typed as texts). lacks: the last is null, a setting that a trial does not have.
+    """
     keys = []
     for place, name in enumerate(names):
-        values: list[Any] = list(dict.fromkeys(setting[place] for setting in settings))
+        given: list[Any] = list(dict.fromkeys(setting[place] for setting in settings))
+        found = {v: n for v in given if (n := _as_number(v)) is not None}
+        absent = [v for v in given if v in (None, "null")]
         # A run that failed may have a text where others have numbers.
-        is_number = table[name].dtype.is_numeric() and not any(
-            v is None or isinstance(v, str) for v in values
-        )
+        is_number = bool(found) and len(found) + len(absent) == len(given)
         if is_number:
-            values.sort()
-        is_log = is_number and _is_geometric([float(v) for v in values])
-        keys.append({"name": name, "values": values, "texts": [cell(v) for v in values],
-                     "number": is_number, "log": is_log})  # fmt: skip
+            given = [*sorted(found, key=found.__getitem__), *absent]
+        is_log = is_number and _is_geometric(sorted(found.values()))
+        keys.append({"name": name, "given": given, "texts": [cell(v) for v in given],
+                     "values": [found.get(v) for v in given] if is_number else given,
+                     "number": is_number, "lacks": is_number and bool(absent),
+                     "log": is_log})  # fmt: skip
     return keys
+
+
+def _as_number(value: Any) -> float | None:
+    """A setting as the number that it is, or is the text of; None for any other."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return None
+    return value if not isinstance(value, str) else float(value) if "." in value else int(value)
 
 
 def _is_geometric(values: Sequence[float]) -> bool:
@@ -95,33 +113,43 @@ def _spread(count: int, most: int) -> list[int]:
 
 
 def _statistics(
-    ranked: Mapping[Setting, Ranked], order: Sequence[Setting], best: Ranked
+    ranked: Mapping[Setting, Ranked], order: Sequence[Setting], metric: str, standard: Standard
 ) -> list[Any]:
-    """Of each setting: n, mean, sd, low, high, median, and whether it is as good as the best."""
+    """Of each setting: n, mean, sd, low, high, median, whether it is as good as the best, the
+    job of its best run, and the number that settings are compared by.
+    """
+    best = next(iter(ranked.values()))
     same = compare(best, [ranked[key] for key in order])
     found = []
     for key, difference in zip(order, same, strict=True):
         r = ranked[key]
         alike = is_alike(difference, first=r is best)
         values = (r.n, r.mean, r.sd, r.low, r.high, r.median)
-        found.append([*(number(v) for v in values), alike, r.best_job])
+        worth = number(standard.worth(r, metric))
+        found.append([*(number(v) for v in values), alike, r.best_job, worth])
     return found
 
 
-def contents(store: Store, table: pl.DataFrame, main: str) -> tuple[dict[str, Any], pl.DataFrame]:
+def contents(
+    store: Store, table: pl.DataFrame, main: str, standard: Standard = MEAN
+) -> tuple[dict[str, Any], pl.DataFrame]:
     """The settings with their ranking for each metric, and the runs, column by column.
 
     Also the table of runs with the place of each one's setting as a column, null where the
     setting is not on the page.
 
-    main: the metric that settings are ordered by. Runs and settings beyond what a browser can
-    hold are left out, and `notes` says so; the numbers of a ranking are always of all runs.
+    main: the metric that settings are ordered by, and standard: how. Runs and settings beyond
+    what a browser can hold are left out, and `notes` says so; the numbers of a ranking are always
+    of all runs.
     """
     names = [key for key in store.swept if key not in SEEDS]
     metrics = metrics_of(table, store.swept)
     metrics = [main, *(m for m in metrics if m != main)]
     rankings = {
-        metric: {tuple(r.setting.values()): r for r in rank(table, names, metric)}
+        metric: {
+            tuple(r.setting.values()): r
+            for r in standard.best_first(rank(table, names, metric), metric)
+        }
         for metric in metrics
     }
     order = list(rankings[main])
@@ -133,12 +161,17 @@ def contents(store: Store, table: pl.DataFrame, main: str) -> tuple[dict[str, An
     if "experiment" in names:
         notes.append("The settings are of several experiments: their losses measure different "
                      "things, and the ranking puts them side by side all the same.")  # fmt: skip
+    normalised = normalised_losses(store, table, metrics)
     of_row = settings_of(table, names)
-    keys = _keys(table, names, list(dict.fromkeys(of_row)))
-    place = [{value: i for i, value in enumerate(key["values"])} for key in keys]
+    keys = _keys(names, list(dict.fromkeys(of_row)))
+    place = [{value: i for i, value in enumerate(key.pop("given"))} for key in keys]
     data = {
         "head": head(store, table),
-        "metrics": [{"name": m, "high": is_better_high(m)} for m in metrics],
+        "metrics": [
+            {"name": m, "high": is_better_high(m), "normalised": normalised.get(m)}
+            for m in metrics
+        ],
+        "standard": {"how": standard.objective, "seeds": standard.seeds},
         "keys": keys,
         "setting_count": len(order),
         "settings": [[at[v] for at, v in zip(place, key, strict=True)] for key in shown],
@@ -146,7 +179,7 @@ def contents(store: Store, table: pl.DataFrame, main: str) -> tuple[dict[str, An
         "failed": [rankings[main][key].failed for key in shown],
         "stopped": [rankings[main][key].stopped for key in shown],
         "stats": {
-            metric: _statistics(ranked, shown, next(iter(ranked.values())))
+            metric: _statistics(ranked, shown, metric, standard)
             for metric, ranked in rankings.items()
         },
     }  # fmt: skip

@@ -1,4 +1,4 @@
-// Learning curves: the median and the band of each setting, and three single runs.
+// Learning curves: the median of each setting, the band of a chosen one, and three single runs.
 const AT_FIRST = 8;
 
 // The metric of the control where it has a curve; best/… is a number of its own curve.
@@ -12,36 +12,49 @@ function bandsChart() {
   const metric = curveMetric(), choice = byId("isolate").value;
   if (!metric) return nothing("bands", "No run of this sweep has a curve.");
   const shown = DATA.curves.filter((_, i) => (choice === "best" ? i < AT_FIRST : choice === "all" ? true : i === Number(choice)));
-  const traces = [], every = [];
-  shown.forEach((curve, j) => {
-    const i = choice === "best" || choice === "all" ? j : 0;
-    const [middle, low, high] = curve.of[metric], name = wrapped(brief(curve.setting), isNarrow() ? 34 : 60), group = String(curve.setting);
-    const alone = DATA.stats[DATA.metrics[0].name][curve.setting][0] < 2;
+  const traces = [noBand()], every = [], bands = new Map();
+  shown.forEach((curve, i) => {
+    const [middle, low, high] = curve.of[metric], group = String(curve.setting);
+    const alone = DATA.stats[DATA.metrics[0].name][curve.setting][N] < 2;
     every.push(...middle, ...(alone ? [] : [...low, ...high]));
-    if (!alone) traces.unshift(band(curve.step, low, high, colour(i), group, shown.length > 4 ? 0.07 : 0.15)); // below all lines
-    traces.push({ type: "scatter", mode: "lines", x: curve.step, y: middle, name, legendgroup: group, line: { color: colour(i), dash: dash(i), width: 2 }, hovertemplate: `${brief(curve.setting)}<br>step %{x}<br>%{y:.4g}<extra></extra>` });
+    if (!alone) bands.set(group, { x: curve.step, low, high, tint: colour(i) });
+    traces.push({ type: "scatter", mode: "lines", x: curve.step, y: middle, name: wrapped(brief(curve.setting), isNarrow() ? 34 : 60), legendgroup: group, line: { color: colour(i), dash: dash(i), width: 2 }, hovertemplate: `${brief(curve.setting)}<br>step %{x}<br>%{y:.4g}<extra></extra>` });
   });
-  const all = DATA.setting_count === DATA.curves.length ? "" : ` Of ${DATA.setting_count.toLocaleString("en")} settings ${DATA.curves.length} have a curve here: the best 20, and others evenly spaced in the ranking.`;
-  chart("bands", traces, { xaxis: stepAxis(), yaxis: valueAxis(metric, every), ...legendBelow() },
-    `${metric} by step for ${plural(shown.length, "setting")}: the median over completed runs and, as a band, the first to the last tenth of them. Click a legend entry to see it alone, twice to hide it.${all}`, 440 + (isNarrow() ? 34 : 14) * shown.length);
+  const box = chart("bands", traces, { xaxis: stepAxis(), yaxis: valueAxis(titled(metric, metric), every, { fixed: true }), ...legendBelow() },
+    curvesText(metric, shown.length, bands.size), 440 + (isNarrow() ? 34 : 14) * shown.length);
+  chooseBands(box, bands);
 }
 
-const stepAxis = () => axis("step", byId("log-x").checked ? { type: "log" } : { rangemode: "tozero" });
+function curvesText(metric, count, banded) {
+  const what = banded ? "the median over completed runs" : "the completed run";
+  const where = count > 1 ? "Point at a curve, click it or its name, or choose its setting under Show: the band is" : "The band is";
+  const [here, all] = [DATA.curves.length, DATA.setting_count];
+  const known = here === all ? "" : DATA.curve_limit === all
+    ? ` ${here} of ${all} settings have a completed run, and so a curve.`
+    : ` ${here} of ${all.toLocaleString("en")} settings have a curve here: the best, and others evenly spaced in the ranking.`;
+  return `${metric} by step for ${plural(count, "setting")}: ${what}. ${banded ? `${where} from the first to the last tenth of its runs.` : ""}${known}`;
+}
+
+function stepAxis() {
+  if (!byId("log-x").checked) return axis("step", { rangemode: "tozero" });
+  const steps = [...DATA.curves, ...DATA.extremes].flatMap((curve) => curve.step).filter((step) => step > 0);
+  return logAxis("step", Math.min(...steps), Math.max(...steps));
+}
 
 function extremesChart() {
-  const metric = curveMetric();
-  const traces = [], every = [];
+  const metric = curveMetric(), kind = metric?.split("/").at(-1);
+  const traces = [], every = [], drawn = new Set();
   DATA.extremes.forEach((run, i) => {
-    const others = Object.keys(run.of).filter((m) => m.endsWith("loss") === metric?.endsWith("loss"));
-    others.forEach((m) => {
+    Object.keys(run.of).filter((m) => m.split("/").at(-1) === kind).forEach((m) => {
+      drawn.add(m);
       every.push(...run.of[m][0]);
       traces.push({ type: "scatter", mode: "lines", x: run.step, y: run.of[m][0], name: `${run.name} (job ${run.job}), ${m}`, line: { color: colour(i), dash: m === metric ? "solid" : "dot", width: 2 } });
     });
   });
   if (!traces.length) return nothing("extremes", "");
   const by = DATA.metrics[0].name;
-  chart("extremes", traces, { xaxis: stepAxis(), yaxis: valueAxis(metric, every), ...legendBelow() },
-    `The best, the median and the worst completed run by ${by}: ${DATA.extremes.map((r) => `${r.name} ${short(r.value)}, job ${r.job}, ${label(r.setting)}`).join("; ")}.`, 440);
+  chart("extremes", traces, { xaxis: stepAxis(), yaxis: valueAxis(titled(drawn.size > 1 ? kind : metric, metric), every), ...legendBelow() },
+    `${[...drawn].join(" and ")} of the best, the median and the worst completed run by ${by}: ${DATA.extremes.map((r) => `${r.name} ${short(r.value)}, job ${r.job}, ${label(r.setting)}`).join("; ")}.`, 440);
 }
 
 function isolateChoices() {

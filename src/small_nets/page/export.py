@@ -41,14 +41,18 @@ def ranking_table(ranked: Sequence[Ranked]) -> pl.DataFrame:
 
 
 def export(
-    store: Store, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str, form: str
-) -> list[Path]:
-    """form: csv, parquet or md. The files written, in the sweep's directory. Raises OSError."""
+    store: Store, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str, form: str,
+    title: str | None = None,
+) -> list[Path]:  # fmt: skip
+    """The files written, in the sweep's directory. Raises OSError.
+
+    form: csv, parquet or md. title: what the settings are ordered by, in words.
+    """
     if form == "md":
         path = store.directory / "report.md"
         refuse_foreign([path])
-        text = f"{_markdown(store, table, ranked, metric)}\n<!-- {MARK} -->\n"
-        write_whole(path, text)
+        text = _markdown(store, table, ranked, title or f"mean {metric}")
+        write_whole(path, f"{text}\n<!-- {MARK} -->\n")
         return [path]
     written = []
     for name, content in {"ranking": ranking_table(ranked), "runs": table}.items():
@@ -68,14 +72,14 @@ def _rows(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]
     return ["| " + " | ".join(line) + " |" for line in lines] + [""]
 
 
-def _markdown(store: Store, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str) -> str:
+def _markdown(store: Store, table: pl.DataFrame, ranked: Sequence[Ranked], title: str) -> str:
     about = head(store, table)
     counts = ", ".join(f"{n:,} {status}" for status, n in about["counts"].items() if n)
     lines = [f"# {', '.join(about['experiments'])}: {len(table):,} runs", ""]
     lines += [f"    {about['command']}", ""] if about["command"] else []
     lines += [f"{counts}." + (f" Begun {about['date']}." if about["date"] else ""), ""]
     lines += [f"Left out: {said}.\n" for said in store.lost()]
-    lines += [f"## Settings by mean {metric}", "",
+    lines += [f"## Settings by {title}", "",
               "n, mean, sd, median: over completed runs; low and high: 95 % bootstrap interval of "
               "the mean; alike: cannot be told from the best, paired over seeds.", ""]  # fmt: skip
     ranking = ranking_table(ranked)

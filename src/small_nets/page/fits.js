@@ -54,7 +54,10 @@ function confusionFit(where, run, title, of) {
   const texts = run.counts.map((row, i) => row.map((n, j) => (n ? `${n.toLocaleString("en")}<br>${Math.round(100 * shares[i][j])} %` : "")));
   const right = run.counts.reduce((sum, row, i) => sum + row[i], 0), all = run.counts.flat().reduce((a, b) => a + b, 0);
   const [x, y] = ["predicted", "true"].map((word) => axis(`${run.target} (${word})`, { type: "category" }));
-  chart(where, [{ type: "heatmap", x: run.classes, y: run.classes, z: shares, zmin: 0, zmax: 1, colorscale: "Blues", reversescale: true, showscale: false, text: texts, xgap: 1, ygap: 1, hovertext: texts, hoverinfo: "x+y+text", ...(run.classes.length <= 10 ? { texttemplate: "%{text}" } : {}) }],
+  const box = chart(where, [{ type: "heatmap", x: run.classes, y: run.classes, z: shares, zmin: 0, zmax: 1, colorscale: scaleOf(BLUES), showscale: false, xgap: 1, ygap: 1, hovertext: texts, hoverinfo: "x+y+text" }],
     { title, xaxis: x, yaxis: { ...y, autorange: "reversed" } },
     `Which classes the ${of} takes for which, of ${plural(all, `${run.which} row`)}: ${right.toLocaleString("en")} are right. The percentages are of the true class.`, 400);
+  const way = (lines) => texts.flatMap((row, i) => row.map((text, j) => [run.classes[j], run.classes[i], text.split("<br>").slice(0, lines).join("<br>"), shares[i][j]]));
+  const ends = run.classes.map((_, i) => i).concat(run.classes.length);
+  writeCells(box, [way(2), way(1)], ends, ends, BLUES);
 }

@@ -3,7 +3,7 @@ function summary() {
   const count = HEAD.counts, total = count.completed + count.diverged + count.failed + count.stopped;
   byId("title").textContent = `${HEAD.experiments.join(", ")}: ${plural(total, "run")}`;
   byId("lead").textContent = [HEAD.date ? `begun ${HEAD.date.replace("T", " ")}` : null, HEAD.directory].filter(Boolean).join(" · ");
-  const best = SETTINGS.length ? DATA.stats[DATA.metrics[0].name][0] : null;
+  const best = SETTINGS.length ? worthOf(bestFirst()[0]) : null;
   const tiles = [
     ["completed", count.completed.toLocaleString("en")], ["diverged", count.diverged.toLocaleString("en")],
     ["failed", count.failed.toLocaleString("en")], count.stopped ? ["stopped by halving", count.stopped.toLocaleString("en")] : null,
@@ -11,7 +11,7 @@ function summary() {
     ["settings", DATA.setting_count.toLocaleString("en")],
     HEAD.seconds ? ["training took", duration(HEAD.seconds)] : null,
     HEAD.runs_per_second ? ["runs per second", short(+HEAD.runs_per_second.toPrecision(3))] : null,
-    best && best[0] ? [`best mean ${DATA.metrics[0].name}`, short(best[1])] : null,
+    best === null ? null : [`best ${titled(worthName())}`, short(best)],
   ].filter(Boolean);
   fill(byId("tiles"), ...tiles.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
   if (HEAD.command) fill(byId("command"), commandBlock(HEAD.command));
@@ -88,10 +88,17 @@ const prefers = window.matchMedia("(prefers-color-scheme: dark)");
 theme(prefers.matches ? "dark" : "light");
 byId("theme").addEventListener("click", () => { theme(isDark() ? "light" : "dark"); drawCharts(); });
 prefers.addEventListener("change", () => { theme(prefers.matches ? "dark" : "light"); drawCharts(); });
+let again = 0;
+// The numbers in the cells fit, or are left out: asked again once the window has its new width.
+function mapsAgain() {
+  clearTimeout(again);
+  again = setTimeout(() => { comparisons(); fitCharts(); }, 200);
+}
 let width = window.innerWidth;
 window.addEventListener("resize", () => {
-  // Labels are wrapped by the width of the window: drawn anew where it crosses the limit.
-  if ((width < 640) !== isNarrow()) drawCharts();
+  // Labels are wrapped and columns ordered by the width of the window: drawn anew where it crosses the limit.
+  if ((width < 640) !== isNarrow()) drawAll();
+  else if (width !== window.innerWidth) mapsAgain();
   width = window.innerWidth;
 });
 summary();

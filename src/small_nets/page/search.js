@@ -1,12 +1,12 @@
 // The search: how it went on, which settings mattered, and all trials side by side.
 const SEARCH = DATA.search;
 const LOST = -0.12, OVER = 1.1, MOST_TICKS = 6;
-const isBetter = (a, b) => (SEARCH.high ? a > b : a < b);
+const isBetterTrial = (a, b) => (SEARCH.high ? a > b : a < b);
 
 function searchText() {
   if (!SEARCH) return byId("search").remove();
   const best = SEARCH.best;
-  byId("search-text").textContent = `${plural(SEARCH.count, "trial")}, for the ${SEARCH.high ? "greatest" : "least"} ${SEARCH.objective}. ` +
+  byId("search-text").textContent = `${plural(SEARCH.count, "trial")}, for the ${SEARCH.high ? "greatest" : "least"} ${titled(SEARCH.objective, SEARCH.metric)}. ` +
     (best ? `The best is trial ${best.trial}, with ${short(best.value)}; its best run alone:` : "None has a finite objective.");
   if (best) fill(byId("search-best"), commandBlock(best.command));
   byId("search-x").addEventListener("change", progressChart);
@@ -34,7 +34,7 @@ function progressChart() {
   const halted = all.filter((i) => stopped[i] !== null);
   const finite = known.map((i) => value[i]), edge = SEARCH.high ? Math.min(...finite) : Math.max(...finite);
   const best = [];
-  for (const i of known) best.push(best.length && !isBetter(value[i], best.at(-1)) ? best.at(-1) : value[i]);
+  for (const i of known) best.push(best.length && !isBetterTrial(value[i], best.at(-1)) ? best.at(-1) : value[i]);
   const end = all.length - 1, line = known.map((i) => at[i]);
   if (known.length && known.at(-1) !== end) { line.push(at[end]); best.push(best.at(-1)); }
   const dots = (places, y, name, marker) => ({ type: "scatter", mode: "markers", x: places.map((i) => at[i]), y, name, marker, hovertext: places.map(trialText), hoverinfo: "text" });
@@ -44,7 +44,7 @@ function progressChart() {
     dots(lost, lost.map(() => (known.length ? edge : 1)), "no finite objective", { color: colour(1), symbol: "x", size: 8 }),
     { type: "scatter", mode: "lines", x: line, y: best, name: "best so far", line: { color: colour(2), width: 3, shape: "hv" }, hoverinfo: "x+y" },
   ];
-  chart("progress", traces.filter((t) => t.x.length), { xaxis: axis(bySeconds ? "seconds since the search began" : "trial", { rangemode: "tozero" }), yaxis: valueAxis(SEARCH.objective, [...finite, ...halted.map((i) => reached[i])]), ...legendBelow() },
+  chart("progress", traces.filter((t) => t.x.length), { xaxis: axis(bySeconds ? "seconds since the search began" : "trial", { rangemode: "tozero" }), yaxis: valueAxis(titled(SEARCH.objective, SEARCH.metric), [...finite, ...halted.map((i) => reached[i])]), ...legendBelow() },
     `The objective of every trial ${bySeconds ? "when its batch was done" : "in the order they were asked"}, and the best so far.${SEARCH.best ? ` Best: ${short(SEARCH.best.value)}, trial ${SEARCH.best.trial}.` : ""}${lost.length ? ` A cross at the ${SEARCH.high ? "lower" : "upper"} edge marks ${plural(lost.length, "trial")} without a finite objective.` : " No trial is without a finite objective."}`, 440);
 }
 
@@ -54,7 +54,7 @@ function importanceChart() {
   const names = found.shares.map(([name]) => name), shares = found.shares.map(([, share]) => share);
   const some = SEARCH.parameters.filter((p) => p.conditional).map((p) => p.name);
   chart("importance", [{ type: "bar", orientation: "h", x: shares, y: names.map((_, i) => i), marker: { color: colour(0) }, text: shares.map((s) => `${Math.round(100 * s)} %`), textposition: "outside", cliponaxis: false, hoverinfo: "none" }], {
-    xaxis: axis("importance", { rangemode: "tozero", range: [0, Math.max(...shares, 0.01) * 1.15], tickformat: ".0%" }),
+    xaxis: axis("share of the importance", { rangemode: "tozero", range: [0, Math.max(...shares, 0.01) * 1.15], tickformat: ".0%" }),
     yaxis: axis("", { tickmode: "array", tickvals: names.map((_, i) => i), ticktext: names, autorange: "reversed", showgrid: false }),
   }, `How much each setting parts the best ${found.top} trials from the others that have a finite objective (PED-ANOVA). ${names.length ? `Most: ${names[0]}, ${Math.round(100 * shares[0])} %.` : ""}${some.length ? ` ${some.join(" and ")}: judged over the trials that have it.` : ""}`,
   Math.max(240, 110 + 36 * names.length));
@@ -93,8 +93,8 @@ function coordinatesChart() {
     ticks: p.choices ? p.choices.map((c) => [c, placeOf(p)(c)]) : marks(...p.ends, p.log),
   }));
   const hasLost = known.length < value.length, over = SEARCH.trials.stopped.some((v) => v !== null) ? "stopped or not finite" : "not finite";
-  axes.push({ name: "objective", of: value.map(last.place), ticks: [...last.ticks, ...(hasLost ? [[over, OVER]] : [])] });
-  const order = value.map((_, i) => i).filter((i) => value[i] !== null).sort((a, b) => (isBetter(value[a], value[b]) ? -1 : 1));
+  axes.push({ name: DATA.standard.how === "bound" ? `bound of ${SEARCH.metric}` : `${DATA.standard.seeds > 1 ? `${DATA.standard.how} ` : ""}${SEARCH.metric}`, of: value.map(last.place), ticks: [...last.ticks, ...(hasLost ? [[over, OVER]] : [])] });
+  const order = value.map((_, i) => i).filter((i) => value[i] !== null).sort((a, b) => (isBetterTrial(value[a], value[b]) ? -1 : 1));
   const tenth = Math.max(1, Math.round(order.length / 10)), half = Math.max(tenth, Math.ceil(order.length / 2));
   const lost = value.map((_, i) => i).filter((i) => value[i] === null);
   const lines = (places, name, line) => {

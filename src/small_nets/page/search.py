@@ -62,6 +62,7 @@ def _of(study: "Study | None", notes: list[str]) -> dict[str, Any] | None:
         "objective": objective_text(
             about["search.metric"], about["search.objective"], int(about["search.seeds"])
         ),
+        "metric": about["search.metric"],
         "high": high,
         "count": len(told),
         "best": None if not best else {

@@ -11,18 +11,18 @@ function wrapped(text, width) {
   return lines.join("<br>");
 }
 
-// Only the last word of a key, where no other key has the same.
-function brief(setting) {
-  const words = KEYS.map((key) => key.name.split(".").at(-1));
-  const unique = new Set(words).size === words.length;
-  return KEYS.map((key, k) => `${unique ? words[k] : key.name}=${key.texts[SETTINGS[setting][k]]}`).join(" ") || "all runs";
+const brief = (setting) => KEYS.map((key, k) => `${BRIEF[k]}=${key.texts[SETTINGS[setting][k]]}`).join(" ") || "all runs";
+
+// How many settings are drawn, and of how many. known: those with a completed run.
+function stripsText(count, known) {
+  if (count < known) return `the first ${count} settings of the ranking, of ${DATA.setting_count.toLocaleString("en")}`;
+  return known === DATA.setting_count ? "every setting" : `the ${plural(known, "setting")} that ${known === 1 ? "has" : "have"} one`;
 }
 
 function strips() {
-  const stats = DATA.stats[STATE.metric], sign = isHigh() ? -1 : 1;
-  const order = SETTINGS.map((_, s) => s).filter((s) => stats[s][0] > 0).sort((a, b) => sign * (stats[a][1] - stats[b][1])).slice(0, STRIPS);
+  const known = bestFirst().filter((s) => statsOf(s)[N] > 0), order = known.slice(0, STRIPS);
   if (!order.length) return nothing("strip", "No run has a finite end.");
-  if (!order.some((s) => stats[s][0] > 1)) return nothing("strip", "There is one run of each setting: sweep seeds, as in 'seed=range(20)', to see the spread.");
+  if (!order.some((s) => statsOf(s)[N] > 1)) return nothing("strip", "There is one run of each setting: sweep seeds, as in 'seed=range(20)', to see the spread.");
   const groups = collect((s) => (order.includes(s) ? s : null));
   const traces = [], every = [];
   let sampled = false;
@@ -38,11 +38,12 @@ function strips() {
     traces.push({ type: "scatter", mode: "markers", x: kept.map((j) => found.values[j]), y: kept.map((j) => i + 0.22 * Math.sin(j * 2.4)), marker: { size: 5, color: colour(1), opacity: 0.7 },
       hovertext: kept.map((j) => `${label(s)}<br>job ${RUNS.job[found.places[j]]}, seed ${Object.values(RUNS.seeds).map((v) => v[found.places[j]]).join(", ")}<br>${short(found.values[j])}`), hoverinfo: "text" });
   });
-  const narrow = isNarrow();
+  const narrow = isNarrow(), names = order.map((s, i) => wrapped(`${i + 1}. ${brief(s)}`, narrow ? 18 : 40));
+  const lines = Math.max(...names.map((name) => name.split("<br>").length));
   chart("strip", traces, {
-    xaxis: valueAxis(STATE.metric, every),
-    yaxis: axis("", { tickmode: "array", tickvals: order.map((_, i) => i), ticktext: order.map((s, i) => wrapped(`${i + 1}. ${brief(s)}`, narrow ? 18 : 40)), autorange: "reversed", zeroline: false, tickfont: { size: narrow ? 10 : 12 } }),
+    xaxis: valueAxis(titled(STATE.metric), every),
+    yaxis: axis("", { tickmode: "array", tickvals: order.map((_, i) => i), ticktext: names, autorange: "reversed", zeroline: false, tickfont: { size: narrow ? 10 : 12 } }),
     margin: { l: 20, r: 15, t: 15, b: 50 },
-  }, `The completed runs of ${order.length < SETTINGS.length ? `the best ${order.length} of ${SETTINGS.length}` : `the ${order.length}`} settings, one dot a run: the box holds the middle half and the line in it is the median.${sampled ? ` At most ${STRIP_POINTS} dots a setting.` : ""}`,
-  Math.max(260, 80 + order.length * (narrow ? 52 : 34)));
+  }, `The completed runs of ${stripsText(order.length, known.length)}, one dot a run: the box holds the middle half and the line in it is the median.${sampled ? ` At most ${STRIP_POINTS} dots a setting.` : ""}`,
+  Math.max(260, 80 + order.length * Math.max(34, 8 + lines * (narrow ? 14 : 16))));
 }

@@ -1,5 +1,37 @@
 // Tables with sortable columns, a page of rows at a time.
 const ROWS = 25;
+const CLIPPED = 24; // letters of a cell, beyond which the rest is shown when it is asked for
+
+// One line, which ends in an ellipsis where there is more: pressed, it shows the whole text.
+function clip(whole, line = whole, name = "clip") {
+  const node = el("button", { type: "button", class: name, title: whole, "aria-expanded": "false" }, line);
+  node.addEventListener("click", () => {
+    const opens = node.getAttribute("aria-expanded") === "false";
+    node.setAttribute("aria-expanded", String(opens));
+    node.textContent = opens ? whole : line;
+  });
+  return node;
+}
+
+// A table in a box that scrolls, and shows on which side there is more.
+function scrollBox(caption, whole) {
+  const hint = el("p", { class: "hint", "aria-hidden": "true" }, "Scroll sideways for more columns →");
+  const box = el("div", { class: "scroll", role: "region", "aria-label": caption }, whole);
+  const frame = el("div", { class: "frame" }, box);
+  const look = () => {
+    const rest = box.scrollWidth - box.clientWidth;
+    frame.classList.toggle("left", box.scrollLeft > 1);
+    frame.classList.toggle("right", rest > 1 && box.scrollLeft < rest - 1);
+    hint.hidden = rest <= 1;
+    if (rest > 1) box.setAttribute("tabindex", "0"); // so that the arrow keys scroll it
+    else box.removeAttribute("tabindex");
+  };
+  box.addEventListener("scroll", look, { passive: true });
+  const watch = new ResizeObserver(look);
+  watch.observe(box);
+  watch.observe(whole);
+  return [hint, frame];
+}
 
 // columns: {name, number, value(row), cell(row)}; rows: anything. order: a column's place or null.
 function table(where, caption, columns, rows, { order = null, down = false, mark = null } = {}) {
@@ -9,14 +41,14 @@ function table(where, caption, columns, rows, { order = null, down = false, mark
   const step = (by, text) => el("button", { type: "button", onclick: () => { view.page += by; draw(); } }, text);
   const [before, after] = [step(-1, "◀ Back"), step(1, "More ▶")];
   const heads = columns.map((column, c) => {
-    const button = el("button", { type: "button" }, column.name);
+    const button = el("button", { type: "button", title: column.title }, column.name);
     button.addEventListener("click", () => {
       view.down = view.order === c ? !view.down : false;
       view.order = c;
       view.page = 0;
       draw();
     });
-    return el("th", { scope: "col", class: column.number ? "number" : null }, column.value ? button : column.name);
+    return el("th", { scope: "col", class: column.number ? "number" : null, title: column.title }, column.value ? button : column.name);
   });
   const sorted = () => {
     if (view.order === null) return rows;
@@ -33,7 +65,8 @@ function table(where, caption, columns, rows, { order = null, down = false, mark
     fill(body, ...shown.map((row) => el("tr", { class: mark && mark(row) ? "alike" : null },
       ...columns.map((column) => {
         const content = column.cell ? column.cell(row) : column.value(row);
-        return el("td", { class: column.number ? "number" : column.text ? "text" : null }, content ?? "");
+        const clipped = typeof content === "string" && content.length > CLIPPED;
+        return el("td", { class: column.number ? "number" : null }, clipped ? clip(content) : content ?? "");
       }))));
     heads.forEach((head, c) => (view.order === c
       ? head.setAttribute("aria-sort", view.down ? "descending" : "ascending") : head.removeAttribute("aria-sort")));
@@ -42,82 +75,98 @@ function table(where, caption, columns, rows, { order = null, down = false, mark
     after.disabled = first + ROWS >= all.length;
   };
   if (!rows.length) return nothing(where, "None.");
-  const whole = el("table", {}, el("caption", { class: "quiet" }, caption),
+  const whole = el("table", {}, el("caption", { class: "quiet" }, el("span", {}, caption)),
     el("thead", {}, el("tr", {}, ...heads)), body);
-  fill(place, el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, whole));
+  fill(place, ...scrollBox(caption, whole));
   if (rows.length > ROWS) place.append(el("div", { class: "pages" }, before, info, after));
   draw();
 }
 
+// Only the last word of each key, where no two keys have the same.
+const BRIEF = (() => {
+  const last = KEYS.map((key) => key.name.split(".").at(-1));
+  return new Set(last).size === last.length ? last : KEYS.map((key) => key.name);
+})();
+
+// A column for each swept key. settingOf: row -> setting.
+const keyColumns = (settingOf) => KEYS.map((key, k) => ({
+  name: BRIEF[k], title: key.name === BRIEF[k] ? null : key.name, number: key.number,
+  value: (row) => (key.number ? key.values : key.texts)[SETTINGS[settingOf(row)][k]],
+  cell: (row) => key.texts[SETTINGS[settingOf(row)][k]],
+}));
+
 function rankingTable() {
-  const stats = DATA.stats[STATE.metric], sign = isHigh() ? -1 : 1;
-  const [N, MEAN, SD, LOW, HIGH, MEDIAN, ALIKE, BEST] = [0, 1, 2, 3, 4, 5, 6, 7];
-  const rows = SETTINGS.map((_, s) => s).sort((a, b) => {
-    const [p, q] = [stats[a], stats[b]];
-    return (p[N] === 0) - (q[N] === 0) || (p[N] === 0 ? a - b : sign * (p[MEAN] - q[MEAN]));
-  });
+  const rows = bestFirst(), seeded = isSeeded(), first = rows[0];
   const rank = new Map(rows.map((s, i) => [s, i + 1]));
   const overrides = new Map(RUNS.job.map((job, i) => [job, RUNS.overrides[i]]));
-  const of = (i) => ({ number: true, value: (s) => stats[s][i], cell: (s) => short(stats[s][i]) });
-  const lost = (s) => DATA.diverged[s] + DATA.failed[s];
-  const isSeeded = SETTINGS.some((_, s) => stats[s][N] > 1);
-  const columns = [
-    { name: "rank", number: true, value: (s) => rank.get(s) },
-    ...KEYS.map((key, k) => ({
-      name: key.name, number: key.number,
-      value: (s) => (key.number ? key.values[SETTINGS[s][k]] : key.texts[SETTINGS[s][k]]),
-      cell: (s) => key.texts[SETTINGS[s][k]],
-    })),
-    { name: "n", ...of(N) }, { name: "mean", ...of(MEAN) },
-    ...(isSeeded ? [
-      { name: "sd", ...of(SD) },
-      { name: "95 % of the mean", number: true, value: (s) => stats[s][LOW],
-        cell: (s) => (stats[s][LOW] === null ? "" : `${short(stats[s][LOW])} to ${short(stats[s][HIGH])}`) },
-      { name: "median", ...of(MEDIAN) },
-    ] : []),
-    { name: "diverged", number: true, value: lost,
+  const of = (i) => ({ number: true, value: (s) => statsOf(s)[i], cell: (s) => short(statsOf(s)[i]) });
+  const interval = { name: "95 % of the mean", number: true, value: (s) => statsOf(s)[LOW],
+    cell: (s) => (statsOf(s)[LOW] === null ? "" : `${short(statsOf(s)[LOW], isNarrow() ? 3 : 4)} to ${short(statsOf(s)[HIGH], isNarrow() ? 3 : 4)}`) };
+  const counts = [
+    { name: "n", title: "completed runs", ...of(N) },
+    { name: "diverged", number: true, value: (s) => DATA.diverged[s] + DATA.failed[s],
       cell: (s) => [[DATA.diverged[s], ""], [DATA.failed[s], " failed"]].filter(([n]) => n).map(([n, word]) => `${n}${word}`).join(", ") },
+  ];
+  const judged = [
+    ...(DATA.standard.seeds > 1 ? [{ name: "objective", title: worthName(), ...of(WORTH) }] : []),
+    { name: seeded ? "mean" : STATE.metric, ...of(MEAN) }, ...(seeded ? [interval] : []),
+  ];
+  const more = seeded ? [{ name: "sd", ...of(SD) }, ...(DATA.standard.how === "median" ? [] : [{ name: "median", ...of(MEDIAN) }])] : [];
+  const place = { name: "rank", number: true, value: (s) => rank.get(s) };
+  const settings = keyColumns((s) => s);
+  const columns = [
+    // A narrow window shows what counts before one scrolls.
+    ...(isNarrow() ? [place, ...judged, ...settings, ...more, ...counts] : [place, ...settings, ...judged, ...more, ...counts]),
     ...(DATA.stopped.some(Boolean) ? [{ name: "stopped", number: true,
       value: (s) => (DATA.stopped[s] ? 1e9 * -DATA.stopped[s][0] + DATA.stopped[s][1] : 0),
       cell: (s) => (DATA.stopped[s] ? `epoch ${DATA.stopped[s][0].toLocaleString("en")}, place ${DATA.stopped[s][1].toLocaleString("en")}` : "") }] : []),
-    ...(isSeeded ? [{ name: "like the best", value: (s) => (stats[s][ALIKE] ? 0 : 1),
-      cell: (s) => (rank.get(s) === 1 ? "the best" : stats[s][ALIKE] ? "not distinguishable" : stats[s][ALIKE] === null ? "cannot be said" : "") }] : []),
-    { name: "best run", number: true, value: (s) => stats[s][BEST], cell: (s) => (stats[s][BEST] === null ? "" : String(stats[s][BEST])) },
-    { name: "alone", cell: (s) => (overrides.has(stats[s][BEST]) ? copyButton(commandOf(overrides.get(stats[s][BEST]))) : "") },
+    ...(seeded ? [{ name: "like the best", value: (s) => (statsOf(s)[ALIKE] ? 0 : 1),
+      cell: (s) => (s === first ? "the best" : statsOf(s)[ALIKE] ? "yes" : statsOf(s)[ALIKE] === null ? "cannot be said" : "") }] : []),
+    { name: "best run", number: true, value: (s) => statsOf(s)[BEST],
+      cell: (s) => (statsOf(s)[BEST] === null ? "" : el("span", { class: "run" }, String(statsOf(s)[BEST]), overrides.has(statsOf(s)[BEST]) ? copyButton(commandOf(overrides.get(statsOf(s)[BEST])), null, "Copy") : "")) },
   ];
-  const alike = rows.filter((s) => stats[s][ALIKE] && rank.get(s) > 1).length;
-  byId("ranking-text").textContent = `Ordered by the mean of ${STATE.metric} over completed runs, ${isHigh() ? "highest" : "lowest"} first. ` +
-    (isSeeded ? `The interval is a 95 % bootstrap interval of the mean. ${alike
-      ? `${plural(alike, "more setting")} cannot be told from the best: paired over the seeds that both have, the 95 % interval of the difference holds 0. They are marked.`
-      : "Every other setting can be told from the best, paired over the seeds that both have, or shares too few seeds with it."}`
-      : "There is one run of each setting, so nothing can be said of the spread over seeds.");
-  table("ranking-table", `Settings by mean ${STATE.metric}`, columns, rows, { order: 0, mark: (s) => isSeeded && stats[s][ALIKE] });
+  byId("ranking-text").textContent = rankingText(rows, seeded);
+  table("ranking-table", `Settings by ${titled(worthName())}`, columns, rows, { order: 0, mark: (s) => seeded && statsOf(s)[ALIKE] });
+}
+
+function rankingText(rows, seeded) {
+  const alike = rows.filter((s) => statsOf(s)[ALIKE] && s !== rows[0]).length, { seeds } = DATA.standard;
+  const best = STATE.metric.startsWith("best/") ? `, each run's at the logged point where the loss that judges it was lowest` : "";
+  const lost = seeds ? `, as the search is: of the ${seeds} runs of a setting, one that diverged is infinitely bad` : " over completed runs";
+  const first = `${isHigh() ? "highest" : "lowest"} first. `, order = `Ordered by the ${titled(worthName())}${best}${lost}; ${first}`;
+  if (!seeded) return `Ordered by ${titled(worthName())}${best}, ${first}There is one run of each setting, so nothing can be said of the spread over seeds.`;
+  if (rows.length < 2) return `${order}The interval is a 95 % bootstrap interval of the mean.`;
+  return `${order}The interval is a 95 % bootstrap interval of the mean. ${alike
+    ? `${plural(alike, "more setting")} cannot be told from the best: paired over the seeds that both have, the 95 % interval of the mean difference holds 0. ${alike === 1 ? "It is" : "They are"} marked.`
+    : "Every other setting can be told from the best, paired over the seeds that both have, or shares too few seeds with it."} “Copy” copies the command that trains the best run alone.`;
 }
 
 function runsTable() {
-  const wanted = byId("find").value.trim().toLowerCase();
-  const places = RUNS.job.map((_, i) => i).filter((i) => !wanted ||
-    (/^\d+$/.test(wanted) ? String(RUNS.job[i]) === wanted : RUNS.overrides[i].toLowerCase().includes(wanted)));
-  const metrics = DATA.metrics.map((m) => m.name);
+  const asked = byId("find").value, places = findRuns(asked);
   const columns = [
     { name: "job", number: true, value: (i) => RUNS.job[i], cell: (i) => String(RUNS.job[i]) },
-    { name: "status", value: (i) => ["completed", "diverged", "failed", "stopped"][RUNS.status[i]] },
+    { name: "status", value: (i) => STATUSES[RUNS.status[i]] },
     ...Object.entries(RUNS.seeds).map(([key, values]) => ({ name: key, number: true, value: (i) => values[i], cell: (i) => String(values[i] ?? "") })),
-    ...KEYS.map((key, k) => ({ name: key.name, number: key.number, value: (i) => key.values[SETTINGS[RUNS.setting[i]][k]], cell: (i) => key.texts[SETTINGS[RUNS.setting[i]][k]] })),
-    ...metrics.map((m) => ({ name: m, number: true, value: (i) => RUNS.metrics[m][i], cell: (i) => short(RUNS.metrics[m][i]) })),
-    { name: "alone", cell: (i) => copyButton(commandOf(RUNS.overrides[i])) },
+    ...keyColumns((i) => RUNS.setting[i]),
+    ...DATA.metrics.map((m) => ({ name: m.name, title: titled(m.name, m.name), number: true, value: (i) => RUNS.metrics[m.name][i], cell: (i) => short(RUNS.metrics[m.name][i]) })),
+    { name: "alone", cell: (i) => copyButton(commandOf(RUNS.overrides[i]), null, "Copy") },
   ];
-  if (!places.length) return nothing("runs-table", `No run matches ${wanted}.`);
-  table("runs-table", "Every run with its command", columns, places, { order: 0 });
+  if (!places.length) return nothing("runs-table", `No run matches ${asked.trim()}.`);
+  table("runs-table", asked.trim() ? `${plural(places.length, "run")} with ${asked.trim()}` : "Every run; “Copy” copies the command that trains it alone", columns, places, { order: 0 });
 }
 
 function lostTable() {
+  // What all runs have in common would leave no room for what sets them apart.
+  const words = DATA.lost.map((r) => wordsOf(r[4])), rest = new Set(words[0]);
+  for (const mine of words) for (const word of rest) if (!mine.includes(word)) rest.delete(word);
+  const apart = new Map(DATA.lost.map((r, i) => [r, words[i].filter((word) => words.length === 1 || !rest.has(word)).join(" ")]));
+  const why = (r) => r[3] ?? "the loss or a parameter is not finite";
   const columns = [
     { name: "job", number: true, value: (r) => r[0], cell: (r) => String(r[0]) },
     { name: "status", value: (r) => r[1] },
     { name: "step", number: true, value: (r) => r[2], cell: (r) => short(r[2]) },
-    { name: "what happened", text: true, value: (r) => r[3] ?? "the loss or a parameter is not finite" },
-    { name: "alone", text: true, cell: (r) => commandBlock(commandOf(r[4])) },
+    { name: "run", value: (r) => apart.get(r), cell: (r) => el("span", { class: "run" }, clip(commandOf(r[4]), apart.get(r), "clip code"), copyButton(commandOf(r[4]), null, "Copy")) },
+    { name: "what happened", value: why, cell: (r) => clip(why(r)) },
   ];
-  table("lost-table", "Runs that failed or diverged", columns, DATA.lost, { order: 0 });
+  table("lost-table", "Runs that failed or diverged. Press a text to see it whole: the run's command, or what happened", columns, DATA.lost, { order: 0 });
 }

@@ -8,37 +8,40 @@ from typing import Any
 import polars as pl
 from plotly.offline import get_plotlyjs
 
-from small_nets.page.contents import contents
+from small_nets.page.contents import MEAN, contents
 from small_nets.page.curves import bands, extreme_runs, shown_settings, single_curves
 from small_nets.page.fits import fits
 from small_nets.page.search import search
+from small_nets.page.standard import Standard
 from small_nets.run.outputs.provenance import refuse_foreign
 from small_nets.sweep.store.store import Store
 from small_nets.system.atomic_file import write_whole
 
 HERE = Path(__file__).parent
-SCRIPTS = ("base", "charts", "tables", "compare", "seeds", "curves", "fits", "search", "main")
+SCRIPTS = ("base", "charts", "bands", "tables", "find", "map", "compare", "seeds", "curves", "fits",
+           "search", "main")  # fmt: skip
 
 
-def write_page(store: Store, table: pl.DataFrame, metric: str) -> Path:
+def write_page(store: Store, table: pl.DataFrame, metric: str, standard: Standard = MEAN) -> Path:
     """report.html in the sweep's directory. Raises InputError, OSError."""
     path = store.directory / "report.html"
     refuse_foreign([path])
-    write_whole(path, page(store, table, metric))
+    write_whole(path, page(store, table, metric, standard))
     return path
 
 
-def page(store: Store, table: pl.DataFrame, metric: str) -> str:
+def page(store: Store, table: pl.DataFrame, metric: str, standard: Standard = MEAN) -> str:
     """The report of a sweep as HTML.
 
-    metric: what settings are ranked by at first.
+    metric: what settings are ranked by at first. standard: how they are.
     """
-    data, runs = contents(store, table, metric)
+    data, runs = contents(store, table, metric, standard)
     names = [m["name"] for m in data["metrics"] if not m["name"].startswith("best/")]
     shown = shown_settings(len(data["settings"]))
     extremes = extreme_runs(runs, metric)
     data |= {
         "curves": bands(store, runs, shown, names),
+        "curve_limit": len(shown),
         "extremes": single_curves(store, extremes, names),
         "fits": fits(store, extremes),
         "search": search(store, data["notes"]),

@@ -1,0 +1,37 @@
+"""Which losses of a sweep are of normalised targets: a reader must not take them for raw units."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import polars as pl
+
+from small_nets.sweep.jobs.grid import SEEDS
+from small_nets.sweep.store.columns import value_of
+from small_nets.sweep.store.store import Store
+
+KEY = "data.normalize_target"
+PLAIN = ("none", None)
+MOST = 1_000  # configs that are looked at
+
+
+def _decides(key: str) -> bool:
+    """Whether a swept key may decide how targets are normalised."""
+    return key in ("data", "experiment", "loss") or (key.startswith("data.") and key not in SEEDS)
+
+
+def normalised_losses(
+    store: Store, table: pl.DataFrame, metrics: Sequence[str]
+) -> dict[str, Literal["all", "some"]]:
+    """Loss -> whether those of all runs, or of some, are of normalised targets.
+
+    A loss whose runs have raw targets is left out, as is every metric that is no loss.
+    """
+    keys = [key for key in store.swept if _decides(key)]
+    ended = table.filter(pl.col("status") != "failed")
+    # A run for each value of the deciding keys says it for all.
+    first = ended.unique(keys, maintain_order=True) if keys else ended.head(1)
+    configs = store.configs(first["run_id"].head(MOST).to_list()).values()
+    found = {value_of(KEY, config, choices) not in PLAIN for config, choices in configs}
+    if True not in found:
+        return {}
+    return {m: "some" if False in found else "all" for m in metrics if m.endswith("/loss")}
