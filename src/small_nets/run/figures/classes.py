@@ -9,7 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from small_nets.run.figures.figure import GREY, SPLITS, new_figure, shortened
+from small_nets.run.figures.figure import (
+    GREY,
+    SPLITS,
+    axis_name,
+    distinct,
+    new_figure,
+    shortened,
+    write_title,
+)
 from small_nets.run.figures.map_legend import class_colours
 
 Array = NDArray[np.float64]
@@ -41,12 +49,19 @@ def probability_curves(
     rug = figure.add_subplot(grid[1], sharex=ax)
     rug.spines[["top", "right"]].set_visible(False)
     colours = class_colours(len(classes))
-    for i, label in enumerate(classes):
-        ax.plot(x, probability[:, i], color=colours[i], linewidth=2, label=shortened(label))
-    ax.set(ylim=(-0.03, 1.03), ylabel="probability", title=title)
+    labels = distinct(classes)
+    for i, label in enumerate(labels):
+        ax.plot(x, probability[:, i], color=colours[i], linewidth=2, label=label)
+    ax.set(ylim=(-0.03, 1.03), ylabel="probability")
+    write_title(ax, title)
     _rows_by_class(rug, splits, colours)
-    rug.set_yticks(range(len(classes)), [shortened(label) for label in classes])
-    rug.set(xlabel=names[0], ylabel=names[1], ylim=(len(classes) - 0.4, -0.6))
+    rug.set_yticks(range(len(classes)), labels)
+    # Of few classes the rows' panel is low, and has no room for a long name.
+    rug.set(
+        xlabel=axis_name(names[0]),
+        ylabel=shortened(names[1], 8 + 3 * len(classes)),
+        ylim=(len(classes) - 0.4, -0.6),
+    )
     ax.tick_params(labelbottom=False)
     return figure
 
@@ -93,11 +108,12 @@ def sureness_figure(
             boxprops={"facecolor": colour, "alpha": 0.6, "linewidth": 0},
             medianprops={"color": "black"},
         )  # fmt: skip
-    labels = [shortened(label) for label in classes]
+    labels = distinct(classes)
     turned = sum(map(len, labels)) > 70
     ax.set_xticks(range(len(classes)), labels, rotation=90 if turned else 0)
     ax.set(xlim=(-0.6, len(classes) - 0.4), ylim=(-0.03, 1.03))
-    ax.set(xlabel=f"{name} (true)", ylabel="probability given to the true class", title=title)
+    ax.set(xlabel=f"{axis_name(name)} (true)", ylabel="probability given to the true class")
+    write_title(ax, title)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
@@ -122,11 +138,12 @@ def confusion_figure(counts: Places, classes: list[str], title: str) -> Figure:
         text = f"{count:,}\n{100 * share[i, j]:.0f} %" if rows[i] else "0"
         colour = "white" if share[i, j] > 0.6 else "black"
         ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=font)
-    names = [shortened(name) for name in classes]
+    names = distinct(classes)
     lengths = sum(map(len, names))
     tick = min(10.0, 40 * side / size)
     ax.set_xticks(range(size), names, rotation=90 if lengths > 50 else 0, fontsize=tick)
     ax.set_yticks(range(size), names, fontsize=tick)
     ax.grid(visible=False)
-    ax.set(xlabel="predicted", ylabel="true", title=title)
+    ax.set(xlabel="predicted", ylabel="true")
+    write_title(ax, title)
     return figure

@@ -63,6 +63,15 @@ def shortened(name: str, most: int = 18) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
+def distinct(names: Sequence[str], most: int = 18) -> list[str]:
+    """The names as ticks and legends have room for, by both ends where their beginnings are one."""
+    cut = [shortened(name, most) for name in names]
+    if len(set(cut)) == len(set(names)):
+        return cut
+    left = most // 2
+    return [n if len(n) <= most else f"{n[:left]}…{n[left + 1 - most :]}" for n in names]
+
+
 def axis_name(name: str) -> str:
     """A name that the side of a panel has room for."""
     return shortened(name, 50)

@@ -16,6 +16,7 @@ from small_nets.run.figures.figure import (
     PALETTE,
     PURPLE,
     SPLITS,
+    TITLE,
     axis_name,
     folded,
     legend_below,
@@ -145,7 +146,7 @@ def scatter_figure(splits: dict[str, Points], title: str, names: Sequence[str]) 
     if len(axes) == 1:
         write_title(axes[0], title)
     else:
-        figure.suptitle(folded(title, width, 12))
+        figure.suptitle(folded(title, width, TITLE))
     return figure
 
 

@@ -67,7 +67,10 @@ def loss_figure(
         )
     if kept is not None:
         ax.axvline(kept, color=GREEN, linestyle="--", label=f"weights kept: step {kept}")
-    ax.legend(edgecolor="none")  # with a ground: it may lie on the dotted line
+    if kept is None:
+        ax.legend(edgecolor="none")  # with a ground: it may lie on the dotted line
+    else:  # lines cross the panel both ways
+        legend_below(figure, *ax.get_legend_handles_labels())
     return figure
 
 

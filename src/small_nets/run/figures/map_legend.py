@@ -16,8 +16,8 @@ from small_nets.run.figures.figure import (
     ORANGE,
     PALETTE,
     SPLITS,
+    distinct,
     legend_below,
-    shortened,
 )
 
 TWO = ((BLUE, "o"), (ORANGE, "^"))  # the marks of two classes
@@ -43,8 +43,8 @@ def handles(splits: Sequence[str], classes: Sequence[str], has_boundary: bool) -
     colours = [c for c, _ in TWO] if has_boundary else class_colours(len(classes))
     shapes = [shape for _, shape in TWO] if has_boundary else ["o"] * len(classes)
     found = [
-        _mark(shortened(name), shape, colour, "white")
-        for name, colour, shape in zip(classes, colours, shapes, strict=True)
+        _mark(name, shape, colour, "white")
+        for name, colour, shape in zip(distinct(classes), colours, shapes, strict=True)
     ]
     if has_boundary:
         if "val" in splits:

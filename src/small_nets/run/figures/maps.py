@@ -90,7 +90,10 @@ def maps_figure(
         ax.set_title(folded(view.title, wide if several else width, size), fontsize=size)
         ax.set(xlabel=axis_name(names[0]), ylabel=axis_name(names[1]))
     if several:
+        figure.set_layout_engine("compressed" if alike else "constrained")
         for i, ax in enumerate(axes):
+            # As many as there is room for would be found after the layout, and lie over others.
+            ax.locator_params(nbins=4, steps=[1, 2, 5, 10])
             if i % columns:
                 ax.set_ylabel("")
             if i + columns < len(axes):
