@@ -53,7 +53,7 @@ def probability_curves(
     for i, label in enumerate(labels):
         ax.plot(x, probability[:, i], color=colours[i], linewidth=2, label=label)
     ax.set(ylim=(-0.03, 1.03), ylabel="probability")
-    write_title(ax, title)
+    write_title(ax, title, 0.6)
     _rows_by_class(rug, splits, colours)
     rug.set_yticks(range(len(classes)), labels)
     # Of few classes the rows' panel is low, and has no room for a long name.
@@ -145,5 +145,5 @@ def confusion_figure(counts: Places, classes: list[str], title: str) -> Figure:
     ax.set_yticks(range(size), names, fontsize=tick)
     ax.grid(visible=False)
     ax.set(xlabel="predicted", ylabel="true")
-    write_title(ax, title)
+    write_title(ax, title, 0.5)
     return figure

@@ -10,7 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import (
+    LogFormatterSciNotation,
+    LogLocator,
+    MaxNLocator,
+    StrMethodFormatter,
+)
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -72,9 +77,9 @@ def distinct(names: Sequence[str], most: int = 18) -> list[str]:
     return [n if len(n) <= most else f"{n[:left]}…{n[left + 1 - most :]}" for n in names]
 
 
-def axis_name(name: str) -> str:
+def axis_name(name: str, inches: float = 3.9) -> str:
     """A name that the side of a panel has room for."""
-    return shortened(name, 50)
+    return shortened(name, max(int(inches * 12.8), 10))
 
 
 def folded(text: str, inches: float, points: float) -> str:
@@ -83,9 +88,13 @@ def folded(text: str, inches: float, points: float) -> str:
     return "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
 
 
-def write_title(ax: Axes, text: str) -> None:
-    """The panel's title, in as many lines as a figure of one panel has no room for in one."""
-    ax.set_title(folded(text, ax.figure.get_figure(root=True).get_size_inches()[0], TITLE))
+def write_title(ax: Axes, text: str, share: float = 0.8) -> None:
+    """The title of the only panel, folded so that it is not wider than the panel.
+
+    share: of the figure's width that the panel has. (Its letters are narrow: most are small.)
+    """
+    width = ax.figure.get_figure(root=True).get_size_inches()[0]
+    ax.set_title(folded(text, share * width, 0.9 * TITLE))
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
@@ -97,7 +106,7 @@ def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str
         handles=list(handles), labels=list(labels), loc="outside lower center", ncols=columns,
         frameon=False,
     )  # fmt: skip
-    figure.set_size_inches(width, height + 0.22 * (-(-len(handles) // columns) - 1))
+    figure.set_size_inches(width, height + 0.1 + 0.22 * -(-len(handles) // columns))
 
 
 def are_alike(x: ArrayLike, y: ArrayLike) -> bool:
@@ -109,16 +118,39 @@ def are_alike(x: ArrayLike, y: ArrayLike) -> bool:
     return 0 < spans[1] <= MOST_ALIKE * spans[0]
 
 
+def _is_short(low: float, high: float) -> bool:
+    """Whether a log axis spans so little that decades and their parts leave it bare."""
+    return low > 0 and high < 10**0.5 * low
+
+
+class ShortLog(LogLocator):
+    """Decades, or round numbers of an axis that has hardly one."""
+
+    def __init__(self, is_minor: bool = False) -> None:
+        super().__init__(subs="auto" if is_minor else (1.0,))
+        self.is_minor = is_minor
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        low, high = sorted((vmin, vmax))
+        if not _is_short(low, high):
+            return super().tick_values(vmin, vmax)
+        return [] if self.is_minor else MaxNLocator(5).tick_values(low, high)
+
+
 class PlainLog(LogFormatterSciNotation):
     """Of a log axis: 0.2 and not 2 × 10⁻¹, as far as such a number is short."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        text = super().__call__(x, pos)
-        return f"{x:g}" if text and 1e-3 <= x < 1e5 else text
+        assert self.axis is not None, "an axis formats its ticks"
+        low, high = sorted(self.axis.get_view_interval())
+        text = "all" if _is_short(low, high) else super().__call__(x, pos)
+        return f"{x:g}" if text == "all" or (text and 1e-3 <= x < 1e5) else text
 
 
 def log_ticks(axis: Axis) -> None:
     """Numbers at the decades, and between them where there are few."""
+    axis.set_major_locator(ShortLog())
+    axis.set_minor_locator(ShortLog(is_minor=True))
     axis.set_major_formatter(PlainLog())
     axis.set_minor_formatter(PlainLog(minor_thresholds=(1.5, 0.5)))
 

@@ -166,7 +166,9 @@ def _scatter(ax: Axes, splits: dict[str, Points], columns: slice, name: str) -> 
     ends = (low - margin, high + margin)
     ax.plot(ends, ends, color=GREY, linestyle=":", label="right")
     ax.set(xlim=ends, ylim=ends, aspect="equal")  # one unit on both
-    ax.set(xlabel=axis_name(f"{name} (true)"), ylabel=axis_name(f"{name} (predicted)"))
+    ax.locator_params(nbins=5)
+    short = axis_name(name, 2.4)
+    ax.set(xlabel=f"{short} (true)", ylabel=f"{short} (predicted)")
 
 
 def output_figure(outputs: Array, title: str, name: str) -> Figure:

@@ -86,7 +86,8 @@ def sharpness_figure(
     ax.set_ylabel("curvature (loss / parameter²)")
     write_title(ax, title)
     # With the title, since a legend below would lie on the caption.
-    figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    columns = 2 if len(rule) + len(formula) < 50 else 1
+    figure.legend(loc="outside upper center", ncols=columns, frameon=False)
     symbols = "η: the learning rate" + (", β: the momentum" if "β" in formula else "")
     caption(
         figure,

@@ -21,6 +21,7 @@ from small_nets.run.figures.figure import (
     drawable,
     folded,
     new_figure,
+    write_title,
 )
 from small_nets.run.figures.map_legend import TWO, class_colours, edge, handles, legend
 
@@ -80,23 +81,28 @@ def maps_figure(
     has_bar = not scale.classes or scale.has_boundary
     beside = 1.6 if has_bar else 0.9
     width = columns * (wide + 0.35) + beside if several else max(wide + beside + 0.3, 5.5)
-    titled = max(folded(v.title, wide, 10).count("\n") for v in views) + 1
-    height = rows * (high + 0.35 + 0.17 * titled) + 1.3 if several else high + 1.1
+    lines = max(folded(v.title, wide, 10).count("\n") for v in views) + 1
+    height = rows * (high + 0.35 + 0.17 * lines) + 1.3 if several else high + 0.85 + 0.2 * lines
     figure, axes = new_figure(len(views), height, width, columns)
     look = _look(views, scale)
     for ax, view in zip(axes, views, strict=True):
         _draw(ax, view, scale, look, alike, small=several)
-        size = 10.0 if several else TITLE
-        ax.set_title(folded(view.title, wide if several else width, size), fontsize=size)
-        ax.set(xlabel=axis_name(names[0]), ylabel=axis_name(names[1]))
+        if several:
+            ax.set_title(folded(view.title, wide, 10), fontsize=10)
+        else:
+            write_title(ax, view.title, wide / width)
+        ax.set(xlabel=axis_name(names[0], wide), ylabel=axis_name(names[1], high))
     if several:
         figure.set_layout_engine("compressed" if alike else "constrained")
         for i, ax in enumerate(axes):
             # As many as there is room for would be found after the layout, and lie over others.
             ax.locator_params(nbins=4, steps=[1, 2, 5, 10])
+            # All have the same plane: its numbers stand on the left and below.
             if i % columns:
+                ax.tick_params(labelleft=False)
                 ax.set_ylabel("")
             if i + columns < len(axes):
+                ax.tick_params(labelbottom=False)
                 ax.set_xlabel("")
     if title:
         figure.suptitle(folded(title, width, TITLE))

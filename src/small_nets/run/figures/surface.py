@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from small_nets.run.figures.figure import (
     ORANGE,
-    PlainLog,
     axis_name,
     caption,
     drawable,
+    log_ticks,
     new_figure,
     write_title,
 )
@@ -60,8 +60,8 @@ def surface_figure(found: Surface, steps: tuple[int, int], loss_name: str, title
         ax.contour(found.x, found.y, shown, levels=levels, colors="white", linewidths=0.7,
                    alpha=0.7)  # fmt: skip
         label = f"training loss ({loss_name})"
-        bar = figure.colorbar(mesh, ax=ax, label=label, format=PlainLog())
-        bar.minorformatter = PlainLog(minor_thresholds=(1.5, 0.5))
+        bar = figure.colorbar(mesh, ax=ax, label=label)
+        log_ticks(bar.ax.yaxis)
     white = {"color": "white", "zorder": 3}
     ax.plot(found.path[:, 0], found.path[:, 1], linewidth=3.0, **white)
     label = "path of training" if found.is_whole else "path of training (shadow)"
@@ -77,7 +77,7 @@ def surface_figure(found: Surface, steps: tuple[int, int], loss_name: str, title
     ax.set(xlim=found.x[[0, -1]], ylim=found.y[[0, -1]])
     ax.grid(visible=False)
     ax.set(xlabel=axis_name(found.names[0]), ylabel=axis_name(found.names[1]))
-    write_title(ax, title)
+    write_title(ax, title, 0.7)
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     if found.is_whole:
         where = (

@@ -58,15 +58,16 @@ def by_change(moments: Sequence[Values], count: int) -> list[int]:
     changes by about the same (all, where there are no more).
 
     Steps or their logarithms would show a still picture where training stands still, and jump
-    where the fit does. What is far outside the data, as a diverging fit is, counts as its edge.
+    where the fit does. What is far outside all others, as a diverging fit is, counts as an edge.
     """
     n = len(moments)
     if n <= count:
         return list(range(n))
     rows = np.stack([np.concatenate([v.ravel() for v in m.values()]) for m in moments])
     rows = np.where(np.isfinite(rows), rows, 0.0)
-    low, high = rows[-1].min(), rows[-1].max()
-    rows = rows.clip(low - (high - low), high + (high - low))
+    low, high = np.quantile(rows, [0.1, 0.9])
+    if high > low:
+        rows = rows.clip(low - (high - low), high + (high - low))
     changes = np.abs(np.diff(rows, axis=0)).mean(axis=1)
     # A little for the time itself, so that what stands still is not left out.
     changes = changes + 0.1 * (changes.mean() or 1.0)

@@ -44,7 +44,7 @@ def draw_overlays(
         save_png(losses, store.directory / "loss.png")
         written.append(store.directory / "loss.png")
     values = {label: f"{metric} {chosen[label][metric]:.3g}" for label in middle}
-    figure = _fits(middle, values, f"{title}{of}")
+    figure = fits_figure(middle, values, f"{title}{of}")
     if figure is not None:
         save_png(figure, store.directory / "fit.png")
         written.append(store.directory / "fit.png")
@@ -58,7 +58,7 @@ def _counted(known: Sequence[Ranked], count: int) -> str:
     return f"{len(known)} setting{'s' if len(known) > 1 else ''}{lost}"
 
 
-def _fits(runs: Mapping[str, Run], values: Mapping[str, str], title: str) -> Figure | None:
+def fits_figure(runs: Mapping[str, Run], values: Mapping[str, str], title: str) -> Figure | None:
     """Curves over one input in one panel, or a map over two inputs for each; else None.
 
     values: what each run has reached, by the same label.
