@@ -1,21 +1,25 @@
 """What no picture may do: texts over one another, a legend over rows, a hidden boundary."""
 
 from collections.abc import Callable
+from io import BytesIO
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
+from small_nets.run.figures.animation import to_gif
 from small_nets.run.figures.classes import (
     Labelled,
     confusion_figure,
     probability_curves,
     sureness_figure,
 )
-from small_nets.run.figures.figure import axis_name, distinct, new_figure, step_axis
+from small_nets.run.figures.figure import BLUE, axis_name, distinct, new_figure, step_axis
 from small_nets.run.figures.fit import Curve, Points, View, curve_figure, scatter_figure
 from small_nets.run.figures.learning_rates import sharpness_figure
 from small_nets.run.figures.loss import Line, loss_figure, losses_figure
@@ -196,6 +200,14 @@ def test_the_boundary_lies_above_the_rows(count: int) -> None:
         assert all(line.get_zorder() > c.get_zorder() for c in ax.collections if c is not line)
 
 
+def test_each_of_several_classes_has_its_boundary() -> None:
+    (ax,) = maps_figure([a_map(classes=3)], Scale("kind", ["a", "b", "c"]), ("x", "y")).axes
+    lines = [c for c in ax.collections if c.get_gid() == BOUNDARY]
+    assert len(lines) == 2  # of the second and of the third: the first ends where these begin
+    marks = [c for c in ax.collections if c.get_gid() != BOUNDARY]
+    assert min(c.get_zorder() for c in lines) > max(c.get_zorder() for c in marks)
+
+
 def test_names_are_told_apart_when_they_are_cut() -> None:
     assert distinct(["yes", "no"]) == ["yes", "no"]
     cut = distinct(SPECIES)
@@ -212,3 +224,13 @@ def test_steps_are_whole_numbers() -> None:
     low, high = ax.get_xlim()
     shown = {t.get_text() for t in ax.get_xticklabels() if low <= t.get_position()[0] <= high}
     assert shown == {"0", "1", "2"}
+
+
+def test_an_animation_keeps_the_colours_of_its_marks() -> None:
+    frame = np.full((60, 80, 3), 255, dtype=np.uint8)
+    frame[:, 10:] = np.linspace(90, 250, 70)[None, :, None]  # a ground of many colours
+    blue = [round(255 * part) for part in to_rgb(BLUE)]
+    frame[30, 30] = blue  # and one pixel of a mark
+    with Image.open(BytesIO(to_gif([frame, 255 - frame, frame]))) as found:
+        assert np.asarray(found.convert("RGB"))[30, 30].tolist() == blue
+        assert np.asarray(found.convert("RGB"))[0, 0].tolist() == [255, 255, 255]

@@ -9,19 +9,21 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from PIL import Image
 
-from small_nets.run.figures.figure import SOFTWARE, drawable
-from small_nets.run.figures.maps import BOUNDARY, draw_boundary, grid_of_image
+from small_nets.run.figures.figure import PALETTE, SOFTWARE, drawable
+from small_nets.run.figures.maps import BOUNDARIES, BOUNDARY, draw_boundaries, grid_of_image
 
 Frame = NDArray[np.uint8]
 SECONDS = 3.5  # of all frames but the last
 LAST = 1.5  # seconds that the last one stands
 SAMPLES = 6  # frames that the GIF's colours are taken from
+EXACT = ("white", "black", *PALETTE[:-1])  # colours of few pixels, which a mean would make dull
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def frames(figure: Figure, moments: Iterable[Moment]) -> Iterator[Frame]:
         ax.set_title(moment.title)
         for gid, now in moment.values.items():
             _move(ax, gid, now)
-            if ax.get_label() == BOUNDARY:
-                _draw_boundary(ax, now)
+            if ax.get_label() in (BOUNDARY, BOUNDARIES):
+                _draw_boundaries(ax, now)
         moved = [a for a in ax.get_children() if a.get_animated()]
         for artist in sorted(moved, key=lambda a: a.get_zorder()):
             ax.draw_artist(artist)
@@ -85,13 +87,12 @@ def _move(ax: Axes, gid: str, values: NDArray[np.float64]) -> None:
         artist.set_data(np.ma.masked_invalid(drawable(values)))
 
 
-def _draw_boundary(ax: Axes, values: NDArray[np.float64]) -> None:
-    """The line where one class ends, drawn anew."""
-    if (line := _find(ax, BOUNDARY)) is not None:
+def _draw_boundaries(ax: Axes, values: NDArray[np.float64]) -> None:
+    """The lines where a class ends, drawn anew."""
+    for line in [a for a in ax.collections if a.get_gid() == BOUNDARY]:
         line.remove()
-    new = draw_boundary(ax, *grid_of_image(ax.images[0]), values)
-    if new is not None:
-        new.set_animated(True)
+    for line in draw_boundaries(ax, *grid_of_image(ax.images[0]), values):
+        line.set_animated(True)
 
 
 def frame_png(frame: Frame) -> bytes:
@@ -107,7 +108,9 @@ def to_gif(pictures: Sequence[Frame]) -> bytes:
     durations = [each] * (len(pictures) - 1) + [int(1000 * LAST)]
     # The same colours in all: what stays as it is takes no room, and nothing flickers.
     some = [*pictures[:: -(-len(pictures) // SAMPLES)], pictures[-1]]
-    palette = Image.fromarray(np.concatenate(some)).quantize(256)
+    exact = [round(255 * part) for name in EXACT for part in to_rgb(name)]
+    palette = Image.fromarray(np.concatenate(some)).quantize(256 - len(EXACT))
+    palette.putpalette((palette.getpalette() or [])[: 768 - len(exact)] + exact)
     first, *rest = [
         Image.fromarray(p).quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures
     ]

@@ -15,7 +15,7 @@ from small_nets.run.figures.figure import (
     drawable,
     new_figure,
 )
-from small_nets.run.figures.maps import draw_boundary
+from small_nets.run.figures.maps import draw_boundaries
 
 Array = NDArray[np.float64]
 MANY = 50
@@ -54,7 +54,7 @@ def features_figure(panels: list[Panel], title: str) -> Figure:
         if panel.classes:
             faint = {**colours, "cmap": "Greys", "vmin": -0.4, "vmax": 2.5}
             ax.pcolormesh(*panel.grid, values, shading="gouraud", **faint)
-            draw_boundary(ax, *panel.grid, values.filled(np.nan))
+            draw_boundaries(ax, *panel.grid, values.filled(np.nan))
             for truth, colour, marker in CLASSES:
                 of = panel.truth.round() == truth
                 ax.scatter(x[of], y[of], size, colour, marker=marker, zorder=3, **edge,

@@ -27,7 +27,8 @@ from small_nets.run.figures.map_legend import TWO, class_colours, edge, handles,
 
 Array = NDArray[np.float64]
 FEW = 50  # rows up to which a mark is large
-BOUNDARY = "boundary"  # gid of the line where one class ends, and label of axes that have it
+BOUNDARY = "boundary"  # gid of a line where a class ends, and label of axes that have one
+BOUNDARIES = "boundaries"  # label of axes that have one for each class
 
 
 @dataclass(frozen=True)
@@ -73,42 +74,26 @@ def maps_figure(
 
     names: of the two inputs. title: of the whole figure, above those of several panels.
     """
-    first, several = views[0], len(views) > 1
-    alike = are_alike(first.x, first.y)
-    wide, high = _panel_size(first, alike, 5.0 if not several else 2.4 if len(views) <= 12 else 2.0)
-    columns = _columns(len(views))
-    rows = -(-len(views) // columns)
+    several, alike = len(views) > 1, are_alike(views[0].x, views[0].y)
     has_bar = not scale.classes or scale.has_boundary
-    beside = 1.6 if has_bar else 0.9
-    width = columns * (wide + 0.35) + beside if several else max(wide + beside + 0.3, 5.5)
-    lines = max(folded(v.title, wide, 10).count("\n") for v in views) + 1
-    height = rows * (high + 0.35 + 0.17 * lines) + 1.3 if several else high + 0.85 + 0.2 * lines
-    figure, axes = new_figure(len(views), height, width, columns)
+    wide, high = _panel_size(views, alike)
+    columns = _columns(len(views))
+    figure, axes = _blank(views, (wide, high), columns, has_bar)
     look = _look(views, scale)
     for ax, view in zip(axes, views, strict=True):
         _draw(ax, view, scale, look, alike, small=several)
+        ax.set(xlabel=axis_name(names[0], wide), ylabel=axis_name(names[1], high))
         if several:
             ax.set_title(folded(view.title, wide, 10), fontsize=10)
         else:
-            write_title(ax, view.title, wide / width)
-        ax.set(xlabel=axis_name(names[0], wide), ylabel=axis_name(names[1], high))
+            write_title(ax, view.title, wide / figure.get_size_inches()[0])
     if several:
         figure.set_layout_engine("compressed" if alike else "constrained")
-        for i, ax in enumerate(axes):
-            # As many as there is room for would be found after the layout, and lie over others.
-            ax.locator_params(nbins=4, steps=[1, 2, 5, 10])
-            # All have the same plane: its numbers stand on the left and below.
-            if i % columns:
-                ax.tick_params(labelleft=False)
-                ax.set_ylabel("")
-            if i + columns < len(axes):
-                ax.tick_params(labelbottom=False)
-                ax.set_xlabel("")
+        _label_outer(axes, columns)
     if title:
-        figure.suptitle(folded(title, width, TITLE))
+        figure.suptitle(folded(title, figure.get_size_inches()[0], TITLE))
     if has_bar:
-        image = axes[0].images[0]
-        label = axis_name(scale.label)
+        image, label = axes[0].images[0], axis_name(scale.label)
         if several:
             figure.colorbar(image, ax=axes, label=label, aspect=30, shrink=0.9)
         else:  # as high as the map is, whatever its shape
@@ -119,9 +104,36 @@ def maps_figure(
     return figure
 
 
-def _panel_size(view: View, alike: bool, longest: float) -> tuple[float, float]:
-    """Inches: the longer side is `longest`, and a scale is that of the other axis where alike."""
-    ratio = float(np.ptp(view.y) / np.ptp(view.x)) if alike else 0.75
+def _blank(
+    views: Sequence[View], panel: tuple[float, float], columns: int, has_bar: bool
+) -> tuple[Figure, list[Axes]]:
+    """Panels of this size in inches, and room for what stands around them."""
+    wide, high = panel
+    beside = 1.6 if has_bar else 0.9
+    lines = max(folded(v.title, wide, 10).count("\n") for v in views) + 1
+    if len(views) == 1:
+        return new_figure(1, high + 0.85 + 0.2 * lines, max(wide + beside + 0.3, 5.5))
+    height = -(-len(views) // columns) * (high + 0.35 + 0.17 * lines) + 1.3
+    return new_figure(len(views), height, columns * (wide + 0.35) + beside, columns)
+
+
+def _label_outer(axes: Sequence[Axes], columns: int) -> None:
+    """All panels have one plane: its numbers stand on the left and below."""
+    for i, ax in enumerate(axes):
+        # As many as there is room for would be found after the layout, and lie over others.
+        ax.locator_params(nbins=4, steps=[1, 2, 5, 10])
+        if i % columns:
+            ax.tick_params(labelleft=False)
+            ax.set_ylabel("")
+        if i + columns < len(axes):
+            ax.tick_params(labelbottom=False)
+            ax.set_xlabel("")
+
+
+def _panel_size(views: Sequence[View], alike: bool) -> tuple[float, float]:
+    """Inches, in the shape of the plane where both axes have one scale."""
+    longest = 5.0 if len(views) == 1 else 2.4 if len(views) <= 12 else 2.0
+    ratio = float(np.ptp(views[0].y) / np.ptp(views[0].x)) if alike else 0.75
     return (longest, longest * ratio) if ratio <= 0.9 else (0.9 * longest / ratio, 0.9 * longest)
 
 
@@ -163,9 +175,9 @@ def _draw(
         aspect="equal" if alike else "auto", zorder=0,
         **{"interpolation": "bilinear", **look},
     )  # fmt: skip
-    if scale.has_boundary:
-        ax.set_label(BOUNDARY)
-        draw_boundary(ax, view.x, view.y, view.values)
+    if scale.classes:
+        ax.set_label(BOUNDARY if scale.has_boundary else BOUNDARIES)
+        draw_boundaries(ax, view.x, view.y, view.values)
     many = sum(len(rows.truth) for rows in view.splits.values()) > FEW
     area = (6 if many else 36) if small else (20 if many else 90)
     for split, rows in view.splits.items():
@@ -192,20 +204,27 @@ def _kinds(rows: Marks, scale: Scale, split: str) -> list[tuple[NDArray[np.bool_
     return [(places == i, colour, marker) for i, colour in enumerate(colours)]
 
 
-def draw_boundary(ax: Axes, x: Array, y: Array, values: Array) -> ContourSet | None:
-    """The line where one class ends, above the rows; a net that sees one class only has none.
+def draw_boundaries(ax: Axes, x: Array, y: Array, values: Array) -> list[ContourSet]:
+    """The lines where a class ends, above the rows; a net that sees one class only has none.
 
-    x: (columns,), y: (rows,), values: (rows, columns), the probability of the second class.
+    x: (columns,), y: (rows,), values: (rows, columns): of two classes the probability of the
+    second, else the place of the class that is chosen.
     """
     known = values[np.isfinite(values)]
-    if not (known.size and known.min() < 0.5 < known.max()):
-        return None
-    line = ax.contour(
-        x, y, np.ma.masked_invalid(values), levels=[0.5], colors="black", linewidths=1.8, zorder=4
-    )
-    line.set_path_effects([withStroke(linewidth=3.6, foreground="white")])
-    line.set_gid(BOUNDARY)
-    return line
+    if ax.get_label() == BOUNDARIES:
+        grounds = [(values == place).astype(float) for place in np.unique(known)[1:]]
+        width = 0.9
+    else:
+        has_both = known.size and known.min() < 0.5 < known.max()
+        grounds, width = [np.ma.masked_invalid(values)] if has_both else [], 1.8
+    lines = [
+        ax.contour(x, y, ground, levels=[0.5], colors="black", linewidths=width, zorder=4)
+        for ground in grounds
+    ]
+    for line in lines:
+        line.set_path_effects([withStroke(linewidth=2 * width, foreground="white")])
+        line.set_gid(BOUNDARY)
+    return lines
 
 
 def grid_of_image(image: AxesImage) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -27,10 +28,16 @@ def _values(run: Run, path: Trajectory, i: int) -> Values:
     return found
 
 
-def _title(path: Trajectory, i: int, curves: Mapping[str, Sequence[float]], name: str) -> str:
+def _title(
+    run: Run, path: Trajectory, i: int, curves: Mapping[str, Sequence[float]], name: str
+) -> str:
     losses = dict(zip(curves["step"], curves.get("train/loss", ()), strict=False))
-    step = path.steps[i]
-    return f"{name}step {step:,}" + (f", train/loss {losses[step]:.3g}" if step in losses else "")
+    step, train = path.steps[i], run.data.train
+    assert train.target is not None, "asked before"
+    if step not in losses:  # of the path's finer beginning
+        with parameters_at(run.net, path.at(i)), torch.no_grad():
+            losses[step] = run.loss(run.net(train.input), train.target).item()
+    return f"{name}step {step:,}, train/loss {losses[step]:.3g}"
 
 
 def log_slider(
@@ -46,7 +53,7 @@ def log_slider(
     if not chosen or moving(run) is None:
         return
     figure.set_dpi(SLIDER_DPI)
-    moments = (Moment(_title(path, i, curves, ""), _values(run, path, i)) for i in chosen)
+    moments = (Moment(_title(run, path, i, curves, ""), _values(run, path, i)) for i in chosen)
     drawn = frames(figure, moments)
     for i, frame in zip(chosen, drawn, strict=True):
         height, width, _ = frame.shape
@@ -91,7 +98,7 @@ def gif(
     looked_at = spread(path.steps, LOOKED_AT)
     found = [_values(run, path, i) for i in looked_at]
     moments = (
-        Moment(_title(path, looked_at[k], curves, f"{run.name}, "), found[k])
+        Moment(_title(run, path, looked_at[k], curves, f"{run.name}, "), found[k])
         for k in by_change(found, FRAMES)
     )
     drawn = list(frames(figure, moments))
