@@ -15,6 +15,7 @@ from small_nets.run.outputs.trajectory import MOST, Recorder, Trajectory, load_t
 from small_nets.run.pictures.fit import shown_inputs
 from small_nets.run.pictures.hidden_units import across, project, see_features, take_apart
 from small_nets.run.pictures.loss_surface import losses_at, plane, sharpness, surface
+from small_nets.run.pictures.stability import stability
 from tests.conftest import Finished
 from tests.run.lessons import lessons_in
 
@@ -170,7 +171,9 @@ def test_sharpness_of_a_linear_net_is_that_of_its_rows(finish: Callable[..., Fin
     run, train = done.run, done.run.data.train
     x = torch.cat([train.input, torch.ones(len(train), 1)], dim=1).double()
     by_hand = torch.linalg.eigvalsh(2 / len(train) * x.T @ x)[-1].item()
-    found = sharpness(run.net, run.loss, train, path_of(done), 0.01, run.schedule)
+    bound = stability(run)
+    assert bound is not None
+    found = sharpness(run.net, run.loss, train, path_of(done), bound.at)
     assert found.largest == pytest.approx([by_hand] * len(found.steps))
     assert found.bound == pytest.approx([2 / (0.01 * 0.9**step) for step in found.steps])
 

@@ -6,13 +6,8 @@ from typing import Any
 from small_nets.config.errors import InputError
 from small_nets.page.numbers import array, number
 from small_nets.run.pictures.classes import confusion
-from small_nets.run.pictures.fit import (
-    decision_map,
-    fitted_curve,
-    is_one_curve,
-    is_one_map,
-    split_points,
-)
+from small_nets.run.pictures.fit import fitted_curve, is_one_curve, split_points
+from small_nets.run.pictures.maps import decision_map, is_one_map
 from small_nets.run.spec import Run
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.store.stored_run import trained_runs
@@ -53,7 +48,7 @@ def _fit(run: Run) -> dict[str, Any]:
     assert table.target is not None, "asked before"
     points = {}
     for split in run.data.splits:
-        shown = split_points(run, run.data.splits[split], normalised=False)
+        shown = split_points(run, run.data.splits[split])
         every = -(-len(shown.input) // MOST_POINTS)
         points[split] = {
             "input": [array(column) for column in shown.input[::every].T[:2]],
@@ -72,7 +67,7 @@ def _fit(run: Run) -> dict[str, Any]:
         "points": points,
     }
     if is_one_curve(run):
-        curve = fitted_curve(run, normalised=False)
+        curve = fitted_curve(run)
         return kind | {"kind": "curve", "x": array(curve.x), "y": array(curve.y)}
     if is_one_map(run):
         x, y, values = decision_map(run)

@@ -8,26 +8,30 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PathCollection, QuadMesh
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from PIL import Image
 
-from small_nets.run.figures.figure import SOFTWARE
+from small_nets.run.figures.figure import PALETTE, SOFTWARE, drawable
+from small_nets.run.figures.maps import BOUNDARIES, BOUNDARY, draw_boundaries, grid_of_image
 
 Frame = NDArray[np.uint8]
 SECONDS = 3.5  # of all frames but the last
 LAST = 1.5  # seconds that the last one stands
-COLOURS = 128  # of a frame of the GIF
+SAMPLES = 6  # frames that the GIF's colours are taken from
+EXACT = ("white", "black", *PALETTE[:-1])  # colours of few pixels, which a mean would make dull
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What moves: the title, and for each panel, gid -> values (see `moving`)."""
+    """What moves: the title, and gid -> values (see `moving`)."""
 
     title: str
-    panels: Sequence[dict[str, NDArray[np.float64]]]
+    values: dict[str, NDArray[np.float64]]
 
 
 def frames(figure: Figure, moments: Iterable[Moment]) -> Iterator[Frame]:
@@ -41,37 +45,30 @@ def frames(figure: Figure, moments: Iterable[Moment]) -> Iterator[Frame]:
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg), "new_figure draws with Agg"
     figure.set_layout_engine("none")
-    panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
-    over = [c for ax in panels if _map_of(ax) for c in ax.collections]  # dots on the map
-    named = [a for ax in panels for a in ax.get_children() if a.get_gid() is not None]
-    for artist in [*over, *named]:
+    ax = figure.axes[0]
+    legend = ax.get_legend()
+    named = [a for a in ax.get_children() if a.get_gid() is not None]
+    # What lies on a map is drawn again with it.
+    over = [*ax.collections, *([legend] if legend else [])] if ax.images else []
+    for artist in [*over, *named, ax.title]:
         artist.set_animated(True)
-    panels[0].title.set_animated(True)
-    lined = [ax for ax in panels if _find(ax, "boundary") is not None]
     canvas.draw()
     ground = canvas.copy_from_bbox(figure.bbox)
     for moment in moments:
         canvas.restore_region(ground)
-        panels[0].set_title(moment.title)
-        for ax, values in zip(panels, moment.panels, strict=True):
-            for gid, now in values.items():
-                _move(ax, gid, now)
-                if ax in lined:
-                    _draw_boundary(ax, now)
-            moved = [a for a in ax.get_children() if a.get_animated() and a is not ax.title]
-            for artist in sorted(moved, key=lambda a: a.get_zorder()):
-                ax.draw_artist(artist)
-        panels[0].draw_artist(panels[0].title)
+        ax.set_title(moment.title)
+        for gid, now in moment.values.items():
+            _move(ax, gid, now)
+            if ax.get_label() in (BOUNDARY, BOUNDARIES):
+                _draw_boundaries(ax, now)
+        moved = [a for a in ax.get_children() if a.get_animated()]
+        for artist in sorted(moved, key=lambda a: a.get_zorder()):
+            ax.draw_artist(artist)
         yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _find(ax: Axes, gid: str) -> Artist | None:
     return next((a for a in ax.get_children() if a.get_gid() == gid), None)
-
-
-def _map_of(ax: Axes) -> QuadMesh | None:
-    found = _find(ax, "map")
-    return found if isinstance(found, QuadMesh) else None
 
 
 def _move(ax: Axes, gid: str, values: NDArray[np.float64]) -> None:
@@ -86,27 +83,16 @@ def _move(ax: Axes, gid: str, values: NDArray[np.float64]) -> None:
     elif isinstance(artist, PathCollection):
         offsets = np.asarray(artist.get_offsets())
         artist.set_offsets(np.column_stack([offsets[:, 0], values]))
-    elif isinstance(artist, QuadMesh):
-        artist.set_array(values)
+    elif isinstance(artist, AxesImage):
+        artist.set_data(np.ma.masked_invalid(drawable(values)))
 
 
-def _draw_boundary(ax: Axes, values: NDArray[np.float64]) -> None:
-    """The line where one class ends, drawn anew; a net that sees one class only has none."""
-    line, mesh = _find(ax, "boundary"), _map_of(ax)
-    if line is not None:
+def _draw_boundaries(ax: Axes, values: NDArray[np.float64]) -> None:
+    """The lines where a class ends, drawn anew."""
+    for line in [a for a in ax.collections if a.get_gid() == BOUNDARY]:
         line.remove()
-    assert mesh is not None, "a boundary lies on a map"
-    known = values[np.isfinite(values)]
-    if not (known.size and known.min() < 0.5 < known.max()):
-        return
-    corners = np.asarray(mesh.get_coordinates())
-    middle = (corners[:-1, :-1] + corners[1:, 1:]) / 2
-    new = ax.contour(
-        middle[0, :, 0], middle[:, 0, 1], np.ma.masked_invalid(values), levels=[0.5],
-        colors="white", linewidths=2,
-    )  # fmt: skip
-    new.set_gid("boundary")
-    new.set_animated(True)
+    for line in draw_boundaries(ax, *grid_of_image(ax.images[0]), values):
+        line.set_animated(True)
 
 
 def frame_png(frame: Frame) -> bytes:
@@ -120,9 +106,13 @@ def to_gif(pictures: Sequence[Frame]) -> bytes:
     """The frames one after another, about five seconds, again and again; the last one stands."""
     each = int(1000 * SECONDS / max(len(pictures) - 1, 1))
     durations = [each] * (len(pictures) - 1) + [int(1000 * LAST)]
-    # Each with colours of its own: a map's are others at the end than at the start.
+    # The same colours in all: what stays as it is takes no room, and nothing flickers.
+    some = [*pictures[:: -(-len(pictures) // SAMPLES)], pictures[-1]]
+    exact = [round(255 * part) for name in EXACT for part in to_rgb(name)]
+    palette = Image.fromarray(np.concatenate(some)).quantize(256 - len(EXACT))
+    palette.putpalette((palette.getpalette() or [])[: 768 - len(exact)] + exact)
     first, *rest = [
-        Image.fromarray(p).quantize(COLOURS, dither=Image.Dither.NONE) for p in pictures
+        Image.fromarray(p).quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures
     ]
     buffer = BytesIO()
     first.save(

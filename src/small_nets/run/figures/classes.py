@@ -4,19 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, ListedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from small_nets.run.figures.figure import GREY, PALETTE, SPLITS, new_figure, shortened
+from small_nets.run.figures.figure import (
+    GREY,
+    SPLITS,
+    axis_name,
+    distinct,
+    new_figure,
+    shortened,
+    write_title,
+)
+from small_nets.run.figures.map_legend import class_colours
 
 Array = NDArray[np.float64]
 Places = NDArray[np.int64]
-FEW = 50  # rows up to which a mark may be large
 ROOMY = 8  # classes up to which every cell has room for its count and its percentage
 MOST = 30  # and beyond which no cell has
 
@@ -28,59 +33,6 @@ class Labelled:
     input: Array
     truth: Places
     probability: Array
-
-
-def _colours(count: int) -> list[str]:
-    """One for each class: a palette for the colour-blind as far as it goes."""
-    if count <= len(PALETTE):
-        return list(PALETTE[:count])
-    return [to_hex(colormaps["tab20"](i % 20)) for i in range(count)]
-
-
-def decision_map(
-    grid_x: Array, grid_y: Array, answers: Places, splits: Mapping[str, Labelled],
-    classes: Sequence[str], names: Sequence[str], title: str,
-) -> Figure:  # fmt: skip
-    """Two inputs: the predicted class by its colour, and the rows in the colour of the truth.
-
-    grid_x: (columns,), grid_y: (rows,), answers: (rows, columns), places in `classes`.
-    """
-    figure, (ax,) = new_figure(height=5.5)
-    colours = _colours(len(classes))
-    norm = BoundaryNorm(np.arange(len(classes) + 1) - 0.5, len(classes))
-    ax.pcolormesh(
-        grid_x, grid_y, answers, shading="auto", cmap=ListedColormap(colours), norm=norm, alpha=0.3,
-        rasterized=True,
-    )  # fmt: skip
-    many = sum(len(rows.truth) for rows in splits.values()) > FEW
-    handles: list[Patch | Line2D] = []
-    for colour, name in zip(colours, classes, strict=True):
-        handles.append(Patch(color=colour, label=shortened(name)))
-    for split, rows in splits.items():
-        kind, _, marker = SPLITS[split]
-        ax.scatter(
-            rows.input[:, 0], rows.input[:, 1], s=14 if many else 60, marker=marker, zorder=3,
-            c=[colours[i] for i in rows.truth], edgecolors="white" if split == "train" else "black",
-            linewidths=0.4 if many else 1,
-        )  # fmt: skip
-        handles.append(
-            Line2D([], [], linestyle="", marker=marker, color=GREY, label=f"{kind} data",
-                   markeredgecolor="white" if split == "train" else "black")
-        )  # fmt: skip
-    ax.grid(visible=False)
-    ax.set(xlabel=names[0], ylabel=names[1], title=title)
-    _legend_below(figure, handles)
-    return figure
-
-
-def _legend_below(figure: Figure, handles: Sequence[Patch | Line2D]) -> None:
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = 4 if longest <= 14 else 3 if longest <= 20 else 2
-    figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, frameon=False)
-    lines = -(-len(handles) // columns)
-    if lines > 2:
-        width, height = figure.get_size_inches()
-        figure.set_size_inches(width, height + 0.22 * (lines - 2))
 
 
 def probability_curves(
@@ -96,13 +48,20 @@ def probability_curves(
     ax.set_subplotspec(grid[0])
     rug = figure.add_subplot(grid[1], sharex=ax)
     rug.spines[["top", "right"]].set_visible(False)
-    colours = _colours(len(classes))
-    for i, label in enumerate(classes):
-        ax.plot(x, probability[:, i], color=colours[i], linewidth=2, label=shortened(label))
-    ax.set(ylim=(-0.03, 1.03), ylabel="probability", title=title)
+    colours = class_colours(len(classes))
+    labels = distinct(classes)
+    for i, label in enumerate(labels):
+        ax.plot(x, probability[:, i], color=colours[i], linewidth=2, label=label)
+    ax.set(ylim=(-0.03, 1.03), ylabel="probability")
+    write_title(ax, title, 0.6)
     _rows_by_class(rug, splits, colours)
-    rug.set_yticks(range(len(classes)), [shortened(label) for label in classes])
-    rug.set(xlabel=names[0], ylabel=names[1], ylim=(len(classes) - 0.4, -0.6))
+    rug.set_yticks(range(len(classes)), labels)
+    # Of few classes the rows' panel is low, and has no room for a long name.
+    rug.set(
+        xlabel=axis_name(names[0]),
+        ylabel=shortened(names[1], 8 + 3 * len(classes)),
+        ylim=(len(classes) - 0.4, -0.6),
+    )
     ax.tick_params(labelbottom=False)
     return figure
 
@@ -149,11 +108,12 @@ def sureness_figure(
             boxprops={"facecolor": colour, "alpha": 0.6, "linewidth": 0},
             medianprops={"color": "black"},
         )  # fmt: skip
-    labels = [shortened(label) for label in classes]
+    labels = distinct(classes)
     turned = sum(map(len, labels)) > 70
     ax.set_xticks(range(len(classes)), labels, rotation=90 if turned else 0)
     ax.set(xlim=(-0.6, len(classes) - 0.4), ylim=(-0.03, 1.03))
-    ax.set(xlabel=f"{name} (true)", ylabel="probability given to the true class", title=title)
+    ax.set(xlabel=f"{axis_name(name)} (true)", ylabel="probability given to the true class")
+    write_title(ax, title)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
@@ -178,11 +138,12 @@ def confusion_figure(counts: Places, classes: list[str], title: str) -> Figure:
         text = f"{count:,}\n{100 * share[i, j]:.0f} %" if rows[i] else "0"
         colour = "white" if share[i, j] > 0.6 else "black"
         ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=font)
-    names = [shortened(name) for name in classes]
+    names = distinct(classes)
     lengths = sum(map(len, names))
     tick = min(10.0, 40 * side / size)
     ax.set_xticks(range(size), names, rotation=90 if lengths > 50 else 0, fontsize=tick)
     ax.set_yticks(range(size), names, fontsize=tick)
     ax.grid(visible=False)
-    ax.set(xlabel="predicted", ylabel="true", title=title)
+    ax.set(xlabel="predicted", ylabel="true")
+    write_title(ax, title, 0.5)
     return figure

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -15,13 +13,16 @@ from small_nets.run.figures.figure import (
     GREEN,
     GREY,
     LIGHT,
-    ORANGE,
     PALETTE,
     PURPLE,
     SPLITS,
+    TITLE,
+    axis_name,
+    folded,
+    legend_below,
     line_style,
     new_figure,
-    shortened,
+    write_title,
 )
 
 Array = NDArray[np.float64]
@@ -63,17 +64,14 @@ class View:
     tests: dict[str, Curve] | None = None
 
 
-def curve_figure(views: list[View]) -> Figure:
+def curve_figure(view: View) -> Figure:
     """One-feature examples: data as dots, the fitted curve, the validation points marked."""
-    figure, axes = new_figure(len(views))
-    for ax, view in zip(axes, views, strict=True):
-        _draw_curve(ax, view)
-    if any(len(view.curves) > 1 for view in views):
+    figure, (ax,) = new_figure()
+    _draw_curve(ax, view)
+    write_title(ax, view.title)
+    if len(view.curves) > 1:
         # The labels of settings are long, and would cover what they name.
-        figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
-            frameon=False,
-        )  # fmt: skip
+        legend_below(figure, *ax.get_legend_handles_labels())
     return figure
 
 
@@ -116,7 +114,7 @@ def _draw_curve(ax: Axes, view: View) -> None:
         ax.scatter(
             *(view.probes.x, view.probes.y), s=50, c=PURPLE, marker="s", label="asked for", zorder=5
         )
-    ax.set(xlabel=view.x_label, ylabel=view.y_label, title=view.title)
+    ax.set(xlabel=axis_name(view.x_label), ylabel=axis_name(view.y_label))
     targets = np.concatenate([points.target.ravel() for points in view.splits.values()])
     span = float(np.ptp(targets)) or 1.0
     curves = np.concatenate([curve.y for curve in view.curves.values()])
@@ -124,56 +122,8 @@ def _draw_curve(ax: Axes, view: View) -> None:
         # A diverged fit would press all data onto one line.
         ax.set_ylim(targets.min() - span, targets.max() + span)
     if not several:
-        ax.legend(frameon=False, markerscale=2 if many else 1)
-
-
-def decision_figure(
-    grid_x: Array, grid_y: Array, values: Array, splits: dict[str, Points], title: str,
-    names: tuple[str, str], value_name: str, classes: tuple[str, str] | None,
-) -> Figure:  # fmt: skip
-    """Two-feature examples: the prediction as a map, and the data on it in the same colours.
-
-    grid_x: (columns,), grid_y: (rows,), values: (rows, columns). classes: the names of
-    the targets 0 and 1, so that the map has a line at 0.5, and each a shape of its own.
-    """
-    figure, (ax,) = new_figure(height=5.0)
-    every = np.concatenate([values.ravel(), *(p.target.ravel() for p in splits.values())])
-    low, high = (0.0, 1.0) if classes else (float(every.min()), float(every.max()))
-    colours = {"cmap": "cividis", "vmin": low, "vmax": high}
-    shown = ax.pcolormesh(grid_x, grid_y, values, shading="auto", gid="map", **colours)
-    figure.colorbar(shown, ax=ax, label=value_name)
-    if classes and values.min() < 0.5 < values.max():
-        ax.contour(grid_x, grid_y, values, levels=[0.5], colors="white", linewidths=2).set_gid(
-            "boundary"
-        )
-    many = sum(len(points.input) for points in splits.values()) > FEW
-    size = 24 if many else 90
-    for name, points in splits.items():
-        kind, _, own_marker = SPLITS[name]
-        marks = ((0, "o"), (1, "^")) if classes else ((None, own_marker),)
-        for truth, marker in marks:
-            rows = np.full(len(points.target), True) if truth is None else (
-                (points.target[:, 0] > 0.5) == bool(truth)
-            )  # fmt: skip
-            if rows.any():
-                own: dict[str, Any] = {"c": points.target[rows, 0], **colours}
-                if truth is not None:  # one colour for all is drawn faster than the same for each
-                    own = {"color": colormaps["cividis"](float(truth))}
-                ax.scatter(
-                    points.input[rows, 0], points.input[rows, 1], s=size, marker=marker, zorder=3,
-                    edgecolors="white" if name == "train" else ORANGE,
-                    linewidths=0.8 if many else 1.5,
-                    label=kind if classes is None or truth is None else
-                    f"{kind}, {shortened(classes[truth])}",
-                    **own,
-                )  # fmt: skip
-    ax.grid(visible=False)
-    ax.set(xlabel=names[0], ylabel=names[1], title=title)
-    # Four labels are wider than the figure, and so are two of long names.
-    columns = 2 if classes is not None and len(splits) > 1 else 4
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False,
-                  markerscale=(90 / size) ** 0.5)  # fmt: skip
-    return figure
+        # Above the rows, where these fill the picture.
+        ax.legend(edgecolor="none", framealpha=0.85, markerscale=2 if many else 1).set_zorder(6)
 
 
 def scatter_figure(splits: dict[str, Points], title: str, names: Sequence[str]) -> Figure:
@@ -183,16 +133,20 @@ def scatter_figure(splits: dict[str, Points], title: str, names: Sequence[str]) 
     a panel each, up to PANELS of them.
     """
     shown = names[:PANELS]
-    figure, axes = new_figure(len(shown), height=5.0)
+    columns = 2 if len(shown) == PANELS else len(shown)
+    rows = -(-len(shown) // columns)
+    width = max(4.4 * columns, 5.5)
+    figure, axes = new_figure(len(shown), 4.4 * rows + 0.3, width, columns)
     for i, (ax, name) in enumerate(zip(axes, shown, strict=True)):
-        columns = slice(None) if len(names) == 1 else slice(i, i + 1)
-        _scatter(ax, splits, columns, name)
-    axes[0].legend(frameon=False)
-    more = f"\n{PANELS} of {len(names)} targets" if len(names) > PANELS else ""
+        outputs = slice(None) if len(names) == 1 else slice(i, i + 1)
+        _scatter(ax, splits, outputs, name)
+    axes[0].legend(edgecolor="none", framealpha=0.85, loc="upper left").set_zorder(6)
+    if len(names) > PANELS:
+        title += f"\n{PANELS} of {len(names)} targets"
     if len(axes) == 1:
-        axes[0].set_title(title)
+        write_title(axes[0], title)
     else:
-        figure.suptitle(title + more)
+        figure.suptitle(folded(title, width, TITLE))
     return figure
 
 
@@ -209,9 +163,12 @@ def _scatter(ax: Axes, splits: dict[str, Points], columns: slice, name: str) -> 
     every = every[np.isfinite(every)]
     low, high = float(every.min()), float(every.max())
     margin = 0.05 * (high - low) or 1.0
-    ax.plot([low, high], [low, high], color=GREY, linestyle=":", label="right")
-    ax.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
-    ax.set(xlabel=f"{name} (true)", ylabel=f"{name} (predicted)")
+    ends = (low - margin, high + margin)
+    ax.plot(ends, ends, color=GREY, linestyle=":", label="right")
+    ax.set(xlim=ends, ylim=ends, aspect="equal")  # one unit on both
+    ax.locator_params(nbins=5)
+    short = axis_name(name, 2.4)
+    ax.set(xlabel=f"{short} (true)", ylabel=f"{short} (predicted)")
 
 
 def output_figure(outputs: Array, title: str, name: str) -> Figure:
@@ -235,5 +192,5 @@ def output_figure(outputs: Array, title: str, name: str) -> Figure:
             xticks=range(columns), xticklabels=range(1, columns + 1), xlabel="output",
             yticks=range(rows), yticklabels=range(1, rows + 1), ylabel="row",
         )  # fmt: skip
-    ax.set_title(title)
+    write_title(ax, title)
     return figure

@@ -6,7 +6,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from small_nets.run.figures.figure import BLUE, ORANGE, caption, drawable, new_figure
+from small_nets.run.figures.figure import (
+    BLUE,
+    ORANGE,
+    are_alike,
+    axis_name,
+    caption,
+    drawable,
+    new_figure,
+)
+from small_nets.run.figures.maps import draw_boundaries
 
 Array = NDArray[np.float64]
 MANY = 50
@@ -45,8 +54,7 @@ def features_figure(panels: list[Panel], title: str) -> Figure:
         if panel.classes:
             faint = {**colours, "cmap": "Greys", "vmin": -0.4, "vmax": 2.5}
             ax.pcolormesh(*panel.grid, values, shading="gouraud", **faint)
-            if values.min() < 0.5 < values.max():
-                ax.contour(*panel.grid, values, levels=[0.5], colors="black", linewidths=1.5)
+            draw_boundaries(ax, *panel.grid, values.filled(np.nan))
             for truth, colour, marker in CLASSES:
                 of = panel.truth.round() == truth
                 ax.scatter(x[of], y[of], size, colour, marker=marker, zorder=3, **edge,
@@ -58,7 +66,10 @@ def features_figure(panels: list[Panel], title: str) -> Figure:
                 figure.colorbar(shown, ax=ax, label=panel.value_name)
         ax.grid(visible=False)
         ax.margins(0)
-        ax.set(xlabel=panel.names[0], ylabel=panel.names[1], title=panel.title)
+        if are_alike(*panel.grid):
+            ax.set_aspect("equal")
+        ax.set(xlabel=axis_name(panel.names[0]), ylabel=axis_name(panel.names[1]))
+        ax.set_title(panel.title)
     if panels[0].classes:
         axes[0].plot([], [], color="black", label="decision line (prediction 0.5)")
         figure.legend(loc="outside upper right", ncols=3, frameon=False)

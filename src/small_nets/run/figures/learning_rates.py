@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from small_nets.run.figures.figure import BLUE, GREY, caption, drawable, new_figure
+from small_nets.run.figures.figure import (
+    BLUE,
+    GREY,
+    caption,
+    drawable,
+    log_ticks,
+    new_figure,
+    step_axis,
+    write_title,
+)
 
 COLOURS = ("#56B4E9", "#0072B2", "#009E73", "#000000", "#D55E00", "#CC79A7")
 
@@ -46,18 +55,19 @@ def rates_figure(
 
 
 def sharpness_figure(
-    steps: Sequence[int], largest: Sequence[float], bound: Sequence[float], title: str, note: str
-) -> Figure:
-    """λmax of the Hessian and 2 / learning rate by step.
+    steps: Sequence[int], largest: Sequence[float], bound: Sequence[float], title: str,
+    formula: str, rule: str,
+) -> Figure:  # fmt: skip
+    """λmax of the Hessian and its bound by step.
 
     Each of `largest` and `bound` has a value for each step; what is not finite is not drawn.
-    note: what the bound means for the rule that trained it.
+    formula, rule: of the bound, and of what it is the bound.
     """
-    figure, (ax,) = new_figure()
+    figure, (ax,) = new_figure(height=4.9)
     drawn: list[float] = []
     for name, values, style, colour in (
         ("λmax of the Hessian", largest, ".-", BLUE),
-        ("2 / learning rate", bound, "--", GREY),
+        (f"bound of {rule}: {formula}", bound, "--", GREY),
     ):
         shown = drawable(values)
         ax.plot(steps, shown, style, color=colour, label=name)
@@ -67,15 +77,22 @@ def sharpness_figure(
     if positive and max(positive) > 20 * min(positive):
         if len(positive) == len(drawn):
             ax.set_yscale("log")
+            log_ticks(ax.yaxis)
         else:
             ax.set_yscale("symlog", linthresh=max(min(positive), 1e-3 * max(positive)))
-    last = max(1, *steps)
-    ax.set_xlim(-0.02 * last, 1.02 * last)
-    ax.set(xlabel="step", ylabel="curvature (loss / parameter²)", title=title)
-    ax.legend(edgecolor="none")
+    elif len(positive) == len(drawn):
+        ax.set_ylim(0, 1.05 * max(drawn, default=1.0))
+    step_axis(ax, max(steps))
+    ax.set_ylabel("curvature (loss / parameter²)")
+    write_title(ax, title)
+    # With the title, since a legend below would lie on the caption.
+    columns = 2 if len(rule) + len(formula) < 50 else 1
+    figure.legend(loc="outside upper center", ncols=columns, frameon=False)
+    symbols = "η: the learning rate" + (", β: the momentum" if "β" in formula else "")
     caption(
         figure,
         "The largest eigenvalue of the training loss's Hessian: how sharply the loss bends in its "
-        f"steepest direction. Above the dashed line a step of gradient descent overshoots. {note}",
+        f"steepest direction. Above the dashed line, steps of {rule} overshoot further and further "
+        f"({symbols}).",
     )
     return figure

@@ -15,8 +15,12 @@ from small_nets.run.figures.figure import (
     PALETTE,
     SPLITS,
     drawable,
+    legend_below,
     line_style,
+    log_ticks,
     new_figure,
+    step_axis,
+    write_title,
 )
 
 
@@ -34,28 +38,39 @@ class Line:
     high: Sequence[float] | None = None
 
 
+def loss_name(name: str, is_normalised: bool) -> str:
+    """What the axis of a loss is called. is_normalised: whether it is one of scaled targets."""
+    return f"{name} (of normalised targets)" if is_normalised else name
+
+
 def loss_figure(
     curves: Mapping[str, Sequence[float]],
     baseline: Mapping[str, float],
     title: str,
     kept: int | None = None,
+    name: str = "loss",
 ) -> Figure:
     """Training and validation loss by step, on a log scale, beside the constant predictor's.
 
     curves: "step" and the losses, one value a logged point. baseline: its losses by name.
-    kept: the step whose weights were kept, marked; None where they are the last ones.
+    kept: the step whose weights were kept, marked; None where they are the last ones. name: of
+    the loss, as `loss_name` gives it.
     """
     figure, (ax,) = new_figure()
     known = {f"{split}/loss": label for split, (label, _, _) in SPLITS.items()}
     lines = [Line(known[n], curves["step"], curves[n]) for n in known if n in curves]
     _draw(ax, lines, [BLUE, ORANGE], title)
+    ax.set_ylabel(name)
     if baseline.get("train/loss", 0.0) > 0:
         ax.axhline(
             baseline["train/loss"], color=GREY, linestyle=":", label="constant predictor (training)"
         )
     if kept is not None:
         ax.axvline(kept, color=GREEN, linestyle="--", label=f"weights kept: step {kept}")
-    ax.legend(edgecolor="none")  # with a ground: it may lie on the dotted line
+    if kept is None:
+        ax.legend(edgecolor="none")  # with a ground: it may lie on the dotted line
+    else:  # lines cross the panel both ways
+        legend_below(figure, *ax.get_legend_handles_labels())
     return figure
 
 
@@ -63,8 +78,8 @@ def losses_figure(lines: Sequence[Line], title: str, name: str) -> Figure:
     """The same loss of several settings in one picture. name: which loss."""
     figure, (ax,) = new_figure(height=5.0)
     _draw(ax, lines, PALETTE, title)
-    ax.set(ylabel=name)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    ax.set_ylabel(name)
+    legend_below(figure, *ax.get_legend_handles_labels())
     return figure
 
 
@@ -81,5 +96,7 @@ def _draw(ax: Axes, lines: Sequence[Line], colours: Sequence[str], title: str) -
             alpha = min(0.15, 0.6 / len(lines))  # many bands lie over one another
             ax.fill_between(steps[shown], low, high, color=colour, alpha=alpha, linewidth=0)
         last = max(last, float(steps[-1]))
-    ax.set_xlim(-0.02 * last, 1.02 * last)
-    ax.set(yscale="log", xlabel="step", ylabel="loss", title=title)
+    step_axis(ax, last)
+    ax.set_yscale("log")
+    log_ticks(ax.yaxis)
+    write_title(ax, title)

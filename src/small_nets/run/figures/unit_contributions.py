@@ -13,7 +13,10 @@ from small_nets.run.figures.figure import (
     GREY,
     LIGHT,
     PALETTE,
+    TITLE,
+    axis_name,
     caption,
+    folded,
     line_style,
     new_figure,
 )
@@ -57,10 +60,11 @@ def parts_figure(parts: Parts, title: str, names: tuple[str, str]) -> Figure:
     """
     figure, (left, right) = new_figure(2, height=5.2)
     bends = _draw_units(left, parts)
-    left.set(xlabel=names[0], ylabel=f"contribution, {names[1]}", title="each hidden unit")
+    x, y = map(axis_name, names)
+    left.set(xlabel=x, ylabel=axis_name(f"contribution, {names[1]}"), title="each hidden unit")
     _draw_sum(right, parts)
-    right.set(xlabel=names[0], ylabel=names[1], title="their sum")
-    figure.suptitle(title)
+    right.set(xlabel=x, ylabel=y, title="their sum")
+    figure.suptitle(folded(title, figure.get_size_inches()[0], TITLE))
     figure.legend(*left.get_legend_handles_labels(), loc="outside left upper", frameon=False)
     figure.legend(*right.get_legend_handles_labels(), loc="outside right upper", frameon=False)
     where = f" A dot marks the {parts.place} of a unit, where its input is 0." if bends else ""

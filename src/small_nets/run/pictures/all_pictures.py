@@ -2,14 +2,13 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from small_nets.config.components import OPTIMIZERS
 from small_nets.run.evaluate import is_finite
 from small_nets.run.figures.figure import to_png
 from small_nets.run.figures.hidden_layers import features_figure
@@ -20,11 +19,12 @@ from small_nets.run.outputs.event_files import TensorBoard
 from small_nets.run.outputs.provenance import refuse_foreign
 from small_nets.run.outputs.result import Ending, Result
 from small_nets.run.outputs.trajectory import LARGEST, Trajectory
-from small_nets.run.pictures.classes import draw_class_map, tells_classes
+from small_nets.run.pictures.finer_path import with_its_beginning
 from small_nets.run.pictures.fit import is_one_curve, shown_inputs
 from small_nets.run.pictures.fit_over_time import gif
 from small_nets.run.pictures.hidden_units import see_features, take_apart
-from small_nets.run.pictures.loss_surface import SHARP, plane, sharpness, surface
+from small_nets.run.pictures.loss_surface import SHARP, plane, sharpness, surface, trained_pair
+from small_nets.run.pictures.stability import stability
 from small_nets.run.spec import Run
 from small_nets.system.atomic_file import write_whole
 
@@ -83,6 +83,9 @@ def draw_lessons(
     Raises OSError where the directory cannot be written.
     """
     written = []
+    if lesson.path is not None and is_finite(lesson.walked.net):
+        finer = with_its_beginning(lesson.walked, lesson.path)
+        lesson = replace(lesson, path=finer)
     for name, (content, width, height) in _files(lesson, console):
         path = directory / name
         refuse_foreign([path])
@@ -106,20 +109,15 @@ def _files(lesson: Lesson, console: Console) -> Iterator[tuple[str, tuple[bytes,
 def _figures(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
     """One after the other, so that no more than one is held."""
     run, title = lesson.run, lesson.title
-    labels, inputs = run.labels, run.data.table.input.shape[1]
+    labels = run.labels
     if not is_finite(run.net):
         return  # nothing to take apart, and no point around which a surface could lie
     if is_one_curve(run):
         parts = take_apart(run.net, run.data, shown_inputs(run))
         if parts is not None:
-            normaliser = run.data.target_normaliser
-            raw = normaliser is None or normaliser.is_identity
-            y = labels.target if raw else f"{labels.target} in network units"
+            scaled = run.data.is_target_normalised
+            y = f"{labels.target} (normalised)" if scaled else labels.target
             yield "parts", parts_figure(parts, f"{title}: the curve taken apart", (labels.input, y))
-    # Of a table of the user's own this is fit.png.
-    if run.data.table.task == "classes" and inputs == 2 and not tells_classes(run):
-        how = "ground: the class chosen there; marks: the rows, by their own class"
-        yield "map", draw_class_map(run, f"{title}\n{how}")
     names = labels.of_inputs(2)
     predicted = f"predicted {labels.target}"
     panels = see_features(run.net, run.data, (names[0], names[1]), predicted)
@@ -141,7 +139,7 @@ def _of_the_path(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure
         return
     net, loss, train = run.net, run.loss, run.data.train
     end = torch.cat([p.detach().double().flatten() for p in net.parameters()])
-    found = plane(path.flat(), end) if numbers > 1 else None
+    found = plane(path.flat(), end, trained_pair(net)) if numbers > 1 else None
     if found is not None and lesson.diverged:
         console.print("no loss surface: a run that diverged has no solution to draw it around")
     elif found is not None:
@@ -149,24 +147,11 @@ def _of_the_path(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure
             surface(net, loss, train, found), (path.steps[0], lesson.step),
             loss.name, f"{lesson.title}: the loss around the solution",
         )  # fmt: skip
+    bound = stability(run)
     free = sum(p.numel() for p in net.parameters() if p.requires_grad)
-    if 0 < free <= SHARP:
-        rate = run.config["optimizer"]["lr"]
-        sharp = sharpness(net, loss, train, path, rate, run.schedule)
+    if bound is not None and 0 < free <= SHARP:
+        sharp = sharpness(net, loss, train, path, bound.at)
         yield "sharpness", sharpness_figure(
             sharp.steps, sharp.largest, sharp.bound, f"{lesson.title}: sharpness along training",
-            _bound_in_words(run),
+            bound.formula, bound.rule,
         )  # fmt: skip
-
-
-def _bound_in_words(run: Run) -> str:
-    """What 2 / lr says of the rule that trained the run."""
-    section = run.config["optimizer"]
-    rule = OPTIMIZERS[section["_target_"]].rule or section["_target_"]
-    notes = []
-    if rule != "sgd" or section.get("momentum"):
-        name = "momentum" if rule in ("sgd", "momentum") else rule
-        notes.append(f"2/lr is the bound of plain gradient descent; {name} has another one.")
-    if run.data.batch_size is not None:
-        notes.append("It is that of whole batches, and this run took smaller ones.")
-    return " ".join(notes)

@@ -15,11 +15,10 @@ from small_nets.run.evaluate import predict
 from small_nets.run.figures.classes import (
     Labelled,
     confusion_figure,
-    decision_map,
     probability_curves,
     sureness_figure,
 )
-from small_nets.run.pictures.shown_rows import MAP_POINTS, map_axes, shown_splits, to_array
+from small_nets.run.pictures.shown_rows import shown_splits, to_array
 from small_nets.run.spec import Run
 
 CURVE_POINTS = 500
@@ -35,7 +34,8 @@ def _probability(run: Run, split: Split) -> Tensor:
         return probabilities(run.net(split.input))
 
 
-def _classes(run: Run) -> list[str]:
+def class_names(run: Run) -> list[str]:
+    """A name for each class of a classification."""
     assert run.data.table.target is not None, "a classification has a target"
     count, given = max(run.data.table.target.shape[1], 2), run.labels.classes or []
     return given if len(given) == count else [f"class {i}" for i in range(count)]
@@ -55,24 +55,10 @@ def _shown(run: Run) -> tuple[dict[str, Labelled], str]:
     return {name: _labelled(run, split) for name, split in shown.items()}, note
 
 
-def draw_class_map(run: Run, title: str) -> Figure:
-    """The class chosen at each point of two inputs, and the rows."""
-    splits, note = _shown(run)
-    x, y, points = map_axes(run.data)
-    answers = probabilities(predict(run.net, run.data, points)).argmax(dim=1)
-    square = answers.view(MAP_POINTS, MAP_POINTS).numpy()
-    names = run.labels.of_inputs(2)
-    return decision_map(
-        to_array(x), to_array(y), square, splits, _classes(run), names, title + note
-    )
-
-
 def draw_classes(run: Run, title: str) -> Figure:
-    """Curves over one input, a map over two, and of more how sure it is of the truth."""
-    data, classes = run.data, _classes(run)
+    """Curves over one input, and over several how sure it is of the truth."""
+    data, classes = run.data, class_names(run)
     inputs = data.table.input.shape[1]
-    if inputs == 2:
-        return draw_class_map(run, title)
     splits, note = _shown(run)
     names, title = run.labels.of_inputs(inputs), title + note
     if inputs == 1:
@@ -97,7 +83,7 @@ def confusion(run: Run) -> Confusion:
     """Over the whole validation split, or the training split where nothing is held out."""
     which, split = ("validation", run.data.val) if run.data.val else ("training", run.data.train)
     assert split.target is not None, "a classification has a target"
-    classes = _classes(run)
+    classes = class_names(run)
     size = len(classes)
     pairs = class_places(split.target) * size + _probability(run, split).argmax(dim=1)
     counts = torch.bincount(pairs, minlength=size * size).view(size, size).numpy()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from small_nets.data.prepared import Prepared
 from small_nets.nn.inspect import Halves, blocks, halve
+from small_nets.run.figures.figure import are_alike
 from small_nets.run.figures.hidden_layers import Panel
 from small_nets.run.figures.unit_contributions import Parts, Unit
 from small_nets.run.pictures.shown_rows import grid_of, to_array
@@ -198,6 +199,10 @@ def _panel(view: _View, data: Prepared, truth: Array, classes: bool, value_name:
     low, high = at.min(dim=0).values, at.max(dim=0).values
     extent = (high - low).clamp(min=1e-3 * float((high - low).max()))
     extent = torch.where(extent > 0, extent, torch.ones_like(extent))
+    if are_alike([0.0, float(extent[0])], [0.0, float(extent[1])]):
+        # A square, so that the panels are as high as one another though both axes have one scale.
+        low, high = (low + high - extent.max()) / 2, (low + high + extent.max()) / 2
+        extent = extent.max().expand(2)
     axes = [
         torch.linspace(
             float(low[i] - 0.15 * extent[i]), float(high[i] + 0.15 * extent[i]), POINTS,

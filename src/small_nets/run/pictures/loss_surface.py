@@ -1,8 +1,9 @@
 """The loss around a solution, and its curvature along the path that led there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
@@ -14,7 +15,7 @@ from small_nets.run.outputs.trajectory import Trajectory, parameters_at, spread
 from small_nets.run.pictures.hessian import hessian, of_parameters
 from small_nets.run.pictures.shown_rows import grid_of, to_array
 
-GRID = 41  # points along each direction
+GRID = 61  # points along each direction
 WORK = 4e9  # multiplications that a surface may take, about: a few seconds
 CHUNK = 4e6  # numbers of hidden units held at once
 MARGIN = 0.25  # of the path's extent, on each side of it
@@ -28,34 +29,58 @@ class Plane:
     """Two orthonormal directions through the end of a path, and the path in them.
 
     end: (n,), n numbers of the net; directions: (2, n); shares: of the path's variance around
-    the end, in each direction; path: (points, 2). All float64.
+    the end, in each direction; path: (points, 2), relative to the end. All float64. names: of the
+    two numbers that the directions are, None for directions in which all of them change.
     """
 
     end: Tensor
     directions: Tensor
     shares: tuple[float, float]
     path: Tensor
+    names: tuple[str, str] | None = None
 
     def point(self, at: Tensor) -> Tensor:
         """Coordinates (points, 2) -> parameters (points, n)."""
         return self.end + at @ self.directions
 
 
-def plane(path: Tensor, end: Tensor) -> Plane | None:
+def trained_pair(net: nn.Module) -> dict[str, int] | None:
+    """Name -> place among all numbers of the net, where no more than two of them are trained."""
+    if sum(p.numel() for p in net.parameters() if p.requires_grad) != 2:
+        return None
+    found, place = {}, 0
+    for name, p in net.named_parameters():
+        if p.requires_grad:
+            for i, at in enumerate(np.ndindex(*p.shape)):
+                found[name if p.numel() == 1 else f"{name}{list(at)}"] = place + i
+        place += p.numel()
+    return found
+
+
+def plane(path: Tensor, end: Tensor, of_two: Mapping[str, int] | None = None) -> Plane | None:
     """The plane through `end` in which most of the path lies; None where nothing moves.
 
-    path: (points, n), end: (n,), float64, n at least 2. The directions are the first two
-    principal components of the rows path - end (Li, Xu, Taylor, Studer, Goldstein: Visualizing
-    the Loss Landscape of Neural Nets, 2018, section 7.2). Not centred on the rows' mean, so that
-    the end lies in the plane exactly. Random directions, the paper's other way, would hardly
-    show the path: two of them are nearly orthogonal to it. Its filter normalisation is there to
-    compare the sharpness of nets whose scales differ; one net's own path needs the parameters'
-    own scale, and would be bent by any other.
+    path: (points, n), end: (n,), float64, n at least 2. of_two: name -> place of the two numbers
+    of a net that has no more to train: the plane is that of these. Else the directions are the
+    first two principal components of the rows path - end (Li, Xu, Taylor, Studer, Goldstein:
+    Visualizing the Loss Landscape of Neural Nets, 2018, section 7.2). Not centred on
+    the rows' mean, so that the end lies in the plane exactly. Random directions, the paper's other
+    way, would hardly show the path: two of them are nearly orthogonal to it. Its filter
+    normalisation is there to compare the sharpness of nets whose scales differ; one net's own
+    path needs the parameters' own scale, and would be bent by any other.
     """
     offsets = path - end
     scale = offsets.abs().max()
     if not 0 < scale < torch.inf:
         return None
+    if of_two is not None:
+        (first, i), (second, j) = of_two.items()
+        directions = torch.eye(len(end)).to(end)[[i, j]]
+        moved = offsets[:, [i, j]]
+        parts = (moved / scale).square().sum(dim=0)
+        shares = parts / parts.sum()
+        both = shares[0].item(), shares[1].item()
+        return Plane(end, directions, both, moved, (first, second))
     # Scaled, since a diverging path's squares are beyond any float.
     _, values, rows = torch.linalg.svd(offsets / scale, full_matrices=False)
     if len(rows) < 2:  # one point beside the end: any second direction will do
@@ -93,8 +118,16 @@ def surface(net: nn.Module, loss: Loss, split: Split, found: Plane) -> Surface:
     x = _axis(found.path[:, 0], found.path[:, 1], points)
     y = _axis(found.path[:, 1], found.path[:, 0], points)
     losses = losses_at(net, loss, split, found.point(grid_of(x, y))).view(points, points)
-    path = to_array(found.path)
-    return Surface(to_array(x), to_array(y), to_array(losses), path, found.shares)
+    # Two numbers of the net are shown as they are, and not by how far they are from the end.
+    end = torch.zeros(2).double() if found.names is None else found.directions @ found.end
+    labels = found.names or tuple(
+        f"{name} direction ({share:.1%} of the path's variance)"
+        for name, share in zip(("first", "second"), found.shares, strict=True)
+    )
+    return Surface(
+        to_array(x + end[0]), to_array(y + end[1]), to_array(losses),
+        to_array(found.path + end), to_array(end), labels, found.names is not None,
+    )  # fmt: skip
 
 
 def losses_at(net: nn.Module, loss: Loss, split: Split, points: Tensor) -> Tensor:
@@ -115,7 +148,7 @@ def losses_at(net: nn.Module, loss: Loss, split: Split, points: Tensor) -> Tenso
 
 @dataclass(frozen=True)
 class Sharpness:
-    """steps: those looked at; largest: the Hessian's largest eigenvalue there; bound: 2 / lr."""
+    """steps: those looked at; largest: the Hessian's largest eigenvalue there; bound: of it."""
 
     steps: list[int]
     largest: list[float]
@@ -123,15 +156,9 @@ class Sharpness:
 
 
 def sharpness(
-    net: nn.Module, loss: Loss, split: Split, path: Trajectory, lr: float,
-    schedule: Callable[[int], float] | None,
-) -> Sharpness:  # fmt: skip
-    """λmax of the Hessian of the loss over a split along a path, and 2 / (lr · schedule(step)).
-
-    A step of gradient descent with rate η multiplies the part of the distance that lies along
-    an eigenvector by 1 - ηλ, so that it grows where λ > 2/η (Cohen, Kaur, Li, Kolter, Talwalkar:
-    Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability, 2021).
-    """
+    net: nn.Module, loss: Loss, split: Split, path: Trajectory, bound: Callable[[int], float]
+) -> Sharpness:
+    """λmax of the Hessian of the loss over a split along a path, and the bound at each step."""
     n = sum(p.numel() for p in net.parameters() if p.requires_grad)
     count = max(min(HESSIANS, int(HESSIAN_WORK / (n * n * len(split)))), 5)
     chosen = spread(path.steps, count)
@@ -142,5 +169,4 @@ def sharpness(
         finite = bool(torch.isfinite(matrix).all())
         largest.append(torch.linalg.eigvalsh(matrix)[-1].item() if finite else torch.inf)
     steps = [path.steps[i] for i in chosen]
-    rates = [lr * (1.0 if schedule is None else schedule(step)) for step in steps]
-    return Sharpness(steps, largest, [2 / rate if rate > 0 else torch.inf for rate in rates])
+    return Sharpness(steps, largest, [bound(step) for step in steps])

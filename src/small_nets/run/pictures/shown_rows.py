@@ -16,18 +16,18 @@ def to_array(values: Tensor) -> NDArray[np.float64]:
     return values.detach().double().cpu().numpy()
 
 
-def shown_splits(data: Prepared) -> tuple[dict[str, Split], str]:
+def shown_splits(data: Prepared, most: int = MOST) -> tuple[dict[str, Split], str]:
     """The splits with the rows that a picture shows, and a line that says so where not all are.
 
     From each split in proportion, evenly spaced: a split of many rows is in random order, and a
     permutation of a million rows takes longer than the picture.
     """
     total = sum(map(len, data.splits.values()))
-    if total <= MOST:
+    if total <= most:
         return data.splits, ""
     found = {}
     for name, split in data.splits.items():
-        count = max(1, len(split) * MOST // total)
+        count = max(1, len(split) * most // total)
         chosen = torch.linspace(0, len(split) - 1, count).long()
         target = None if split.target is None else split.target[chosen]
         found[name] = Split(split.input[chosen], target, split.rows[chosen])
@@ -35,9 +35,12 @@ def shown_splits(data: Prepared) -> tuple[dict[str, Split], str]:
     return found, f"\n{shown:,} of {total:,} rows shown"
 
 
-def map_axes(data: Prepared) -> tuple[Tensor, Tensor, Tensor]:
-    """A grid over two inputs, a quarter beyond their range: x, y, and its points (n * n, 2)."""
-    input = data.table.input
+def map_axes(*data: Prepared) -> tuple[Tensor, Tensor, Tensor]:
+    """A grid over two inputs, a quarter beyond their range in all of the data.
+
+    Returns x, y, and its points (n * n, 2).
+    """
+    input = torch.cat([one.table.input for one in data])
     low, high = input.min(dim=0).values, input.max(dim=0).values
     margin = torch.where(high > low, 0.25 * (high - low), torch.ones_like(high))
     axes = [

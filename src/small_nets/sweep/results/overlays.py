@@ -1,45 +1,79 @@
-"""loss.png and fit.png of a sweep of few settings: all of them in one picture."""
+"""loss.png and fit.png of a sweep: the curves and the fits of its settings, each in one picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
+from matplotlib.figure import Figure
 
-from small_nets.run.figures.loss import Line, losses_figure
+from small_nets.run.figures.loss import Line, loss_name, losses_figure
 from small_nets.run.pictures.fit import draw_fits, is_one_curve, save_png
+from small_nets.run.pictures.maps import draw_maps, is_map
+from small_nets.run.spec import Run
 from small_nets.sweep.results.ranking import Ranked, band, has_finite
 from small_nets.sweep.store.columns import cell
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.store.stored_run import trained_runs
 
-MOST = 12  # settings that one picture can tell apart
+MOST = 12  # settings that one picture can tell apart by their colours
+MOST_MAPS = 24  # settings that have a map of their own
 
 
 def draw_overlays(
     store: Store, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str | None
 ) -> list[Path]:
-    """The files written; none for a sweep of many settings, or of several examples."""
-    shown = [r for r in ranked if r.n]
-    if metric is None or not 0 < len(shown) <= MOST or "experiment" in store.swept:
+    """The files written; of many settings only maps of the best, of several examples none."""
+    known = [r for r in ranked if r.n]
+    if metric is None or not known or "experiment" in store.swept:
         return []
-    runs = {_label(r): _completed(table, r, metric) for r in shown}
-    count = f"{len(shown)} setting{'s' if len(shown) > 1 else ''}"
-    lost = f" ({len(ranked) - len(shown)} without a finite end)" if len(ranked) > len(shown) else ""
-    title = f"{store.about['experiments'][0]}: {count}{lost}"
-    losses = losses_figure(_lines(store, runs, metric), title, metric)
-    save_png(losses, store.directory / "loss.png")
-    written = [store.directory / "loss.png"]
+    runs = {_label(r): _completed(table, r, metric) for r in known[:MOST_MAPS]}
     # Of each setting, the run that stands in the middle of its seeds.
-    chosen = {label: found["run_id"][(len(found) - 1) // 2] for label, found in runs.items()}
-    states = dict(trained_runs(store, chosen.values()))
-    middle = {label: states[run_id] for label, run_id in chosen.items() if run_id in states}
-    axes = {run.labels.input for run in middle.values()}  # a table's columns can be swept
-    if len(axes) == 1 and all(is_one_curve(run) for run in middle.values()):
-        several = max(r.n for r in shown) > 1
-        of = ", for each the run of median loss" if several else ""
-        save_png(draw_fits(middle, f"{title}{of}"), store.directory / "fit.png")
+    chosen = {
+        label: found[(len(found) - 1) // 2].row(0, named=True) for label, found in runs.items()
+    }
+    states = dict(trained_runs(store, [row["run_id"] for row in chosen.values()]))
+    middle = {
+        label: states[row["run_id"]] for label, row in chosen.items() if row["run_id"] in states
+    }
+    title = f"{store.about['experiments'][0]}: {_counted(known, len(ranked))}"
+    of = ", for each the run of median loss" if max(r.n for r in known) > 1 else ""
+    written = []
+    if len(known) <= MOST:
+        scaled = any(run.data.is_target_normalised for run in middle.values())
+        losses = losses_figure(_lines(store, runs, metric), title, loss_name(metric, scaled))
+        save_png(losses, store.directory / "loss.png")
+        written.append(store.directory / "loss.png")
+    values = {label: f"{metric} {chosen[label][metric]:.3g}" for label in middle}
+    figure = fits_figure(middle, values, f"{title}{of}")
+    if figure is not None:
+        save_png(figure, store.directory / "fit.png")
         written.append(store.directory / "fit.png")
     return written
+
+
+def _counted(known: Sequence[Ranked], count: int) -> str:
+    if len(known) > MOST_MAPS:
+        return f"the best {MOST_MAPS} of {count:,} settings"
+    lost = f" ({count - len(known)} without a finite end)" if count > len(known) else ""
+    return f"{len(known)} setting{'s' if len(known) > 1 else ''}{lost}"
+
+
+def fits_figure(runs: Mapping[str, Run], values: Mapping[str, str], title: str) -> Figure | None:
+    """Curves over one input in one panel, or a map over two inputs for each; else None.
+
+    values: what each run has reached, by the same label.
+    """
+    # Not of other columns of a table, which can be swept.
+    inputs = {tuple(run.labels.of_inputs(run.data.table.input.shape[1])) for run in runs.values()}
+    if len(inputs) != 1:
+        return None
+    if len(runs) <= MOST and all(map(is_one_curve, runs.values())):
+        return draw_fits(runs, title)
+    tasks = {(run.data.table.task, run.data.table.target.shape[1])
+             for run in runs.values() if run.data.table.target is not None}  # fmt: skip
+    if len(tasks) == 1 and all(map(is_map, runs.values())):
+        return draw_maps({f"{label}\n{values[label]}": run for label, run in runs.items()}, title)
+    return None
 
 
 def _label(ranked: Ranked) -> str:
@@ -58,7 +92,8 @@ def _completed(table: pl.DataFrame, ranked: Ranked, metric: str) -> pl.DataFrame
 
 def _lines(store: Store, runs: dict[str, pl.DataFrame], metric: str) -> list[Line]:
     """Median over seeds by step, and the band from the first to the last tenth of them."""
-    curves = store.curves(columns=["step", metric])
+    ids = [one for found in runs.values() for one in found["run_id"].to_list()]
+    curves = store.curves(ids, columns=["step", metric])
     lines = []
     for label, found in runs.items():
         mine = curves.filter(pl.col("run_id").is_in(found["run_id"].to_list()))
