@@ -92,6 +92,11 @@ class Prepared:
         return self.target_normaliser.invert(output)
 
     @property
+    def is_target_normalised(self) -> bool:
+        """Whether the loss is one of scaled targets: a number in no unit of the table's."""
+        return self.target_normaliser is not None and not self.target_normaliser.is_identity
+
+    @property
     def splits(self) -> dict[str, Split]:
         """The splits there are, by the prefix of their metrics."""
         return {"train": self.train} | ({} if self.val is None else {"val": self.val})
