@@ -20,7 +20,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from small_nets.run.outputs.hparams import tag
-from small_nets.sweep.results.ranking import rank
+from small_nets.sweep.results.ranking import rank, setting_text
 from tests.conftest import Finished, Swept
 
 NAMES = ("hidden_linear.weight", "hidden_linear.bias", "output_linear.weight", "output_linear.bias")
@@ -212,8 +212,7 @@ def test_a_sweep_in_tensorboard(grid: Swept) -> None:
     """A run for each setting, the best first; what diverged is counted, and enters no average."""
     table, folder = grid.table, grid.store.directory / "tensorboard"
     ranked = rank(table, list(grid.store.swept), "val/loss")
-    runs = [f"{i + 1:02d} optimizer={r.setting['optimizer']} optimizer.lr={r.setting['optimizer.lr']}"
-            for i, r in enumerate(ranked)]  # fmt: skip
+    runs = [f"{i:02d} {setting_text(r.setting)}" for i, r in enumerate(ranked, 1)]
     with serve(folder) as address:
         tags = wait_for(address, set(runs))
         assert list(tags) == runs

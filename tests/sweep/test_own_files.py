@@ -54,7 +54,8 @@ def test_they_stay(sweep: Sweep, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["multirun.yaml", "fit.png", "loss.png", "0/result.json",
-                                  "1/weights.safetensors", "0", "weights", "tensorboard"])  # fmt: skip
+                                  "1/weights.safetensors", "0", "weights",
+                                  "tensorboard"])  # fmt: skip
 def test_one_in_the_way_is_named(sweep: Sweep, tmp_path: Path, name: str) -> None:
     """Before anything is trained."""
     path = tmp_path / "sweep" / name

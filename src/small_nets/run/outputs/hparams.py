@@ -20,7 +20,6 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import metadata as layout_metadata
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
-
 # Of settings that do not differ the tab ticks the first five by name, and nothing else tells it
 # which: a blank in front comes before every letter.
 TICKED = ("experiment", "model.width", "optimizer", "optimizer.lr", "trainer.max_epochs")

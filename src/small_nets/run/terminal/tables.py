@@ -1,17 +1,20 @@
 """The terminal: its console, its tables, and numbers as they are shown there."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from small_nets.system.printable import printable
 
-FEW_NUMBERS = 10
+FEW_NUMBERS = 10  # in a cell
+FEWEST = 3  # where the terminal is narrow
 
 
 class PlainConsole(Console):
@@ -73,19 +76,53 @@ def new_table(*columns: str, numbers: bool = False) -> Table:
     """A table without lines. numbers: all columns but the first are ranged right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, column in enumerate(columns):
-        justify = "right" if numbers and i else "left"
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=numbers or i == 0)
+        table.add_column(column, justify="right" if numbers and i else "left", overflow="fold")
     return table
 
 
+def natural_width(console: Console, table: Table) -> int:
+    """The columns of the terminal that a table takes where nothing in it is folded."""
+    wide = console.options.update(width=100_000)
+    return Measurement.get(console, wide, table).maximum
+
+
+def fitting(console: Console, make: Callable[[int], Table], most: int = FEW_NUMBERS) -> Table:
+    """The table with as many numbers in a cell as the terminal has room for, and `most` at most."""
+    for limit in range(most, FEWEST, -1):
+        table = make(limit)
+        if natural_width(console, table) <= console.width:
+            return table
+    return make(FEWEST)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """No cell is cut, and no number broken: texts are folded between words, and headings are.
+
+    A line may be longer than the terminal's, where even so there is no room.
+    """
+    if natural_width(console, table) > console.width:
+        for column in table.columns:
+            cells = [str(cell) for cell in column.cells][1:]  # behind the heading
+            parts = cells if column.justify == "right" else [w for c in cells for w in c.split()]
+            words = [*parts, *str(column.header).split()]
+            column.min_width = min(max(map(cell_len, words), default=1), console.width // 2)
+    console.print(table, crop=False)
+
+
 def print_metrics(
-    console: Console, title: str, metrics: Mapping[str, float], baseline: Mapping[str, float]
-) -> None:
-    """Metrics below a title, each beside the constant predictor's where that has one."""
-    table = new_table("metric", "value", "constant predictor")
+    console: Console, title: str, metrics: Mapping[str, float], baseline: Mapping[str, float],
+    units: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Metrics below a title, each beside the constant predictor's where that has one.
+
+    units: what a metric is measured in, where there is something to say.
+    """
+    known = {name: unit for name, unit in (units or {}).items() if name in metrics}
+    table = new_table("metric", "value", "constant predictor", *(["unit"] if known else []))
     for name, value in metrics.items():
         base = baseline.get(name)
-        table.add_row(name, f"{value:.6g}", "" if base is None else f"{base:.6g}")
+        cells = [name, f"{value:.6g}", "" if base is None else f"{base:.6g}"]
+        table.add_row(*cells, *([known.get(name, "")] if known else []))
     print_titled(console, title, table)
 
 
@@ -93,5 +130,5 @@ def print_titled(console: Console, title: str, table: Table) -> None:
     """A table below its title."""
     # Not rich's own title, which it folds to the table's width.
     console.print(title, style="bold", soft_wrap=True)
-    console.print(table)
+    print_table(console, table)
     console.print()

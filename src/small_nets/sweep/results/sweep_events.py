@@ -162,9 +162,7 @@ def _charts(store: Store, metrics: Sequence[str]) -> Summary:
     return layout(
         f"sweep {store.directory.name}",
         {
-            f"{m}: mean over seeds, 95 % interval": [
-                Margin(tag(m), *map(tag, _ends(m)))
-            ]
+            f"{m}: mean over seeds, 95 % interval": [Margin(tag(m), *map(tag, _ends(m)))]
             for m in sorted(metrics, key=lambda m: (not m.endswith("loss"), m))
         },
     )
