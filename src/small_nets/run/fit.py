@@ -107,7 +107,10 @@ def _draw(
     if tells_classes(run):
         figures["confusion"] = draw_confusion(run, title)
     if len(result.curves["step"]) > 1:
-        figures["loss"] = loss_figure(result.curves, result.baseline, title, ending.kept)
+        of_normalised = run.data.is_target_normalised
+        figures["loss"] = loss_figure(
+            result.curves, result.baseline, title, ending.kept, of_normalised
+        )
     for name, figure in figures.items():
         png, width, height = save_png(figure, directory / f"{name}.png")
         if logger is not None:

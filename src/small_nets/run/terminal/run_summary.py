@@ -102,7 +102,7 @@ def _show_metrics(console: Console, run: Run, result: Result) -> None:
     of_rates = () if run.print_all else ("contraction", "measured")
     metrics = {n: v for n, v in result.metrics.items() if n.partition("/")[0] not in of_rates}
     metrics |= {name: value for name, value in raw.items() if name not in metrics}
-    unit = run.labels.unit or f"units of {run.labels.target}"
+    unit = run.labels.unit or f"that of {run.labels.target}"
     units = dict.fromkeys(raw, unit) if len(raw) <= len(splits) else {}
     if run.data.is_target_normalised:
         units |= {f"{split}loss": "normalised" for split in splits}

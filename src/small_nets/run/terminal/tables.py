@@ -102,10 +102,12 @@ def print_table(console: Console, table: Table) -> None:
     """
     if natural_width(console, table) > console.width:
         for column in table.columns:
-            cells = [str(cell) for cell in column.cells][1:]  # behind the heading
-            parts = cells if column.justify == "right" else [w for c in cells for w in c.split()]
-            words = [*parts, *str(column.header).split()]
-            column.min_width = min(max(map(cell_len, words), default=1), console.width // 2)
+            cells = [str(cell).split() for cell in column.cells]
+            # "0.1 to 0.2" stays on one line; a sentence need not.
+            parts = [" ".join(c) for c in cells if len(c) <= 3] if column.justify == "right" else []
+            words = [word for c in cells for word in c] + str(column.header).split()
+            widest = max(map(cell_len, parts + words), default=1)
+            column.min_width = min(widest, console.width // 2)
     console.print(table, crop=False)
 
 
