@@ -104,9 +104,10 @@ def poor_fit(run: Run, result: Result) -> str | None:
         how = "hardly better than" if loss < 0.999 * base else "no better than"
         how = how if loss <= 1.001 * base else "worse than"
         where = "" if split == "train" else "on the validation rows "
-        said = f"the net is {where}{how} the constant predictor: {split}/loss {loss:.4g}{of} against {base:.4g}"
+        losses = f"{split}/loss {loss:.4g}{of} against {base:.4g}"
         tries = _of_training(run) if split == "train" else _of_validation(run)
-        return f"{said}. What may help: {', '.join(tries)}"
+        what = f"the net is {where}{how} the constant predictor: {losses}"
+        return f"{what}. What may help: {', '.join(tries)}"
     return None
 
 

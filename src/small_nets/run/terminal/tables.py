@@ -14,7 +14,7 @@ from rich.text import Text
 from small_nets.system.printable import printable
 
 FEW_NUMBERS = 10  # in a cell
-FEWEST = 3  # where the terminal is narrow
+FEWEST = 3  # of which none is left out
 
 
 class PlainConsole(Console):
@@ -54,6 +54,7 @@ def warn(console: Console, text: str) -> None:
 def numbers(values: Any, limit: int = FEW_NUMBERS, form: str = ".4f") -> str:
     """Nested numbers on one line."""
     flat = flatten(values)
+    limit = max(limit, len(flat)) if len(flat) <= FEWEST else limit
     shown = "  ".join(number(v, form) for v in flat[:limit])
     return shown + (f"  … ({len(flat)} numbers)" if len(flat) > limit else "")
 
@@ -88,11 +89,11 @@ def natural_width(console: Console, table: Table) -> int:
 
 def fitting(console: Console, make: Callable[[int], Table], most: int = FEW_NUMBERS) -> Table:
     """The table with as many numbers in a cell as the terminal has room for, and `most` at most."""
-    for limit in range(most, FEWEST, -1):
+    for limit in range(most, 1, -1):
         table = make(limit)
         if natural_width(console, table) <= console.width:
             return table
-    return make(FEWEST)
+    return make(1)
 
 
 def print_table(console: Console, table: Table) -> None:

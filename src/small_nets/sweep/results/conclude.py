@@ -9,6 +9,7 @@ from rich.console import Console
 
 from small_nets.nn.early_stopping import losses_in
 from small_nets.sweep.jobs.expand import Job
+from small_nets.sweep.results.normalised import unit
 from small_nets.sweep.results.overlays import MOST, draw_overlays
 from small_nets.sweep.results.ranking import metric_of, rank
 from small_nets.sweep.results.run_directories import write_directories
@@ -34,7 +35,7 @@ def conclude(
     ranked = [] if metric is None else rank(table, list(store.swept), metric)
     is_few = len(table) + selectable(ranked) <= SELECTABLE
     write_directories(store, table, jobs, sweep["directories"], console, with_events=is_few)
-    show_summary(console, table, ranked if is_ranked else [], metric)
+    show_summary(console, table, ranked if is_ranked else [], metric, unit(store, table, metric))
     pictures = draw_overlays(store, table, ranked, metric)
     events = write_sweep_events(store, table, ranked) if ranked else None
     code = verify(store, jobs, sweep["verify"], console) if sweep["verify"] else 0

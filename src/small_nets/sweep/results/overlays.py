@@ -7,6 +7,7 @@ import polars as pl
 
 from small_nets.run.figures.loss import Line, losses_figure
 from small_nets.run.pictures.fit import draw_fits, is_one_curve, save_png
+from small_nets.sweep.results.normalised import unit
 from small_nets.sweep.results.ranking import Ranked, band, has_finite
 from small_nets.sweep.store.columns import cell
 from small_nets.sweep.store.store import Store
@@ -26,7 +27,9 @@ def draw_overlays(
     count = f"{len(shown)} setting{'s' if len(shown) > 1 else ''}"
     lost = f" ({len(ranked) - len(shown)} without a finite end)" if len(ranked) > len(shown) else ""
     title = f"{store.about['experiments'][0]}: {count}{lost}"
-    losses = losses_figure(_lines(store, runs, metric), title, metric)
+    losses = losses_figure(
+        _lines(store, runs, metric), title, f"{metric}{unit(store, table, metric)}"
+    )
     save_png(losses, store.directory / "loss.png")
     written = [store.directory / "loss.png"]
     # Of each setting, the run that stands in the middle of its seeds.

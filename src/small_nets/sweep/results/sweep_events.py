@@ -19,6 +19,7 @@ from small_nets.config.conf_files import at
 from small_nets.run.outputs.event_files import remove_events, write_events
 from small_nets.run.outputs.hparams import Margin, layout, scalars, session, tag
 from small_nets.sweep.results.bootstrap import bootstrap_means
+from small_nets.sweep.results.normalised import unit
 from small_nets.sweep.results.ranking import Ranked, settings_of
 from small_nets.sweep.store.columns import cell, metric_columns
 from small_nets.sweep.store.store import Store
@@ -63,7 +64,7 @@ def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranke
     shown = [m for m in metrics if not m.startswith("best/")]
     ids = [_completed(rows)[:MOST_SEEDS] for r, rows in chosen[:BANDS] if r.n]
     curves = store.curves([row["run_id"] for rows in ids for row in rows], ["step", *shown])
-    charts = _charts(store, [m for m in shown if m in curves.columns])
+    charts = _charts(store, table, [m for m in shown if m in curves.columns])
     # One after another, the best first: by when they began TensorBoard orders and colours them.
     for i, (r, rows) in enumerate(chosen):
         points = _band(curves, rows, shown) if i < BANDS and r.n else {}
@@ -157,15 +158,13 @@ def _ends(metric: str) -> tuple[str, str]:
     return f"interval/{metric}/low", f"interval/{metric}/high"
 
 
-def _charts(store: Store, metrics: Sequence[str]) -> Summary:
+def _charts(store: Store, table: pl.DataFrame, metrics: Sequence[str]) -> Summary:
     """A chart with bands for each metric, in which every ticked setting has its line."""
-    return layout(
-        f"sweep {store.directory.name}",
-        {
-            f"{m}: mean over seeds, 95 % interval": [Margin(tag(m), *map(tag, _ends(m)))]
-            for m in sorted(metrics, key=lambda m: (not m.endswith("loss"), m))
-        },
-    )
+    charts = {}
+    for m in sorted(metrics, key=lambda m: (not m.endswith("loss"), m)):
+        title = f"{m}{unit(store, table, m)}: mean over seeds, 95 % interval"
+        charts[title] = [Margin(tag(m), *map(tag, _ends(m)))]
+    return layout(f"sweep {store.directory.name}", charts)
 
 
 def _by_run(curves: pl.DataFrame, metric: str) -> tuple[list[int], np.ndarray]:
