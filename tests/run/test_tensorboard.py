@@ -31,25 +31,25 @@ def test_events(two_runs: list[Finished]) -> None:
     done = two_runs[0]
     events = read(done.directory)
     tags: dict[str, Any] = events.Tags()
-    best = {"best/train/loss", "best/val/loss"}
+    best = {"train/loss (best)", "val/loss (best)"}
     assert set(tags["scalars"]) == {"train/loss", "val/loss"} | best
     for name in ("train/loss", "val/loss"):
         found = events.Scalars(name)
         assert [e.step for e in found] == done.result.curves["step"] == [0, 10, 20, 30, 40, 50]
         assert [e.value for e in found] == pytest.approx(done.result.curves[name])
     assert set(tags["histograms"]) == {
-        *(f"{k}/{n}" for k in ("parameters", "gradients") for n in NAMES),
-        "activations/hidden_linear", "activations/hidden_activation",
+        *(f"view {k}/{n}" for k in ("parameters", "gradients") for n in NAMES),
+        "view activations/hidden_linear", "view activations/hidden_activation",
     }  # fmt: skip
-    last = events.Histograms("parameters/hidden_linear.weight")[-1]
+    last = events.Histograms("view parameters/hidden_linear.weight")[-1]
     weight = [row[0] for row in done.json()["parameters"]["hidden_linear.weight"]["values"]]
     value = last.histogram_value
     assert (last.step, value.num, value.min, value.max) == (
         50, 8, pytest.approx(min(weight)), pytest.approx(max(weight)),
     )  # fmt: skip
     assert sum(value.bucket) == 8
-    assert set(tags["images"]) == {"figures/fit", "figures/loss"}
-    slider = events.Images("figures/fit")
+    assert set(tags["images"]) == {"view figures/fit", "view figures/loss"}
+    slider = events.Images("view figures/fit")
     assert [e.step for e in slider] == [0, 10, 20, 30, 40, 50]
     image = slider[-1]
     assert image.encoded_image_string == (done.directory / "fit.png").read_bytes()
@@ -62,7 +62,7 @@ def test_the_slider_has_ten_moments(finish: Callable[..., Finished]) -> None:
     for more in (("+experiment=sine", "trainer.max_epochs=60"),
                  ("+experiment=circles", "trainer.max_epochs=60")):  # fmt: skip
         events = read(finish(*more, "logger=tensorboard").directory)
-        steps = [e.step for e in events.Images("figures/fit")]
+        steps = [e.step for e in events.Images("view figures/fit")]
         assert len(steps) == 10
         assert (steps[0], steps[-1]) == (0, 60)
         gaps = [b - a for a, b in pairwise(steps)]
@@ -101,4 +101,5 @@ def test_a_diverged_run_is_readable(finish: Callable[..., Finished]) -> None:
 def test_metrics_of_an_untrained_run_are_scalars(finish: Callable[..., Finished]) -> None:
     done = finish("+experiment=losses", "logger=tensorboard")
     tags: dict[str, Any] = read(done.directory).Tags()
-    assert {"mse", "bce", "cross_entropy", "train/loss"} <= set(tags["scalars"])
+    more = {f"view numbers/{name}" for name in ("mse", "bce", "cross_entropy")}
+    assert {*more, "train/loss"} <= set(tags["scalars"])

@@ -159,13 +159,16 @@ def _write(
     store: "Store", table: "DataFrame", metric: str, standard: "Standard", form: str,
     console: "Console",
 ) -> None:  # fmt: skip
+    from small_nets.sweep.results.normalised import unit
     from small_nets.sweep.results.ranking import rank, setting_text
     from small_nets.sweep.results.summary import show_summary
 
     began = time.perf_counter()
     ranked = standard.best_first(rank(table, list(store.swept), metric), metric)
     # The terminal ranks by the mean; a search may be for something else.
-    show_summary(console, table, [] if standard.seeds else ranked, metric)
+    show_summary(
+        console, table, [] if standard.seeds else ranked, metric, unit(store, table, metric)
+    )
     if standard.seeds and (worth := standard.worth(ranked[0], metric)) is not None:
         best = setting_text(ranked[0].setting)
         console.print(f"best {standard.text(metric)}: {worth:.6g}  {best}", soft_wrap=True)
