@@ -166,14 +166,19 @@ class Swept:
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Callable[..., Swept]:
-    """Launches a sweep as `-m` does, through Hydra's loader and our launcher."""
+    """Launches a sweep as `-m` does, through Hydra's loader and our launcher.
+
+    Without pictures unless they are asked for: drawing takes longer than training.
+    """
 
     def sweep(*overrides: str, to: str = "sweep", size: int | None = None) -> Swept:
         text = io.StringIO()
         console = Console(file=text, width=160, markup=False)
         losses, code = [], 0
         try:
-            found = call([f"sweep.dir={tmp_path / to}", *overrides], console, size=size)
+            is_told = any(override.startswith("pictures=") for override in overrides)
+            more = () if is_told else ("pictures=none",)
+            found = call([f"sweep.dir={tmp_path / to}", *overrides, *more], console, size=size)
             losses, code = found.losses, found.code
         except SystemExit as error:
             code = int(error.code or 0)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from small_nets.page.contents import _keys, contents
 from small_nets.page.curves import BEST, SPREAD, shown_settings
-from small_nets.page.normalised import normalised_losses
 from small_nets.page.numbers import number
 from small_nets.page.write import page as page_of
+from small_nets.sweep.results.normalised import normalised_losses
 from small_nets.sweep.store.store import Store
 from tests.conftest import Swept
 from tests.page.conftest import GRID, data_of

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from small_nets.nn.early_stopping import losses_in
-from small_nets.page.normalised import normalised_losses
 from small_nets.page.numbers import number, numbers
 from small_nets.page.standard import Standard
+from small_nets.sweep.results.normalised import normalised_losses
 from small_nets.sweep.results.ranking import (
     SEEDS,
     Ranked,

@@ -23,11 +23,12 @@ from small_nets.system.shell_words import quote_path
 
 def conclude(
     store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], console: Console,
-    is_ranked: bool = True,
+    is_ranked: bool = True, is_drawn: bool = True,
 ) -> int:  # fmt: skip
     """Directories, pictures, verification, summary. The exit code.
 
     is_ranked: whether the summary ranks the settings; a search has a ranking of its own.
+    is_drawn: whether there are pictures.
     """
     store.drop_duplicates()
     table = store.read()
@@ -36,7 +37,7 @@ def conclude(
     is_few = len(table) + selectable(ranked) <= SELECTABLE
     write_directories(store, table, jobs, sweep["directories"], console, with_events=is_few)
     show_summary(console, table, ranked if is_ranked else [], metric, unit(store, table, metric))
-    pictures = draw_overlays(store, table, ranked, metric)
+    pictures = draw_overlays(store, table, ranked, metric) if is_drawn else []
     events = write_sweep_events(store, table, ranked) if ranked else None
     code = verify(store, jobs, sweep["verify"], console) if sweep["verify"] else 0
     where = store.directory
@@ -45,7 +46,7 @@ def conclude(
                   f"{quote_path(where / 'curves')}/*.parquet", soft_wrap=True)  # fmt: skip
     if pictures:
         console.print("pictures:        " + "  ".join(map(str, pictures)), soft_wrap=True)
-    elif len(ranked) > MOST:
+    elif is_drawn and len(ranked) > MOST:
         console.print(f"pictures:        none of {len(ranked)} settings; up to {MOST} are drawn")
     if ranked:
         console.print(f"look at it:      {command('report')} {quote_path(where)}",

@@ -1,23 +1,52 @@
-"""Whether a sweep's losses are of normalised targets, which is said wherever one is shown."""
+"""Which losses of a sweep are of normalised targets: a reader must not take them for raw units."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import polars as pl
 
+from small_nets.sweep.jobs.grid import SEEDS
+from small_nets.sweep.store.columns import value_of
 from small_nets.sweep.store.store import Store
 
-SAID = " (normalised)"
+KEY = "data.normalize_target"
+PLAIN = ("none", None)
+MOST = 1_000  # configs that are looked at
+
+
+def _decides(key: str) -> bool:
+    """Whether a swept key may decide how targets are normalised."""
+    return key in ("data", "experiment", "loss") or (key.startswith("data.") and key not in SEEDS)
+
+
+def normalised_losses(
+    store: Store, table: pl.DataFrame, metrics: Sequence[str]
+) -> dict[str, Literal["all", "some"]]:
+    """Loss -> whether those of all runs, or of some, are of normalised targets.
+
+    A loss whose runs have raw targets is left out, as is every metric that is no loss.
+    """
+    keys = [key for key in store.swept if _decides(key)]
+    ended = table.filter(pl.col("status") != "failed")
+    # A run for each value of the deciding keys says it for all.
+    first = ended.unique(keys, maintain_order=True) if keys else ended.head(1)
+    configs = store.configs(first["run_id"].head(MOST).to_list()).values()
+    found = {value_of(KEY, config, choices) not in PLAIN for config, choices in configs}
+    if True not in found:
+        return {}
+    return {m: "some" if False in found else "all" for m in metrics if m.endswith("/loss")}
 
 
 def unit_of(settings: Mapping[str, Any], metric: str | None) -> str:
     """What is said behind a metric of a run: " (normalised)" behind such a loss, else ""."""
     is_loss = metric is not None and metric.endswith("loss")
-    return SAID if is_loss and settings["data"]["normalize_target"] not in (None, "none") else ""
+    return _said("all") if is_loss and settings["data"]["normalize_target"] not in PLAIN else ""
 
 
 def unit(store: Store, table: pl.DataFrame, metric: str | None) -> str:
-    """The same for a sweep, by the first of its runs that was trained."""
-    trained = table.filter(pl.col("status") != "failed")["run_id"][:1].to_list()
-    configs = store.configs(trained).values() if trained else ()
-    return next((unit_of(settings, metric) for settings, _ in configs), "")
+    """The same for a sweep: " (normalised)" of all its runs, or of some of them, else ""."""
+    return "" if metric is None else _said(normalised_losses(store, table, [metric]).get(metric))
+
+
+def _said(which: Literal["all", "some"] | None) -> str:
+    return {"all": " (normalised)", "some": " (normalised in some runs)", None: ""}[which]
