@@ -217,7 +217,7 @@ def draw_boundaries(ax: Axes, x: Array, y: Array, values: Array) -> list[Contour
     else:
         has_both = known.size and known.min() < 0.5 < known.max()
         grounds, width = [np.ma.masked_invalid(values)] if has_both else [], 1.8
-    lines = [
+    lines: list[ContourSet] = [
         ax.contour(x, y, ground, levels=[0.5], colors="black", linewidths=width, zorder=4)
         for ground in grounds
     ]
