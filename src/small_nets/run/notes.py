@@ -64,6 +64,7 @@ def _in_two_cases(texts: Iterable[str]) -> list[tuple[str, str]]:
 
 
 HARDLY = 0.9  # of the constant predictor's loss
+LEARNED = 0.6  # of it: below, the net has learned the training rows
 FEWEST_ROWS = 10  # of a validation split: the loss of fewer is chance
 
 
@@ -104,9 +105,10 @@ def poor_fit(run: Run, result: Result) -> str | None:
         how = "hardly better than" if loss < 0.999 * base else "no better than"
         how = how if loss <= 1.001 * base else "worse than"
         where = "" if split == "train" else "on the validation rows "
+        has_learned = split == "val" and result.metrics["train/loss"] < LEARNED * base
         losses = f"{split}/loss {loss:.4g}{of} against {base:.4g}"
-        tries = _of_training(run) if split == "train" else _of_validation(run)
-        what = f"the net is {where}{how} the constant predictor: {losses}"
+        tries = _of_validation(run) if has_learned else _of_training(run)
+        what = f"{where}the net is {how} the constant predictor: {losses}"
         return f"{what}. What may help: {', '.join(tries)}"
     return None
 

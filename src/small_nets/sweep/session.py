@@ -75,7 +75,8 @@ class Session:
     ) -> None:  # fmt: skip
         self.master, self.console, self.command, self.notify = master, console, command, notify
         self.settings: dict[str, Any] = section(master, "sweep")
-        self.halving = Halving(**halving) if (halving := self.settings["halving"]) else None
+        halving = self.settings["halving"]
+        self.halving = Halving(**halving) if halving is not None else None
         check_batches(halving, master.hydra.sweeper.get("max_batch_size"))
         self.expander = Expander(master, context.config_loader)
         self.store = Store(Path(str(master.hydra.sweep.dir)))
@@ -219,8 +220,7 @@ class Session:
 
     def conclude(self, jobs: Sequence[Job], is_ranked: bool = True) -> int:
         """Write directories and pictures, verify, print the summary. Returns the exit code."""
-        is_drawn = self.master.pictures != "none"
-        return conclude(self.store, jobs, self.settings, self.console, is_ranked, is_drawn)
+        return conclude(self.store, jobs, self.master, self.console, is_ranked)
 
     def say_failed(self, plan: Plan) -> int:
         """Print the first message of runs that failed. Returns the exit code."""

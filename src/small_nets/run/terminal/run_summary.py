@@ -37,12 +37,14 @@ def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> No
         settings.add_row(key, _short(show(value)))
     print_titled(console, "Settings that differ from the defaults", settings)
     net, rows = run.net, run.data.train.input
-    layers = new_table("name", "layer", "parameters", "output for the training rows")
+    layers = new_table("name", "layer", "parameters", "output shape")
     for layer in look(net, rows):
         shapes = "  ".join(f"{name} {shape}" for name, shape in layer.shapes.items())
         layers.add_row(layer.name, layer.kind, shapes, str(tuple(layer.output.shape)))
     count = sum(p.numel() for p in net.parameters())
-    print_titled(console, f"Layers, {count:,} parameters", layers)
+    print_titled(
+        console, f"Layers, {count:,} parameters, and what they give for the training rows", layers
+    )
     splits = "  ".join(f"{name} {len(split)}" for name, split in run.data.splits.items())
     losses = "   losses: of normalised targets" if run.data.is_target_normalised else ""
     console.print(f"rows: {splits}   steps: {run.steps:,}{losses}\n")

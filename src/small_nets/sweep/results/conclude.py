@@ -1,12 +1,13 @@
 """The end of a command on a sweep: what is made of its store, and said of it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import polars as pl
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
 from rich.console import Console
 
+from small_nets.config.sweep_settings import section
 from small_nets.nn.early_stopping import losses_in
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.results.normalised import unit
@@ -22,14 +23,15 @@ from small_nets.system.shell_words import quote_path
 
 
 def conclude(
-    store: Store, jobs: Sequence[Job], sweep: Mapping[str, Any], console: Console,
-    is_ranked: bool = True, is_drawn: bool = True,
+    store: Store, jobs: Sequence[Job], master: DictConfig, console: Console,
+    is_ranked: bool = True,
 ) -> int:  # fmt: skip
     """Directories, pictures, verification, summary. The exit code.
 
-    is_ranked: whether the summary ranks the settings; a search has a ranking of its own.
-    is_drawn: whether there are pictures.
+    master: the multirun's config. is_ranked: whether the summary ranks the settings; a search has
+    a ranking of its own.
     """
+    sweep, is_drawn = section(master, "sweep"), master.pictures != "none"
     store.drop_duplicates()
     table = store.read()
     metric = metric_of(table)
