@@ -8,18 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from rich.console import Console
 
 from small_nets.commands import report
 from small_nets.commands.python_api import call
 from small_nets.sweep.store.store import Store
-from tests.browser import start_browser
+from tests.browser import open_page, start_browser
 
 GRID = (
-    "+experiment=temperature_mlp", "trainer.max_epochs=60", "seed=range(6)",
-    "optimizer=sgd,adam", "optimizer.lr=0.001,0.01,0.1,10", "model.width=2,4",
+    # Of seeds and widths one is the beginning of another.
+    "+experiment=temperature_mlp", "trainer.max_epochs=60", "seed=0,1,2,3,4,10",
+    "optimizer=sgd,adam", "optimizer.lr=0.001,0.01,0.1,10", "model.width=2,20",
 )  # fmt: skip
+
+RESET = """() => {
+  const choose = (id, value) => {
+    const box = document.getElementById(id);
+    if (box.value === value) return;
+    box.value = value;
+    box.dispatchEvent(new Event(id === "find" ? "input" : "change"));
+  };
+  const first = { metric: "val/loss", cell: "setting", isolate: "best", y: "0", x: "1", find: "" };
+  for (const [id, value] of Object.entries(first)) choose(id, value);
+  const log = document.getElementById("log-x");
+  if (log.checked) log.click();
+  if (document.documentElement.dataset.theme === "dark") document.getElementById("theme").click();
+}"""
 
 
 def data_of(text: str) -> dict[str, Any]:
@@ -54,3 +69,16 @@ def data(written: Path) -> dict[str, Any]:
 def browser() -> Iterator[Browser]:
     with start_browser() as found:
         yield found
+
+
+@pytest.fixture(scope="package")
+def shared(browser: Browser, written: Path) -> Iterator[Page]:
+    with open_page(browser, written.as_uri()) as page:
+        yield page
+
+
+@pytest.fixture
+def opened(shared: Page) -> Page:
+    """The report of the grid as it is at first: to open it anew takes longer than most tests."""
+    shared.evaluate(RESET)
+    return shared

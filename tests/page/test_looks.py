@@ -1,7 +1,6 @@
 """What the page shows can be read: at both widths, in cells, on axes, in captions."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -24,16 +23,6 @@ MIDDLE_OF_FIRST_CURVE = """() => {
   const [x, y] = [xaxis.d2p(curve.x[i]), yaxis.d2p(curve.y[i])];
   return [left + xaxis._offset + x, top + yaxis._offset + y];
 }"""
-RESET = """() => {
-  const log = document.getElementById("log-x");
-  if (log.checked) log.click();
-  for (const [id, value] of [["metric", "val/loss"], ["cell", "setting"], ["isolate", "best"]]) {
-    const box = document.getElementById(id);
-    if (box.value === value) continue;
-    box.value = value;
-    box.dispatchEvent(new Event("change"));
-  }
-}"""
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 OPEN = "#bands .scatterlayer .trace .js-fill"
 
@@ -51,19 +40,6 @@ def wide(grid: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("wide") / "report.html"
     path.write_text(page_of(store, table, "val/loss"))
     return path
-
-
-@pytest.fixture(scope="module")
-def shared(browser: Browser, written: Path) -> Iterator[Page]:
-    with open_page(browser, written.as_uri()) as page:
-        yield page
-
-
-@pytest.fixture
-def opened(shared: Page) -> Page:
-    """The report of the grid as it is at first, opened once for all of these tests."""
-    shared.evaluate(RESET)
-    return shared
 
 
 def test_a_ranking_of_four_settings_fits_or_shows_the_mean_first(
