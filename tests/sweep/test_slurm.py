@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from small_nets.config.errors import InputError
 from small_nets.engines.cohort import Interrupted
@@ -107,7 +108,8 @@ class TestDuplicates:
                  for kind in ("runs", "configs", "curves", "weights")}  # fmt: skip
         write_part(store.directory, "late", store.token, 3, files)
         assert len(first.table) == 3
-        conclude(first.store, [], {"directories": 0, "verify": 0}, quiet())
+        keys = {"sweep": {"directories": 0, "verify": 0}, "pictures": "none"}
+        conclude(first.store, [], OmegaConf.create(keys), quiet())
         assert first.table["job"].to_list() == [0, 1, 2]
         assert set(first.store.curves()["run_id"].value_counts()["count"]) == {3}
 
