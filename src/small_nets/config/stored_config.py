@@ -171,6 +171,7 @@ def _checked(config: Any) -> dict[str, Any]:
         if missing:
             raise InputError(f"{group} has no {', '.join(missing)}")
     data = found["data"]
+    assert isinstance(data, dict), "a section, as was checked above"
     if not is_table(data):  # Hydra's own file has nulls where nothing was typed
         found["data"] = data | of_example(data)
     check_combination(found)

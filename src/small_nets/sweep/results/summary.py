@@ -1,7 +1,7 @@
 """What a sweep prints: the plan, and the summary."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -119,13 +119,12 @@ def show_summary(
                   style="bold", soft_wrap=True)  # fmt: skip
     others = beside(table.columns, metric)
     columns = {name: [*values] for name, values in _columns(table, ranked[:FEW], metric, others)}
-    for left_out in (None, "sd", *others[:0:-1]):  # where the terminal is narrow
-        columns.pop(left_out or "", None)
-        shown = new_table(*columns, numbers=True)
-        for cells in zip(*columns.values(), strict=True):
-            shown.add_row(*cells)
+    shown = _table_of(columns)
+    for left_out in ("sd", *others[:0:-1]):  # where the terminal is narrow
         if natural_width(console, shown) <= console.width:
             break
+        columns.pop(left_out, None)
+        shown = _table_of(columns)
     print_table(console, shown)
     if len(ranked) > FEW:
         console.print(f"… and {len(ranked) - FEW} more settings")
@@ -140,6 +139,13 @@ def show_summary(
         seed = f" seed={row['seed']}" if "seed" in row and "seed" not in keys else ""
         console.print(f"best run: {row['job']}, {metric} {row[metric]:.6g}  {settings}{seed}",
                       soft_wrap=True)  # fmt: skip
+
+
+def _table_of(columns: Mapping[str, Sequence[str]]) -> Table:
+    shown = new_table(*columns, numbers=True)
+    for cells in zip(*columns.values(), strict=True):
+        shown.add_row(*cells)
+    return shown
 
 
 def beside(columns: Sequence[str], metric: str) -> list[str]:
