@@ -165,5 +165,5 @@ function bestText(valued, best, first) {
 
 function frameOf(best, x, y, xEdges, yEdges) {
   const [c, r] = [best.cell % x.texts.length, Math.floor(best.cell / x.texts.length)];
-  return { type: "rect", x0: xEdges[c], x1: xEdges[c + 1], y0: yEdges[r], y1: yEdges[r + 1], line: { color: css("--focus"), width: 3 } };
+  return { type: "rect", x0: xEdges[c], x1: xEdges[c + 1], y0: yEdges[r], y1: yEdges[r + 1], line: { color: PALETTES.light[1], width: 3 } }; // the best cell is yellow in both themes
 }
