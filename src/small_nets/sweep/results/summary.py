@@ -1,7 +1,7 @@
 """What a sweep prints: the plan, and the summary."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -119,13 +119,12 @@ def show_summary(
                   style="bold", soft_wrap=True)  # fmt: skip
     others = beside(table.columns, metric)
     columns = {name: [*values] for name, values in _columns(table, ranked[:FEW], metric, others)}
-    for left_out in (None, "sd", *others[:0:-1]):  # where the terminal is narrow
-        columns.pop(left_out or "", None)
-        shown = new_table(*columns, numbers=True)
-        for cells in zip(*columns.values(), strict=True):
-            shown.add_row(*cells)
+    shown = _of_columns(columns)
+    for left_out in ("sd", *others[:0:-1]):
         if natural_width(console, shown) <= console.width:
             break
+        columns.pop(left_out, None)
+        shown = _of_columns(columns)
     print_table(console, shown)
     if len(ranked) > FEW:
         console.print(f"… and {len(ranked) - FEW} more settings")
@@ -149,6 +148,13 @@ def beside(columns: Sequence[str], metric: str) -> list[str]:
     other = {"val": "train", "train": "val"}.get(split)
     wanted = [f"{front}{s}/{n}" for n in (name, "accuracy") for s in (split, other)]
     return [m for m in dict.fromkeys(wanted) if m in columns and m != metric]
+
+
+def _of_columns(columns: Mapping[str, Iterable[str]]) -> Table:
+    table = new_table(*columns, numbers=True)
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
+    return table
 
 
 def _columns(
