@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from small_nets.config import conf_files
 from small_nets.run.build.build import build
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.fit import fit
@@ -139,12 +138,3 @@ def test_no_number_is_cut(columns: int) -> None:
     assert all(cell in text.getvalue() for cell in ("1,000", "12,000", *whole))
     letters = "".join(text.getvalue().split())
     assert all(word in letters or columns < 80 for cell in cells for word in cell.split())
-
-
-def test_every_experiment_is_of_a_case() -> None:
-    """Of each kind that there is one is looked at above."""
-    kinds = {build(compose_settings(f"+experiment={name}", "logger=none")[0]).data.table.task
-             for name in conf_files.experiments() if name != "temperature_wide"}  # fmt: skip
-    shown = {build(compose_settings(*case, "logger=none")[0]).data.table.task
-             for case in CASES.values() if "data=table" not in case}  # fmt: skip
-    assert kinds == shown
