@@ -71,7 +71,8 @@ def test_all_of_the_package_is_in_the_wheel(installed: Path) -> None:
 def test_a_run_in_an_empty_folder(call: Call, tmp_path: Path) -> None:
     said = call("small-nets +experiment=xor trainer.max_epochs=5 hydra.run.dir=outputs/x")
     assert "Final metrics" in said
-    assert "look at it:    small-nets-report outputs/x" in said
+    assert "look at it:    outputs/x/fit.png" in said
+    assert "small-nets-report outputs/x\n" in said
     assert "tensorboard --logdir outputs/x\n" in said
     assert {p.name for p in tmp_path.iterdir()} == {"outputs"}
     assert "predicted" in call("small-nets-predict outputs/x --inputs '[[0,1]]'")

@@ -111,7 +111,7 @@ def test_texts_of_the_animation_can_be_read(finish: Callable[..., Finished]) -> 
 
 
 @pytest.mark.parametrize(("name", "axis"), [
-    ("sine", "loss (of normalised targets)"), ("proportional", "loss"),
+    ("sine", "loss (normalised)"), ("proportional", "loss"),
 ])  # fmt: skip
 def test_a_loss_of_normalised_targets_is_called_one(
     name: str, axis: str, finish: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch

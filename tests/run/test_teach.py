@@ -400,7 +400,7 @@ def test_afterwards_as_at_the_end(run_directory: Callable[..., Path], tmp_path: 
         events = EventAccumulator(str(path))
         events.Reload()
         tags |= set(events.Tags()["images"])  # type: ignore[arg-type]
-    assert {f"figures/{Path(name).stem}" for name in PLANE} <= tags
+    assert {f"view figures/{Path(name).stem}" for name in PLANE} <= tags
 
 
 def test_a_run_of_an_engine_is_trained_again(run_directory: Callable[..., Path]) -> None:

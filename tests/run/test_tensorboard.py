@@ -19,6 +19,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from small_nets.run.outputs.hparams import tag
+from small_nets.sweep.results.ranking import rank, setting_text
 from tests.conftest import Finished, Swept
 
 NAMES = ("hidden_linear.weight", "hidden_linear.bias", "output_linear.weight", "output_linear.bias")
@@ -41,25 +43,25 @@ def test_events(two_runs: list[Finished]) -> None:
     done = two_runs[0]
     events = read(done.directory)
     tags: dict[str, Any] = events.Tags()
-    best = {"best/train/loss", "best/val/loss"}
+    best = {"train/loss (best)", "val/loss (best)"}
     assert set(tags["scalars"]) == {"train/loss", "val/loss"} | best
     for name in ("train/loss", "val/loss"):
         found = events.Scalars(name)
         assert [e.step for e in found] == done.result.curves["step"] == [0, 10, 20, 30, 40, 50]
         assert [e.value for e in found] == pytest.approx(done.result.curves[name])
     assert set(tags["histograms"]) == {
-        *(f"{k}/{n}" for k in ("parameters", "gradients") for n in NAMES),
-        "activations/hidden_linear", "activations/hidden_activation",
+        *(f"view {k}/{n}" for k in ("parameters", "gradients") for n in NAMES),
+        "view activations/hidden_linear", "view activations/hidden_activation",
     }  # fmt: skip
-    last = events.Histograms("parameters/hidden_linear.weight")[-1]
+    last = events.Histograms("view parameters/hidden_linear.weight")[-1]
     weight = [row[0] for row in done.json()["parameters"]["hidden_linear.weight"]["values"]]
     value = last.histogram_value
     assert (last.step, value.num, value.min, value.max) == (
         50, 8, pytest.approx(min(weight)), pytest.approx(max(weight)),
     )  # fmt: skip
     assert sum(value.bucket) == 8
-    assert set(tags["images"]) == {"figures/fit", "figures/loss"}
-    slider = events.Images("figures/fit")
+    assert set(tags["images"]) == {"view figures/fit", "view figures/loss"}
+    slider = events.Images("view figures/fit")
     assert [e.step for e in slider] == [0, 10, 20, 30, 40, 50]
     image = slider[-1]
     assert image.encoded_image_string == (done.directory / "fit.png").read_bytes()
@@ -72,7 +74,7 @@ def test_the_slider_has_ten_moments(finish: Callable[..., Finished]) -> None:
     for more in (("+experiment=sine", "trainer.max_epochs=60"),
                  ("+experiment=circles", "trainer.max_epochs=60")):  # fmt: skip
         events = read(finish(*more, "logger=tensorboard").directory)
-        steps = [e.step for e in events.Images("figures/fit")]
+        steps = [e.step for e in events.Images("view figures/fit")]
         assert len(steps) == 10
         assert (steps[0], steps[-1]) == (0, 60)
         gaps = [b - a for a, b in pairwise(steps)]
@@ -111,7 +113,8 @@ def test_a_diverged_run_is_readable(finish: Callable[..., Finished]) -> None:
 def test_metrics_of_an_untrained_run_are_scalars(finish: Callable[..., Finished]) -> None:
     done = finish("+experiment=losses", "logger=tensorboard")
     tags: dict[str, Any] = read(done.directory).Tags()
-    assert {"mse", "bce", "cross_entropy", "train/loss"} <= set(tags["scalars"])
+    more = {f"view numbers/{name}" for name in ("mse", "bce", "cross_entropy")}
+    assert {*more, "train/loss"} <= set(tags["scalars"])
 
 
 def ask(address: str, content: dict[str, Any] | None = None) -> Any:
@@ -205,79 +208,49 @@ def means(table: pl.DataFrame, metric: str) -> dict[tuple[str, float], float]:
             for (o, lr), rows in completed.group_by("optimizer", "optimizer.lr")}  # type: ignore  # fmt: skip
 
 
-def test_a_sweep_in_hparams(grid: Swept) -> None:
-    """Seeds are trials of one group; what diverged is counted, and enters no average."""
-    table = grid.table
-    runs = {str(job) for job in table["job"]} | {"sweep"}
-    with serve(grid.store.directory) as address:
-        wait_for(address, runs)
+def test_a_sweep_in_tensorboard(grid: Swept) -> None:
+    """A run for each setting, the best first; what diverged is counted, and enters no average."""
+    table, folder = grid.table, grid.store.directory / "tensorboard"
+    ranked = rank(table, list(grid.store.swept), "val/loss")
+    runs = [f"{i:02d} {setting_text(r.setting)}" for i, r in enumerate(ranked, 1)]
+    with serve(folder) as address:
+        tags = wait_for(address, set(runs))
+        assert list(tags) == runs
         infos = ask(f"{address}/data/plugin/hparams/experiment", {"experimentName": ""})
         columns = {info["name"]: info for info in infos["hparamInfos"]}
-        assert set(columns) == {"experiment", "optimizer", "optimizer.lr"}
-        assert set(columns["optimizer"]["domainDiscrete"]) == {"sgd", "adam"}
-        lr = columns["optimizer.lr"]["domainInterval"]
-        assert (lr["minValue"], lr["maxValue"]) == (0.01, 1.0)
+        assert set(columns) == {" experiment", " optimizer", " optimizer.lr"}
+        assert set(columns[" optimizer"]["domainDiscrete"]) == {"sgd", "adam"}
         shown = {m["name"]["tag"] for m in infos["metricInfos"]}
-        wanted = {"train/loss", "val/loss", "best/train/loss", "best/val/loss", "diverged"}
+        wanted = {"train/loss", "val/loss", *map(tag, ("best/val/loss", "diverged", "runs"))}
         assert wanted <= shown
-        groups = sessions(address, columns, wanted, 10)
-    assert len(groups) == 4
-    for group in groups:
-        setting = (group["hparams"]["optimizer"], group["hparams"]["optimizer.lr"])
-        found = metrics_in(group)
-        rows = table.filter(pl.col("optimizer") == setting[0], pl.col("optimizer.lr") == setting[1])
-        assert found["diverged"] == len(rows.filter(status="diverged"))
-        if setting == ("sgd", 1.0):
-            assert found == {"diverged": 3, "runs": 0}
-            assert [s["status"] for s in group["sessions"]] == ["STATUS_FAILURE"]
-        else:
-            assert len(group["sessions"]) == 3
-            for metric in ("val/loss", "best/val/loss"):
-                assert found[metric] == pytest.approx(means(table, metric)[setting], rel=1e-5)
-
-
-def test_bands_of_a_sweep(grid: Swept) -> None:
-    curves = grid.store.curves()
-    with serve(grid.store.directory) as address:
-        tags = wait_for(address, {"sweep"})["sweep"]
+        groups = sessions(address, columns, wanted, 4)
         layout = ask(f"{address}/data/plugin/custom_scalars/layout")
         (category,) = [c for c in layout["category"] if c["title"] == "sweep grid"]
-        chart = next(c for c in category["chart"] if c["title"].startswith("val/loss, settings 1"))
-        series = chart["margin"]["series"]
-        assert len(series) == 3  # the setting that diverged has no band
-        for line in series:
-            assert {line["value"], line["lower"], line["upper"]} <= set(tags)
-        best = series[0]["value"]
-        points = ask(f"{address}/data/plugin/scalars/scalars?run=sweep&tag={quote(best)}")
-    values = dict(re.findall(r"([\w.]+)=([\w.]+)", best))
-    rows = grid.table.filter(
-        pl.col("optimizer") == values["optimizer"],
-        pl.col("optimizer.lr") == float(values["optimizer.lr"]),
-    )
-    at = curves.filter(pl.col("run_id").is_in(rows["run_id"].to_list()))
+        (line,) = category["chart"][1]["margin"]["series"]
+        assert line["value"] == "val/loss"
+        for r, run in zip(ranked, runs, strict=True):  # the setting that diverged has no band
+            assert (set(line.values()) <= set(tags[run])) == (r.n > 0)
+        where = f"{address}/data/plugin/scalars/scalars?run={quote(runs[0])}&tag="
+        points = ask(f"{where}{quote('val/loss')}")
+    for group in groups:
+        setting = (group["hparams"][" optimizer"], group["hparams"][" optimizer.lr"])
+        found = metrics_in(group)
+        rows = table.filter(pl.col("optimizer") == setting[0], pl.col("optimizer.lr") == setting[1])
+        assert found[tag("diverged")] == len(rows.filter(status="diverged"))
+        if setting == ("sgd", 1.0):
+            assert found == {tag("diverged"): 3, tag("runs"): 0}
+            assert [s["status"] for s in group["sessions"]] == ["STATUS_FAILURE"]
+        else:
+            for metric in ("val/loss", "best/val/loss"):
+                mean = pytest.approx(means(table, metric)[setting], rel=1e-5)
+                assert found[tag(metric)] == mean
+    best = ranked[0].setting
+    rows = table.filter(pl.col("optimizer") == best["optimizer"],
+                        pl.col("optimizer.lr") == best["optimizer.lr"])  # fmt: skip
+    at = grid.store.curves().filter(pl.col("run_id").is_in(rows["run_id"].to_list()))
     wanted = at.group_by("step").agg(pl.col("val/loss").mean()).sort("step")
     assert [p[1] for p in points] == wanted["step"].to_list() == [0, 10, 20, 30, 40]
     assert [p[2] for p in points] == pytest.approx(wanted["val/loss"].to_list(), rel=1e-5)
-
-
-def test_a_large_sweep_has_a_session_for_each_setting(
-    sweep: Callable[..., Swept], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("small_nets.sweep.results.sweep_events.MOST_RUNS", 5)
-    base = ("+experiment=temperature_linear", "trainer.max_epochs=30", "optimizer.lr=0.001,0.01,10")
-    small = sweep(*base, "seed=0")  # three runs: a session each, taken back when it grows
-    assert list(small.store.directory.glob("0/*.session"))
-    done = sweep(*base, "seed=range(3)")
-    assert not list(done.store.directory.glob("[0-9]*/*.session"))
-    with serve(done.store.directory) as address:
-        wait_for(address, {"sweep", *(f"sweep/settings/00{i}" for i in (1, 2, 3))})
-        groups = sessions(address, ["optimizer.lr"], ["val/loss", "runs", "diverged"], 3)
-    found = {g["hparams"]["optimizer.lr"]: metrics_in(g) for g in groups}
-    assert found[10] == {"runs": 0, "diverged": 3}
-    for lr in (0.001, 0.01):
-        mean = done.table.filter(pl.col("optimizer.lr") == lr)["val/loss"].mean()
-        wanted = {"val/loss": mean, "runs": 3, "diverged": 0}
-        assert {m: found[lr][m] for m in wanted} == pytest.approx(wanted, rel=1e-5)
 
 
 def test_single_runs_of_several_seeds_are_one_group(finish: Callable[..., Finished]) -> None:
@@ -291,15 +264,15 @@ def test_single_runs_of_several_seeds_are_one_group(finish: Callable[..., Finish
         wait_for(address, {f"run{i}" for i in (1, 2, 3, 4, 5)})
         infos = ask(f"{address}/data/plugin/hparams/experiment", {"experimentName": ""})
         names = {info["name"] for info in infos["hparamInfos"]}
-        assert {"experiment", "optimizer", "optimizer.lr"} <= names
+        assert {" experiment", " optimizer", " optimizer.lr"} <= names
         assert not {"seed", "data.split_seed"} & names
-        groups = sessions(address, ["optimizer.lr"], ["val/loss", "best/val/loss"], 5)
+        groups = sessions(address, [" optimizer.lr"], ["val/loss", tag("best/val/loss")], 5)
         layout = ask(f"{address}/data/plugin/custom_scalars/layout")
     by_size = {len(g["sessions"]): g for g in groups}
     assert sorted(len(g["sessions"]) for g in groups) == [1, 1, 3]
     mean = sum(d.result.metrics["val/loss"] for d in done) / 3
     assert metrics_in(by_size[3])["val/loss"] == pytest.approx(mean)
     best = sum(min(d.result.curves["val/loss"]) for d in done) / 3
-    assert metrics_in(by_size[3])["best/val/loss"] == pytest.approx(best)
+    assert metrics_in(by_size[3])[tag("best/val/loss")] == pytest.approx(best)
     (chart,) = next(c for c in layout["category"] if c["title"] == "losses")["chart"]
     assert chart["multiline"]["tag"] == ["train/loss", "val/loss"]

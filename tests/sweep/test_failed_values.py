@@ -80,7 +80,7 @@ def test_what_is_made_of_it(broken: Swept) -> None:
     assert "nan" in broken.text
     # In TensorBoard a number has no text among its values.
     kinds: dict[str, set[str]] = {}
-    for file in store.directory.rglob("*.session"):
+    for file in store.directory.rglob("*.sweep"):
         for event in EventFileLoader(str(file)).Load():
             for value in event.summary.value:
                 content = plugin_data_pb2.HParamsPluginData.FromString(  # type: ignore
@@ -88,8 +88,8 @@ def test_what_is_made_of_it(broken: Swept) -> None:
                 )
                 for key, param in content.session_start_info.hparams.items():
                     kinds.setdefault(key, set()).add(param.WhichOneof("kind"))
-    assert kinds["optimizer.lr"] == {"number_value"}
-    assert kinds["model.width"] == {"string_value"}
+    assert kinds[" optimizer.lr"] == {"number_value"}
+    assert kinds[" model.width"] == {"string_value"}
 
 
 def test_the_sweep_goes_on(sweep: Sweep) -> None:

@@ -35,7 +35,7 @@ def test_they_stay(sweep: Sweep, tmp_path: Path) -> None:
         "curves/mine.parquet", "weights/pretrained.safetensors", "runs/notes.tmp", "runs/x.csv",
         "weights/model.safetensors.tmp", "parts/notes.txt", "configs/old.parquet.12345678.tmp",
         "0/notes.md", "0/mine.png", "0/mine.gif", "0/events.out.tfevents.1.mine",
-        "0/events.out.tfevents.1795703145.host.1.0", "sweep/settings/001/mine.txt",
+        "0/events.out.tfevents.1795703145.host.1.0", "tensorboard/01 x/mine.txt",
         "rungs/notes.txt", "rungs/000000002/mine.txt", "corrupt/mine.parquet", "notes.png",
         "slurm/mine.txt",
     ]  # fmt: skip
@@ -54,12 +54,13 @@ def test_they_stay(sweep: Sweep, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["multirun.yaml", "fit.png", "loss.png", "0/result.json",
-                                  "1/weights.safetensors", "0", "weights", "sweep"])  # fmt: skip
+                                  "1/weights.safetensors", "0", "weights",
+                                  "tensorboard"])  # fmt: skip
 def test_one_in_the_way_is_named(sweep: Sweep, tmp_path: Path, name: str) -> None:
     """Before anything is trained."""
     path = tmp_path / "sweep" / name
     path.parent.mkdir(parents=True)
-    if name == "sweep":
+    if name == "tensorboard":
         (tmp_path / "elsewhere").mkdir()
         path.symlink_to(tmp_path / "elsewhere")
     else:
@@ -67,7 +68,7 @@ def test_one_in_the_way_is_named(sweep: Sweep, tmp_path: Path, name: str) -> Non
     with pytest.raises(InputError) as caught:
         sweep(*GRID, "seed=0,1")
     assert str(path) in str(caught.value)
-    assert name == "sweep" or path.read_text() == "mine"
+    assert name == "tensorboard" or path.read_text() == "mine"
     assert not list((tmp_path / "sweep").rglob("*.parquet"))
     assert not list(tmp_path.glob("elsewhere/*"))
 

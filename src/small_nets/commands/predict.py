@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from small_nets.config.components import is_table
+from small_nets.config.components import is_table, loss_of_config
 from small_nets.config.errors import InputError, answered
 from small_nets.data.table_file import PARQUET
 from small_nets.run.outputs.directory_kind import is_job
@@ -161,7 +161,8 @@ def _answer(options: argparse.Namespace, stored: StoredRun) -> None:
             print(printable(f"Warning: {note}"), file=sys.stderr)
     if out is None:
         limit = FEW_ROWS if found is not None and len(predicted) > LONG else None
-        show_predictions(console, labels, answers(asked, predicted), limit)
+        compares = loss_of_config(config).compares
+        show_predictions(console, labels, answers(asked, predicted), limit, compares)
     else:
         print(printable(f"{len(predicted)} predictions in {out}"))
     if found is not None:

@@ -149,12 +149,13 @@ def _metric(store: "Store", table: "DataFrame", asked: str | None) -> str:
 
 
 def _write(store: "Store", table: "DataFrame", metric: str, form: str, console: "Console") -> None:
+    from small_nets.sweep.results.normalised import unit
     from small_nets.sweep.results.ranking import rank
     from small_nets.sweep.results.summary import show_summary
 
     began = time.perf_counter()
     ranked = rank(table, list(store.swept), metric)
-    show_summary(console, table, ranked, metric)
+    show_summary(console, table, ranked, metric, unit(store, table, metric))
     if form == "html":
         from small_nets.page.write import write_page
 

@@ -5,6 +5,7 @@ import time
 STARTED = time.perf_counter()
 
 import argparse  # noqa: E402
+import logging  # noqa: E402
 import os  # noqa: E402
 import shutil  # noqa: E402
 import sys  # noqa: E402
@@ -149,6 +150,8 @@ def main() -> None:
     # Without it Hydra prints its own message and exits before ours can be made.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     take_any_text()
+    # It says that it makes its list of fonts, once on a machine, in front of our first line.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     resolvers.register()
     try:
         refuse_endless(sys.argv[1:])

@@ -83,6 +83,7 @@ FIELDS: dict[str, Field] = {
         "'[mse, accuracy]'",
     ),
     "analysis": nullable(one_of(("curvature", "optimal_lr"), example="curvature"), "none"),
+    "print": one_of(("few", "all"), example="all"),
     "pictures": one_of(("few", "all"), example="all"),
     "ckpt": nullable(text("a run's checkpoint.ckpt", example="outputs/sine/RUN/checkpoint.ckpt")),
     "engine": nullable(

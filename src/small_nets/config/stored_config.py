@@ -123,6 +123,9 @@ def _resolved(value: Any, whole: Mapping[str, Any], depth: int = 0) -> Any:
     return _resolved(found, whole, depth + 1)
 
 
+LATER = {"print": "few"}  # keys of which configs of earlier runs have none
+
+
 def check_stored(config: Any, where: str) -> dict[str, Any]:
     """A stored config, resolved, as plain containers. Raises InputError, which says where it is."""
     try:
@@ -142,6 +145,7 @@ def _checked(config: Any) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InputError("it holds no settings")
     found = {str(key): value for key, value in config.items() if key not in SWEEP_ONLY}
+    found = LATER | found
     known = {key: value for key, value in conf_files.root().items() if key not in SWEEP_ONLY}
     groups = [g for g in conf_files.groups() if g not in ("experiment", *SWEEP_ONLY)]
     missing = [key for key in (*known, *groups) if key not in found]

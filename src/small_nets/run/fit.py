@@ -12,7 +12,7 @@ from rich.console import Console
 
 from small_nets.data.table_settings import completed
 from small_nets.nn.early_stopping import losses_in
-from small_nets.run.figures.loss import loss_figure, loss_name
+from small_nets.run.figures.loss import loss_figure
 from small_nets.run.outputs.event_files import TensorBoard
 from small_nets.run.outputs.result import Ending, Result
 from small_nets.run.outputs.run_events import log_end, log_session
@@ -107,8 +107,10 @@ def _draw(
     if tells_classes(run):
         figures["confusion"] = draw_confusion(run, title)
     if len(result.curves["step"]) > 1:
-        name = loss_name("loss", run.data.is_target_normalised)
-        figures["loss"] = loss_figure(result.curves, result.baseline, title, ending.kept, name)
+        of_normalised = run.data.is_target_normalised
+        figures["loss"] = loss_figure(
+            result.curves, result.baseline, title, ending.kept, of_normalised
+        )
     for name, figure in figures.items():
         png, width, height = save_png(figure, directory / f"{name}.png")
         if logger is not None:

@@ -1,13 +1,16 @@
 """What a user should know of a run, before and after it trains: no error, and no silence."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 
 import torch
 
+from small_nets.config.schema import show
 from small_nets.data.rounding import merged
 from small_nets.run.convergence import still_falling
 from small_nets.run.outputs.result import Result
 from small_nets.run.spec import Run
+from small_nets.system.shell_words import quote
 
 
 def left_out(dropped: int, rows: int) -> str:
@@ -60,13 +63,23 @@ def _in_two_cases(texts: Iterable[str]) -> list[tuple[str, str]]:
     return [(one, text) for one, text in pairs if one != text]
 
 
+HARDLY = 0.9  # of the constant predictor's loss
+LEARNED = 0.6  # of it: below, the net has learned the training rows
+FEWEST_ROWS = 10  # of a validation split: the loss of fewer is chance
+
+
 def end_notes(run: Run, result: Result, kept: int | None) -> list[str]:
-    """Where longer training would have helped, a sentence that says so.
+    """What the end says of a net that learned little, and of one that was still learning.
 
     kept: the step whose weights early stopping kept, None where they are the last ones. Where it
     kept those of an earlier point, longer training is no help.
     """
-    if result.status != "completed" or result.stopped_early or run.max_epochs == 0:
+    if run.max_epochs == 0 or result.status not in ("completed", "interrupted"):
+        return []
+    poor = poor_fit(run, result)
+    if poor is not None:
+        return [poor]
+    if result.status != "completed" or result.stopped_early:
         return []
     if kept is not None and kept < 0.9 * result.steps:
         return []
@@ -77,6 +90,61 @@ def end_notes(run: Run, result: Result, kept: int | None) -> list[str]:
         f"the loss is still falling: train/loss by {share:.0%} over the last tenth of training. "
         f"To train for longer: trainer.max_epochs={2 * run.max_epochs}"
     ]
+
+
+def poor_fit(run: Run, result: Result) -> str | None:
+    """That a net is hardly better than the constant predictor, and what to try; None if it is."""
+    rows = {name: len(split) for name, split in run.data.splits.items()}
+    of = " (normalised)" if run.data.is_target_normalised else ""
+    for split, least in (("train", 1), ("val", FEWEST_ROWS)):
+        loss, base = (m.get(f"{split}/loss") for m in (result.metrics, result.baseline))
+        if loss is None or base is None or rows.get(split, 0) < least:
+            continue
+        if not loss > HARDLY * base > 0:
+            continue
+        how = "hardly better than" if loss < 0.999 * base else "no better than"
+        how = how if loss <= 1.001 * base else "worse than"
+        where = "" if split == "train" else "on the validation rows "
+        has_learned = split == "val" and result.metrics["train/loss"] < LEARNED * base
+        losses = f"{split}/loss {loss:.4g}{of} against {base:.4g}"
+        tries = _of_validation(run) if has_learned else _of_training(run)
+        what = f"{where}the net is {how} the constant predictor: {losses}"
+        return f"{what}. What may help: {', '.join(tries)}"
+    return None
+
+
+SEVERAL = "several seeds (-m 'seed=range(10)')"
+REACHED = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, math.inf)}  # by activations
+
+
+def _of_training(run: Run) -> list[str]:
+    tries, model, target = [SEVERAL], run.config["model"], run.data.train.target
+    if "width" in model:
+        width = model["width"]
+        what = "a hidden layer" if width is None else "a wider net"
+        tries.append(f"{what} ({_width(4 if width is None else width, lambda w: 2 * w)})")
+    tries.append(f"more epochs (trainer.max_epochs={2 * run.max_epochs})")
+    tries.append(f"another learning rate (now optimizer.lr={show(run.config['optimizer']['lr'])})")
+    low, high = REACHED.get(str(model.get("output_activation")), (-math.inf, math.inf))
+    if target is not None and bool(((target < low) | (target > high)).any()):
+        tries.append("an output that reaches the targets (model.output_activation=identity)")
+    return tries
+
+
+def _of_validation(run: Run) -> list[str]:
+    """It has learned the training rows, and too little of what holds for others."""
+    tries, width = [SEVERAL], run.config["model"].get("width")
+    if width is not None:
+        tries.append(f"a narrower net ({_width(width, lambda w: max(w // 2, 1))})")
+    if run.early_stop is None:
+        tries.append("fewer epochs (early_stop='{patience: 10}')")
+    return [*tries, "more rows"]
+
+
+def _width(width: int | list[int], change: Callable[[int], int]) -> str:
+    """The widths, changed, as they are typed."""
+    changed = change(width) if isinstance(width, int) else [change(w) for w in width]
+    return quote(f"model.width={show(changed)}")
 
 
 def of_rounding(run: Run) -> list[str]:

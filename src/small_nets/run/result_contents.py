@@ -13,8 +13,6 @@ from small_nets.run.evaluate import (
     gradients,
     more_metrics,
     predict,
-    regression_metrics,
-    squared_errors,
 )
 from small_nets.run.figures.learning_rates import rates_figure
 from small_nets.run.outputs.result import (
@@ -27,6 +25,7 @@ from small_nets.run.outputs.result import (
     versions,
 )
 from small_nets.run.pictures.hessian import compare_rates, curvature, hessian
+from small_nets.run.raw_errors import errors_of, scores_of
 from small_nets.run.spec import Run
 from small_nets.run.terminal.run_summary import show_curvature, show_rates
 
@@ -74,28 +73,14 @@ def _final_metrics(run: Run, ending: Ending) -> dict[str, float]:
 
 def of_table(run: Run, constant: bool = False) -> dict[str, float]:
     """R² and RMSE where the user's own numbers are learned: of the net, or the best constant."""
-    normaliser = run.data.target_normaliser
-    if not run.labels.is_table or run.data.table.task != "regression" or normaliser is None:
-        return {}
-    assert run.data.train.target is not None, "a table has a target"
-    best = run.loss.best_constant(run.data.train.target)
-    found: dict[str, float] = {}
-    for prefix, split in run.data.splits.items():
-        assert split.target is not None, "a table has a target"
-        names = run.labels.of_targets(split.target.shape[1])
-        with torch.no_grad():
-            row = best.expand_as(split.target) if constant else None
-            prediction = run.net(split.input) if row is None else row
-        errors = squared_errors(prediction, split.target)
-        scores = regression_metrics(errors, split.target, normaliser, names)
-        found |= {f"{prefix}/{name}": value for name, value in scores.items()}
-    return found
+    return scores_of(run, constant) if run.labels.is_table else {}
 
 
 def baseline_of(run: Run) -> dict[str, float]:
     """Metric -> what the constant predictor has. Its R² says nothing, and is left out."""
-    rmse = {n: v for n, v in of_table(run, constant=True).items() if n.split("/")[1] == "rmse"}
-    return baseline(run.loss, run.data) | rmse
+    return baseline(run.loss, run.data) | (
+        errors_of(run, constant=True) if run.labels.is_table else {}
+    )
 
 
 def analyse(run: Run, console: Console, metrics: dict[str, float]) -> dict[str, Figure]:

@@ -98,6 +98,7 @@ class Run:
     labels: Labels = Labels()
     tensorboard: bool = True
     histograms: bool = True
+    print_all: bool = False
     all_pictures: bool = False
     ckpt: Path | None = None
     until: int | None = None

@@ -30,6 +30,7 @@ from small_nets.search.summary import show_best, show_progress, show_space
 from small_nets.sweep.halving.rungs import check_halving
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.jobs.plan import longest
+from small_nets.sweep.results.normalised import unit_of
 from small_nets.sweep.session import Planned, Session
 from small_nets.sweep.training.in_process import Stop
 
@@ -73,7 +74,7 @@ def search_in(session: Session, space: Space, settings: Mapping[str, Any]) -> in
         except Stop:
             failed = 1
         code = session.conclude(train.jobs, is_ranked=False)
-        show_best(session.console, search)
+        show_best(session.console, search, _unit(planned, whole.metric))
     return max(code, min(failed, 1))
 
 
@@ -128,8 +129,14 @@ def _first_batch(
                 epochs += [int(float(end)) for end in parameter.ends]
         if max(epochs):
             check_halving(session.settings["halving"], max(epochs))
-        show_space(session.console, search)
+        show_space(session.console, search, _unit(planned, search.settings.metric))
     return lists, planned
+
+
+def _unit(planned: Planned, metric: str) -> str:
+    """What is said behind the objective: whether it is of normalised targets."""
+    known = (job.settings() for job in planned.jobs if job.error is None)
+    return next((unit_of(settings, metric) for settings in known), "")
 
 
 def _counts(name: str) -> bool:

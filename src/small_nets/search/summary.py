@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from small_nets.run.terminal.tables import new_table
+from small_nets.run.terminal.tables import new_table, print_table
 from small_nets.search.study import Search
 from small_nets.system.command_names import command, command_words
 from small_nets.system.shell_words import join, quote_path
@@ -19,19 +19,22 @@ def best_first(trials: Sequence[FrozenTrial], high: bool) -> list[FrozenTrial]:
     return sorted(known, key=lambda t: (-t.value if high else t.value, t.number))  # type: ignore
 
 
-def show_space(console: Console, search: Search) -> None:
-    """What is searched, how, and for what; and how far it was."""
+def show_space(console: Console, search: Search, unit: str = "") -> None:
+    """What is searched, how, and for what; and how far it was.
+
+    unit: what is said behind the objective.
+    """
     settings = search.settings
     least = "greatest" if settings.high else "least"
     console.print(
-        f"Search for the {least} {settings.objective_text}: {settings.trials:,} trials, "
+        f"Search for the {least} {settings.objective_text}{unit}: {settings.trials:,} trials, "
         f"{settings.batch:,} at a time, by {settings.sampler}\n", style="bold", soft_wrap=True,
     )  # fmt: skip
     table = new_table("setting", "values", "")
     for p in search.space.parameters:
         some = p.name in search.space.conditional
         table.add_row(p.name, p.text, "with some choices" if some else "")
-    console.print(table)
+    print_table(console, table)
     if search.most < settings.trials:
         console.print(f"\nThe space has {search.most:,} settings: the search ends when all of "
                       "them are tried.", soft_wrap=True)  # fmt: skip
@@ -58,7 +61,7 @@ def show_progress(console: Console, search: Search) -> None:
     console.print(text + "\n", style="bold", soft_wrap=True)
 
 
-def show_best(console: Console, search: Search) -> None:
+def show_best(console: Console, search: Search, unit: str = "") -> None:
     """The best settings, the command that repeats the first of them, and how to look at all."""
     settings, space = search.settings, search.space
     trials = search.trials
@@ -75,7 +78,9 @@ def show_best(console: Console, search: Search) -> None:
         console.print("The space is exhausted: every setting of it was tried once.\n",
                       soft_wrap=True)  # fmt: skip
     if best:
-        console.print(f"Best settings by {settings.objective_text}", style="bold", soft_wrap=True)
+        console.print(
+            f"Best settings by {settings.objective_text}{unit}", style="bold", soft_wrap=True
+        )
         table = new_table("trial", "objective", "diverged", "settings")
         for trial in best[:FEW]:
             found = trial.params
@@ -83,7 +88,7 @@ def show_best(console: Console, search: Search) -> None:
                      if p.name in found]  # fmt: skip
             lost = trial.user_attrs["diverged"]
             table.add_row(str(trial.number), f"{trial.value:.6g}", str(lost or ""), " ".join(typed))
-        console.print(table)
+        print_table(console, table)
         console.print(f"\nbest run alone:      {command_of(best[0], settings.high)}",
                       soft_wrap=True)  # fmt: skip
     where = quote_path(search.path.parent)

@@ -227,6 +227,7 @@ def build(config: dict[str, Any]) -> Run:
         labels=labels_of(data_config),
         tensorboard=config["logger"]["tensorboard"],
         histograms=config["logger"]["histograms"],
+        print_all=config["print"] == "all",
         all_pictures=config.get("pictures") == "all",  # configs of earlier runs have no such key
         ckpt=ckpt,
     )

@@ -17,7 +17,7 @@ from small_nets.config.schema import show
 # What a continued run may change: how long it goes on, and what is shown of it.
 FREE = {
     *("name", "description", "log_every", "print_every", "metrics", "analysis"),
-    *("ckpt", "logger", "trainer.max_epochs", "engine", "pictures"),
+    *("ckpt", "logger", "trainer.max_epochs", "engine", "pictures", "print"),
     *SWEEP_ONLY,
     *("data.probe", "data.input_name", "data.target_name", "data.unit", "data.classes"),
     *("data.range", "data.path", "data.drop", "data.missing", "data.unseen"),

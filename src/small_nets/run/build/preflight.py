@@ -27,6 +27,7 @@ from small_nets.data.table_settings import complete
 from small_nets.run.outputs.directory_kind import SWEEP, SWEEP_COPY, is_job
 from small_nets.run.outputs.directory_lock import HOLDER, LOCK, locked
 from small_nets.system.printable import printable
+from small_nets.system.shell_words import quote_path
 from small_nets.system.signals import at_end
 
 HYDRA, MULTIRUN = ".hydra", "multirun.yaml"
@@ -128,7 +129,16 @@ def refuse_used(directory: Path, key: str = "hydra.run.dir") -> None:
             raise InputError(
                 f"{key}={directory} already holds {what} ({name}), which would be overwritten.\n"
                 "Fix: another directory, or none: each run, and each sweep, gets one of its own"
+                + _to_replace(directory)
             )
+
+
+def _to_replace(directory: Path) -> str:
+    """How to have a run where one is, said where nothing else lies there that would be lost."""
+    folders = {path.name for path in directory.iterdir() if path.is_dir()}
+    if folders - {HYDRA} or directory.is_symlink() or not (directory / HYDRA).is_dir():
+        return ""
+    return f". To replace it: rm -r {quote_path(directory)}, and the same command"
 
 
 def run_directory(hydra: DictConfig) -> Path:

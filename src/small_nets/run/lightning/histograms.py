@@ -6,6 +6,8 @@ import numpy as np
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary  # type: ignore
 from torch import Tensor, nn
 
+from small_nets.run.outputs.hparams import BEHIND
+
 MOST_BINS = 30  # as TensorFlow's own summaries have; torch's default has 1,500
 ROWS = 1000  # of a split that activations are taken on
 
@@ -13,7 +15,7 @@ ROWS = 1000  # of a split that activations are taken on
 def histograms(
     net: nn.Module, gradients: Mapping[str, Tensor], activations: Mapping[str, Tensor]
 ) -> Summary:
-    """One for each parameter (`parameters/NAME`), gradient and activation, named likewise.
+    """One for each parameter (`view parameters/NAME`), gradient and activation, named likewise.
 
     activations: layer -> its output for the first ROWS rows of the training split, which are
     a random sample of a large one where the split is shuffled.
@@ -26,8 +28,8 @@ def histograms(
     named |= {f"gradients/{name}": gradient for name, gradient in gradients.items()}
     named |= {f"activations/{name}": output for name, output in activations.items()}
     values = [
-        Summary.Value(tag=tag, histo=histogram)
-        for tag, tensor in named.items()
+        Summary.Value(tag=f"{BEHIND} {name}", histo=histogram)
+        for name, tensor in named.items()
         if (histogram := _histogram(tensor)) is not None
     ]
     return Summary(value=values)

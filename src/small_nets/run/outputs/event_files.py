@@ -11,6 +11,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from small_nets.run.outputs.hparams import BEHIND, scalars, tag
+
 # Time, machine, process and a count, as the writer names a file.
 _NAME = re.compile(r"events\.out\.tfevents\.\d+\..+\.\d+\.\d+")
 
@@ -45,22 +47,23 @@ class TensorBoard:
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """A point of each metric's curve."""
         for name, value in metrics.items():
-            self.experiment.add_scalar(name, value, step)
+            self.experiment.add_scalar(tag(name), value, step)
 
     def log_curves(self, curves: Mapping[str, Sequence[float]]) -> None:
         """All points of a run that is over: "step" and each metric; what is not finite is not."""
         for i, step in enumerate(curves["step"]):
-            values = [
-                Summary.Value(tag=name, simple_value=curve[i])
+            values = {
+                name: curve[i]
                 for name, curve in curves.items()
                 if name != "step" and math.isfinite(curve[i])
-            ]
-            self.log_summary(Summary(value=values), int(step))
+            }
+            self.log_summary(scalars(values), int(step))
 
-    def log_png(self, tag: str, png: bytes, width: int, height: int, step: int) -> None:
+    def log_png(self, name: str, png: bytes, width: int, height: int, step: int) -> None:
         """A picture as it lies on disk, drawn once."""
         image = Summary.Image(encoded_image_string=png, colorspace=4, width=width, height=height)
-        self.log_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+        value = Summary.Value(tag=f"{BEHIND} {name}", image=image)
+        self.log_summary(Summary(value=[value]), step)
 
     def log_summary(self, summary: Summary, step: int) -> None:
         """A record as it stands."""

@@ -20,6 +20,15 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import metadata as layout_metadata
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
+# Of settings that do not differ the tab ticks the first five by name, and nothing else tells it
+# which: a blank in front comes before every letter.
+TICKED = ("experiment", "model.width", "optimizer", "optimizer.lr", "trainer.max_epochs")
+
+
+def column(name: str) -> str:
+    """What a setting is called in the HParams tab."""
+    return f" {name}" if name in TICKED else name
+
 
 def session(group: str, settings: Mapping[str, Any], completed: bool) -> Summary:
     """A run as a session: its settings, and how it ended; its metrics are the run's scalars.
@@ -30,7 +39,7 @@ def session(group: str, settings: Mapping[str, Any], completed: bool) -> Summary
     """
     start = plugin_data_pb2.SessionStartInfo(group_name=group)  # type: ignore
     for name, value in settings.items():
-        field = start.hparams[name]
+        field = start.hparams[column(name)]
         if isinstance(value, bool):
             field.bool_value = value
         elif isinstance(value, int | float):
@@ -92,8 +101,27 @@ def layout(category: str, charts: Mapping[str, Sequence[str] | Sequence[Margin]]
 
 
 def scalars(values: Mapping[str, float]) -> Summary:
-    """Scalars of one step."""
-    return Summary(value=[Summary.Value(tag=tag, simple_value=v) for tag, v in values.items()])
+    """Scalars of one step, by the name of the metric."""
+    return Summary(value=[Summary.Value(tag=tag(n), simple_value=v) for n, v in values.items()])
 
 
-LOSS_CHARTS = layout("losses", {"training and validation loss": ["train/loss", "val/loss"]})
+# TensorBoard sorts all charts, histograms and pictures of a run by name. The loss curves come
+# first: what else there is has a name behind "val".
+BEHIND = "view"
+
+
+def tag(metric: str) -> str:
+    """What a metric is called in TensorBoard, where those of each split stand together.
+
+    "best/val/loss" is "val/loss (best)"; "mse", which belongs to no split, "view numbers/mse".
+    """
+    which, _, name = metric.partition("/")
+    if which in ("best", "kept"):
+        return f"{tag(name)} ({which})"
+    return metric if which in ("train", "val") else f"{BEHIND} numbers/{metric}"
+
+
+def loss_charts(is_normalised: bool) -> Summary:
+    """The custom-scalars tab of a run: both losses in one chart."""
+    of = ", of normalised targets" if is_normalised else ""
+    return layout("losses", {f"training and validation loss{of}": ["train/loss", "val/loss"]})

@@ -30,7 +30,8 @@ MAX_PREDICTIONS = 1000
 MAX_VALUES = 1000
 # What cannot change a number: where things go, how they are shown, how far the run is continued.
 NO_NUMBER = (
-    *("name", "description", "print_every", "ckpt", "logger", "engine", "pictures", *SWEEP_ONLY),
+    *("name", "description", "ckpt", "logger", "engine", *SWEEP_ONLY),
+    *("print_every", "print", "pictures"),
     *("data.input_name", "data.target_name", "data.unit", "data.classes", "data.range"),
     "data.path",  # of a table the content counts: data.digest
     "data.drop",  # data.inputs names what it leaves

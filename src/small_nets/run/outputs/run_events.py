@@ -9,7 +9,7 @@ import yaml
 from small_nets.config.schema import kind_of, show
 from small_nets.nn.early_stopping import losses_in
 from small_nets.run.outputs.event_files import TensorBoard
-from small_nets.run.outputs.hparams import LOSS_CHARTS, session
+from small_nets.run.outputs.hparams import loss_charts, session
 from small_nets.run.outputs.result import NO_NUMBER, Result, digest, numbers_of
 from small_nets.run.spec import Run
 
@@ -20,7 +20,7 @@ def log_end(logger: TensorBoard, run: Run, result: Result) -> None:
     """The config as text, the layout of the losses, and the numbers that have no curve."""
     text = yaml.safe_dump(run.config, sort_keys=False)
     logger.experiment.add_text("config", f"```yaml\n{text}\n```", 0)
-    logger.log_summary(LOSS_CHARTS, 0)
+    logger.log_summary(loss_charts(run.data.is_target_normalised), 0)
     # Those of the kept weights, where early stopping kept others than the last.
     kept = {f"kept/{n}": v for n, v in result.metrics.items() if v != result.curves.get(n, [v])[-1]}
     more = {name: v for name, v in result.metrics.items() if name not in result.curves}

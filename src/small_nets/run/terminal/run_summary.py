@@ -1,24 +1,28 @@
 """What a run prints: before training, and at the end."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
+from small_nets.config.components import loss_of_config
 from small_nets.config.grammar_quoting import override
 from small_nets.config.schema import show
 from small_nets.nn.inspect import look
 from small_nets.run.notes import end_notes, notes
 from small_nets.run.outputs.result import Result
 from small_nets.run.pictures.hessian import Curvature, Descent
+from small_nets.run.raw_errors import errors_of
 from small_nets.run.spec import Run
 from small_nets.run.terminal.predictions import FEW_ROWS, show_predictions
-from small_nets.run.terminal.tables import flatten, new_table, numbers, print_metrics, print_titled
+from small_nets.run.terminal.tables import fitting, new_table, numbers, print_metrics, print_titled
 from small_nets.system.command_names import command
 from small_nets.system.shell_words import quote_path
 
-FEW_PARAMETERS = 100
+FEW_PREDICTIONS = 5
 
 
 def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> None:
@@ -33,14 +37,17 @@ def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> No
         settings.add_row(key, _short(show(value)))
     print_titled(console, "Settings that differ from the defaults", settings)
     net, rows = run.net, run.data.train.input
-    layers = new_table("name", "layer", "parameters", "output for the training rows")
+    layers = new_table("name", "layer", "parameters", "output shape")
     for layer in look(net, rows):
         shapes = "  ".join(f"{name} {shape}" for name, shape in layer.shapes.items())
         layers.add_row(layer.name, layer.kind, shapes, str(tuple(layer.output.shape)))
     count = sum(p.numel() for p in net.parameters())
-    print_titled(console, f"Layers, {count:,} parameters", layers)
+    print_titled(
+        console, f"Layers, {count:,} parameters, and what they give for the training rows", layers
+    )
     splits = "  ".join(f"{name} {len(split)}" for name, split in run.data.splits.items())
-    console.print(f"rows: {splits}   steps: {run.steps:,}\n")
+    losses = "   losses: of normalised targets" if run.data.is_target_normalised else ""
+    console.print(f"rows: {splits}   steps: {run.steps:,}{losses}\n")
     for note in notes(run):
         console.print(f"warning: {note}\n", style="bold red", soft_wrap=True)
 
@@ -50,8 +57,9 @@ def _short(text: str, limit: int = 80) -> str:
 
 
 def show_end(console: Console, run: Run, result: Result, directory: Path, kept: int | None) -> None:
-    """Metrics beside the constant predictor's, predictions, parameters, and where all lies.
+    """Metrics beside the constant predictor's, predictions, and where all lies: one screen.
 
+    With print=all also the parameters, and more of the predictions.
     kept: the step whose weights early stopping kept, None where they are the last ones.
     """
     if kept is not None and run.max_epochs > 0:
@@ -66,25 +74,47 @@ def show_end(console: Console, run: Run, result: Result, directory: Path, kept: 
     _show_status(console, result, directory)
     for note in end_notes(run, result, kept):
         console.print(f"{note}\n", style="bold", soft_wrap=True)
-    if result.metrics:
-        print_metrics(console, "Final metrics", result.metrics, result.baseline)
+    _show_metrics(console, run, result)
     if run.max_epochs == 0 and len(run.data.train) <= FEW_ROWS:
         _show_forward(console, run)
-    show_predictions(console, run.labels, result.predictions)
-    _show_parameters(console, result)
-    console.print(f"run directory: {directory}", soft_wrap=True)
-    looks = [f"{command('report')} {quote_path(directory)}"]
+    shown = FEW_ROWS if run.print_all else FEW_PREDICTIONS
+    compares = loss_of_config(run.config).compares
+    show_predictions(console, run.labels, result.predictions, shown, compares)
+    if run.print_all:
+        _show_parameters(console, result)
+    seconds = f"{result.seconds['total']:.1f} s, {result.seconds['fit']:.1f} of them for training"
+    console.print(f"run directory: {directory}  ({seconds})", soft_wrap=True)
+    looks = [str(directory / name) for name in ("fit.png",) if (directory / name).exists()]
+    looks += [f"{command('report')} {quote_path(directory)}"]
     if run.tensorboard:  # its own: of a whole outputs/ with sweeps TensorBoard opens blank tabs
         looks.append(f"tensorboard --logdir {quote_path(directory)}")
-    for name, words in zip(("look at it:", ""), looks, strict=False):
-        console.print(f"{name:14} {words}", soft_wrap=True)
+    for i, words in enumerate(looks):
+        console.print(f"{'' if i else 'look at it:':14} {words}", soft_wrap=True)
+
+
+def _show_metrics(console: Console, run: Run, result: Result) -> None:
+    """The losses, whether they are of normalised targets, and the errors in the target's unit.
+
+    Those of each rate of `analysis=optimal_lr` stand in a table of their own: with print=all.
+    """
+    if not result.metrics:
+        return
+    raw, constant = errors_of(run), errors_of(run, constant=True)
+    splits = [f"{split}/" for split in run.data.splits]
+    of_rates = () if run.print_all else ("contraction", "measured")
+    metrics = {n: v for n, v in result.metrics.items() if n.partition("/")[0] not in of_rates}
+    metrics |= {name: value for name, value in raw.items() if name not in metrics}
+    unit = run.labels.unit or f"that of {run.labels.target}"
+    units = dict.fromkeys(raw, unit) if len(raw) <= len(splits) else {}
+    if run.data.is_target_normalised:
+        units |= {f"{split}loss": "normalised" for split in splits}
+    print_metrics(console, "Final metrics", metrics, constant | result.baseline, units)
 
 
 def _show_status(console: Console, result: Result, directory: Path) -> None:
     def say(text: str) -> None:
         console.print(f"{text}\n", style="bold red", soft_wrap=True)
 
-    train, base = result.metrics.get("train/loss"), result.baseline.get("train/loss")
     if result.status == "diverged":
         say(
             f"diverged at step {result.steps}: the loss or a parameter is not finite. "
@@ -98,34 +128,31 @@ def _show_status(console: Console, result: Result, directory: Path) -> None:
     elif result.status == "stopped":
         most = result.config["trainer"]["max_epochs"]
         say(f"stopped after epoch {result.epochs} of {most}, as the halving of its sweep did")
-    elif result.steps and train is not None and base is not None and train > 0.999 * base > 0:
-        how = "worse than" if train > 1.001 * base else "no better than"
-        say(
-            f"{how} the constant predictor: train/loss {train:.4g} against {base:.4g}. The "
-            "learning rate may not suit, the run may be too short, the output activation may not "
-            "reach the targets, or the network needs a hidden layer or a wider one (model.width)."
-        )
 
 
 def _show_forward(console: Console, run: Run) -> None:
     """Each layer's output: for a single neuron, the value before and after its activation."""
     rows = run.data.train.input
-    table = new_table("layer", "output shape", "values")
-    table.add_row("input", str(tuple(rows.shape)), numbers(rows.tolist(), form=".6g"))
-    for layer in look(run.net, rows):
-        values = numbers(layer.output.tolist())
-        table.add_row(f"{layer.name} ({layer.kind})", str(tuple(layer.output.shape)), values)
-    print_titled(console, "Forward pass", table)
+
+    def make(most: int) -> Table:
+        table = new_table("layer", "output shape", "values")
+        table.add_row("input", str(tuple(rows.shape)), numbers(rows.tolist(), most, ".6g"))
+        for layer in look(run.net, rows):
+            values = numbers(layer.output.tolist(), most)
+            table.add_row(f"{layer.name} ({layer.kind})", str(tuple(layer.output.shape)), values)
+        return table
+
+    print_titled(console, "Forward pass", fitting(console, make))
 
 
 def _show_parameters(console: Console, result: Result) -> None:
-    count = sum(len(flatten(p["values"] or [])) for p in result.parameters.values())
-    if any(p["values"] is None for p in result.parameters.values()) or count > FEW_PARAMETERS:
-        return
     trained = any(p["gradient"] is not None for p in result.parameters.values())
+
     table = new_table("name", "shape", "values", *(["gradient"] if trained else []))
     for name, p in result.parameters.items():
-        cells = [name, str(tuple(p["shape"])), numbers(p["values"])]
+        cells = [name, str(tuple(p["shape"])), f"({math.prod(p['shape']):,} numbers)"]
+        if p["values"] is not None:
+            cells[-1] = numbers(p["values"])
         if trained:
             cells += ["" if p["gradient"] is None else numbers(p["gradient"], form=".3g")]
         table.add_row(*cells)

@@ -1,17 +1,20 @@
 """The terminal: its console, its tables, and numbers as they are shown there."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from small_nets.system.printable import printable
 
-FEW_NUMBERS = 10
+FEW_NUMBERS = 10  # in a cell
+FEWEST = 3  # of which none is left out
 
 
 class PlainConsole(Console):
@@ -51,6 +54,7 @@ def warn(console: Console, text: str) -> None:
 def numbers(values: Any, limit: int = FEW_NUMBERS, form: str = ".4f") -> str:
     """Nested numbers on one line."""
     flat = flatten(values)
+    limit = max(limit, len(flat)) if len(flat) <= FEWEST else limit
     shown = "  ".join(number(v, form) for v in flat[:limit])
     return shown + (f"  … ({len(flat)} numbers)" if len(flat) > limit else "")
 
@@ -73,19 +77,55 @@ def new_table(*columns: str, numbers: bool = False) -> Table:
     """A table without lines. numbers: all columns but the first are ranged right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, column in enumerate(columns):
-        justify = "right" if numbers and i else "left"
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=numbers or i == 0)
+        table.add_column(column, justify="right" if numbers and i else "left", overflow="fold")
     return table
 
 
+def natural_width(console: Console, table: Table) -> int:
+    """The columns of the terminal that a table takes where nothing in it is folded."""
+    wide = console.options.update(width=100_000)
+    return Measurement.get(console, wide, table).maximum
+
+
+def fitting(console: Console, make: Callable[[int], Table], most: int = FEW_NUMBERS) -> Table:
+    """The table with as many numbers in a cell as the terminal has room for, and `most` at most."""
+    for limit in range(most, 1, -1):
+        table = make(limit)
+        if natural_width(console, table) <= console.width:
+            return table
+    return make(1)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """No cell is cut, and no number broken: texts are folded between words, and headings are.
+
+    A line may be longer than the terminal's, where even so there is no room.
+    """
+    if natural_width(console, table) > console.width:
+        for column in table.columns:
+            cells = [str(cell).split() for cell in column.cells]
+            # "0.1 to 0.2" stays on one line; a sentence need not.
+            parts = [" ".join(c) for c in cells if len(c) <= 3] if column.justify == "right" else []
+            words = [word for c in cells for word in c] + str(column.header).split()
+            widest = max(map(cell_len, parts + words), default=1)
+            column.min_width = min(widest, console.width // 2)
+    console.print(table, crop=False)
+
+
 def print_metrics(
-    console: Console, title: str, metrics: Mapping[str, float], baseline: Mapping[str, float]
-) -> None:
-    """Metrics below a title, each beside the constant predictor's where that has one."""
-    table = new_table("metric", "value", "constant predictor")
+    console: Console, title: str, metrics: Mapping[str, float], baseline: Mapping[str, float],
+    units: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Metrics below a title, each beside the constant predictor's where that has one.
+
+    units: what a metric is measured in, where there is something to say.
+    """
+    known = {name: unit for name, unit in (units or {}).items() if name in metrics}
+    table = new_table("metric", "value", "constant predictor", *(["unit"] if known else []))
     for name, value in metrics.items():
         base = baseline.get(name)
-        table.add_row(name, f"{value:.6g}", "" if base is None else f"{base:.6g}")
+        cells = [name, f"{value:.6g}", "" if base is None else f"{base:.6g}"]
+        table.add_row(*cells, *([known.get(name, "")] if known else []))
     print_titled(console, title, table)
 
 
@@ -93,5 +133,5 @@ def print_titled(console: Console, title: str, table: Table) -> None:
     """A table below its title."""
     # Not rich's own title, which it folds to the table's width.
     console.print(title, style="bold", soft_wrap=True)
-    console.print(table)
+    print_table(console, table)
     console.print()

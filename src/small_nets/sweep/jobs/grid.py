@@ -16,7 +16,7 @@ from small_nets.config.schema import check_value
 from small_nets.config.sweep_schema import MOST_RUNS
 
 SEEDS = ("seed", "data.split_seed")  # chance, over which a setting is judged
-GIVEN_ONCE = (*SWEEP_ONLY, "engine", "pictures")  # settings that all runs of a sweep share
+GIVEN_ONCE = (*SWEEP_ONLY, "engine", "pictures", "print")  # settings that all runs of a sweep share
 
 
 def batches(

@@ -9,11 +9,12 @@ from rich.console import Console
 
 from small_nets.nn.early_stopping import losses_in
 from small_nets.sweep.jobs.expand import Job
+from small_nets.sweep.results.normalised import unit
 from small_nets.sweep.results.overlays import MOST, draw_overlays
 from small_nets.sweep.results.ranking import metric_of, rank
 from small_nets.sweep.results.run_directories import write_directories
 from small_nets.sweep.results.summary import show_summary
-from small_nets.sweep.results.sweep_events import write_sweep_events
+from small_nets.sweep.results.sweep_events import SELECTABLE, selectable, write_sweep_events
 from small_nets.sweep.results.verify import verify
 from small_nets.sweep.store.store import Store
 from small_nets.system.command_names import command
@@ -30,13 +31,13 @@ def conclude(
     """
     store.drop_duplicates()
     table = store.read()
-    write_directories(store, table, jobs, sweep["directories"], console)
     metric = metric_of(table)
     ranked = [] if metric is None else rank(table, list(store.swept), metric)
-    show_summary(console, table, ranked if is_ranked else [], metric)
+    is_few = len(table) + selectable(ranked) <= SELECTABLE
+    write_directories(store, table, jobs, sweep["directories"], console, with_events=is_few)
+    show_summary(console, table, ranked if is_ranked else [], metric, unit(store, table, metric))
     pictures = draw_overlays(store, table, ranked, metric)
-    if ranked:
-        write_sweep_events(store, table, ranked)
+    events = write_sweep_events(store, table, ranked) if ranked else None
     code = verify(store, jobs, sweep["verify"], console) if sweep["verify"] else 0
     where = store.directory
     console.print(f"sweep directory: {where}", soft_wrap=True)
@@ -48,6 +49,9 @@ def conclude(
         console.print(f"pictures:        none of {len(ranked)} settings; up to {MOST} are drawn")
     if ranked:
         console.print(f"look at it:      {command('report')} {quote_path(where)}",
+                      soft_wrap=True)  # fmt: skip
+    if events is not None:
+        console.print(f"                 tensorboard --logdir {quote_path(events)}",
                       soft_wrap=True)  # fmt: skip
     return code
 

@@ -15,12 +15,12 @@ from small_nets.run.fit import fit
 from small_nets.run.outputs.directory_lock import locked
 from small_nets.sweep.results.ranking import has_finite, is_better_high
 from small_nets.sweep.results.run_directories import outdated, write_hydra, write_runs
-from small_nets.sweep.results.sweep_events import SESSION
 from small_nets.sweep.results.verify import check, show_checks, stopped_at
 from small_nets.sweep.store.columns import no_job
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.store.stored_run import checked_config, no_weights
 from small_nets.system.atomic_file import free_name
+from small_nets.system.shell_words import quote_path
 from small_nets.system.signals import exit_code
 
 LOGGED = {"tensorboard": True, "histograms": True}
@@ -60,8 +60,7 @@ def write_events_of(store: Store, table: pl.DataFrame, jobs: list[int], console:
     """Directories with event files for those of the runs that have no such file, or an old one."""
 
     def has_events(directory: Path) -> bool:
-        names = [path.name for path in directory.glob("events.out.tfevents.*")]
-        return any(not name.endswith(SESSION) for name in names)
+        return any(directory.glob("events.out.tfevents.*"))
 
     old = outdated(store, table)
     missing = [job for job in jobs if job in old or not has_events(store.directory / str(job))]
@@ -69,7 +68,9 @@ def write_events_of(store: Store, table: pl.DataFrame, jobs: list[int], console:
         write_runs(store, table, missing, {}, {"logger": LOGGED})
     for job in jobs:
         how = "written" if job in missing else "there already"
-        console.print(f"run {job}: {store.directory / str(job)}  ({how})", soft_wrap=True)
+        where = store.directory / str(job)
+        console.print(f"run {job}: tensorboard --logdir {quote_path(where)}  ({how})",
+                      soft_wrap=True)  # fmt: skip
 
 
 def rerun(store: Store, row: Mapping[str, Any], console: Console) -> bool:
@@ -87,6 +88,8 @@ def rerun(store: Store, row: Mapping[str, Any], console: Console) -> bool:
     run = replace(build(settings), until=until)
     directory = free_name(store.directory / f"rerun_{row['job']}")
     directory.mkdir()
+    console.print(f"Run {row['job']} of {store.directory}, trained once more, alone and through "
+                  f"Lightning: {row['overrides']}\n", style="bold", soft_wrap=True)  # fmt: skip
     write_hydra(directory / ".hydra", row, settings, None)
     result = fit(run, directory, console, is_session=False)  # the sweep has its session
     if result.status == "interrupted":

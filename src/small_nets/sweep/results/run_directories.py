@@ -24,6 +24,7 @@ from small_nets.run.outputs.weights import save_weights
 from small_nets.run.result_contents import conclude
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.results.ranking import metric_of
+from small_nets.sweep.results.sweep_events import FOLDER as TENSORBOARD
 from small_nets.sweep.store.manifest import refuse_links
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.store.stored_run import checked_config, stopped_early
@@ -37,11 +38,13 @@ Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def write_directories(
-    store: Store, table: pl.DataFrame, jobs: Sequence[Job], most: int, console: Console
-) -> None:
+    store: Store, table: pl.DataFrame, jobs: Sequence[Job], most: int, console: Console,
+    with_events: bool = True,
+) -> None:  # fmt: skip
     """A directory for each run of a small sweep that has none yet, for the best of a large one.
 
     Those that are there already, and tell of another end than the table, are written anew.
+    with_events: whether TensorBoard is to find each of them.
     """
     ended = table.filter(pl.col("status").is_in(["completed", "diverged"]))
     if len(table) > most:
@@ -58,7 +61,8 @@ def write_directories(
         job for job in ended["job"] if not (store.directory / str(job) / "result.json").exists()
     }
     numbers = sorted(missing | outdated(store, table))
-    write_runs(store, table, numbers, {job.identity: job for job in jobs})
+    by_id = {job.identity: job for job in jobs}
+    write_runs(store, table, numbers, by_id, with_events=with_events)
 
 
 def refuse_in_the_way(store: Store, names: Sequence[str]) -> None:
@@ -69,8 +73,9 @@ def refuse_in_the_way(store: Store, names: Sequence[str]) -> None:
     """
     refuse_links(store.directory)
     refuse_foreign(store.directory / name for name in names)
-    for path in (store.directory / "sweep", store.directory / "rungs"):
-        if path.is_symlink():
+    ours = store.directory / TENSORBOARD
+    for path in (ours, store.directory / "rungs", *ours.glob("[0-9][0-9] *")):
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise in_the_way(path)
     for path in store.directory.glob("[0-9]*"):
         if is_number(path.name):
@@ -124,7 +129,7 @@ def _result(directory: Path) -> Result | None:
 
 def write_runs(
     store: Store, table: pl.DataFrame, numbers: Sequence[int], jobs: Mapping[str, Job],
-    more: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None, with_events: bool = True,
 ) -> None:  # fmt: skip
     """The directories of these runs, by job number. more: settings in place of a run's own."""
     if not numbers:
@@ -139,13 +144,13 @@ def write_runs(
         config = checked_config(store, run_id) | dict(more or {})
         write_directory(
             store.directory / str(rows[run_id]["job"]), rows[run_id], config, by_run[run_id],
-            state, jobs.get(run_id),
+            state, jobs.get(run_id), with_events,
         )  # fmt: skip
 
 
 def write_directory(
     directory: Path, row: Mapping[str, Any], config: dict[str, Any], curve: pl.DataFrame,
-    state: Mapping[str, Tensor], job: Job | None,
+    state: Mapping[str, Tensor], job: Job | None, with_events: bool = True,
 ) -> None:  # fmt: skip
     """.hydra, result.json, weights.safetensors, scalar events. result.json is the last one."""
     began = time.perf_counter()
@@ -166,7 +171,7 @@ def write_directory(
     about = completed(config["data"])
     # Not synced: all of it can be written again from the store.
     save_weights(directory / "weights.safetensors", run.net, run.data, about, sync=False)
-    if run.tensorboard:
+    if run.tensorboard and with_events:
         logger = TensorBoard(directory, EVENTS)
         logger.log_curves(curves)
         log_end(logger, run, result)

@@ -1,7 +1,7 @@
 """What a sweep prints: the plan, and the summary."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from small_nets.config.sweep_schema import UNITS
-from small_nets.run.terminal.tables import new_table, warn
+from small_nets.run.terminal.tables import natural_width, new_table, print_table, warn
 from small_nets.sweep.cohorts.prepare import Means, Ready
 from small_nets.sweep.jobs.plan import Plan
 from small_nets.sweep.jobs.whole_sweep import first_error
@@ -69,7 +69,7 @@ def show_plan(
                 f"{group.steps:,}", group.lowered.name,
                 duration(group.seconds / min(means.workers, group.parts)), group.note,
             )  # fmt: skip
-        console.print(table)
+        print_table(console, table)
         if len(ready) > FEW:
             console.print(f"… and {len(ready) - FEW} more cohorts")
         console.print()
@@ -77,7 +77,7 @@ def show_plan(
         table = _table(console, "Alone, through Lightning", "reason", "runs")
         for reason, count in Counter(reason for _, reason in plan.alone).items():
             table.add_row(reason, f"{count:,}")
-        console.print(table)
+        print_table(console, table)
         console.print()
     if plan.todo:
         console.print(f"{_estimate(plan, ready, means, directories)} in {directory}\n",
@@ -96,13 +96,17 @@ def _estimate(plan: Plan, ready: Sequence[Ready], means: Means, directories: int
     )
     disk = sum(g.row_bytes * len(g.group.jobs) for g in ready) + ALONE_BYTES * len(plan.alone)
     disk += DIRECTORY_BYTES * min(plan.todo, directories if plan.todo <= directories else 10)
-    return f"about {duration(seconds)} and {size(disk)} on disk"
+    return f"{'' if seconds < 1 else 'about '}{duration(seconds)} and {size(disk)} on disk"
 
 
 def show_summary(
-    console: Console, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str | None
-) -> None:
-    """How many ended how, the settings ranked over seeds, and the best run."""
+    console: Console, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str | None,
+    unit: str = "",
+) -> None:  # fmt: skip
+    """How many ended how, the settings ranked over seeds, and the best run.
+
+    unit: what is said behind the metric's name.
+    """
     counts = dict(table.group_by("status").len().iter_rows())
     text = ", ".join(f"{counts[s]:,} {s}" for s in ("completed", "stopped", "diverged", "failed")
                      if s in counts)  # fmt: skip
@@ -111,19 +115,18 @@ def show_summary(
         return
     keys = list(ranked[0].setting)
     seeds = max(r.n for r in ranked) > 1
-    title = f"Settings by mean {metric}" + (" over seeds" if seeds else "")
-    halved = ["stopped"] if any(r.stopped for r in ranked) else []
-    shown = _table(console, title, *(keys or ["setting"]), "n", "mean", "sd", "95 % of the mean",
-                   "diverged", *halved)  # fmt: skip
-    for r in ranked[:FEW]:
-        interval = "" if r.low is None else f"{r.low:.4g} to {r.high:.4g}"
-        cells = [cell(v) for v in r.setting.values()] or ["all"]
-        sd = "" if r.sd is None else f"{r.sd:.3g}"
-        lost = str(r.diverged or "") + (f" (+{r.failed} failed)" if r.failed else "")
-        mean = "" if r.n == 0 else f"{r.mean:.6g}"
-        ended = [r.ended] if halved else []
-        shown.add_row(*cells, str(r.n), mean, sd, interval, lost, *ended)
-    console.print(shown)
+    console.print(f"Settings by mean {metric}{unit}" + (" over seeds" if seeds else ""),
+                  style="bold", soft_wrap=True)  # fmt: skip
+    others = beside(table.columns, metric)
+    columns = {name: [*values] for name, values in _columns(table, ranked[:FEW], metric, others)}
+    for left_out in (None, "sd", *others[:0:-1]):  # where the terminal is narrow
+        columns.pop(left_out or "", None)
+        shown = new_table(*columns, numbers=True)
+        for cells in zip(*columns.values(), strict=True):
+            shown.add_row(*cells)
+        if natural_width(console, shown) <= console.width:
+            break
+    print_table(console, shown)
     if len(ranked) > FEW:
         console.print(f"… and {len(ranked) - FEW} more settings")
     if len(ranked) < 2 or ranked[1].n == 0:
@@ -137,6 +140,51 @@ def show_summary(
         seed = f" seed={row['seed']}" if "seed" in row and "seed" not in keys else ""
         console.print(f"best run: {row['job']}, {metric} {row[metric]:.6g}  {settings}{seed}",
                       soft_wrap=True)  # fmt: skip
+
+
+def beside(columns: Sequence[str], metric: str) -> list[str]:
+    """The metrics that stand beside the one that is ranked by: of the other split, accuracies."""
+    split, _, name = metric.removeprefix("best/").partition("/")
+    front = "best/" if metric.startswith("best/") else ""
+    other = {"val": "train", "train": "val"}.get(split)
+    wanted = [f"{front}{s}/{n}" for n in (name, "accuracy") for s in (split, other)]
+    return [m for m in dict.fromkeys(wanted) if m in columns and m != metric]
+
+
+def _columns(
+    table: pl.DataFrame, ranked: Sequence[Ranked], metric: str, others: Sequence[str]
+) -> Iterator[tuple[str, Iterable[str]]]:
+    """The columns of the ranking: heading, and a text for each setting."""
+    if not ranked[0].setting:
+        yield "setting", ["all"] * len(ranked)
+    for key in ranked[0].setting:
+        yield key, [cell(r.setting[key]) for r in ranked]
+    yield "n", [str(r.n) for r in ranked]
+    yield metric, ["" if r.n == 0 else f"{r.mean:.4g}" for r in ranked]
+    if any(r.n > 1 for r in ranked):
+        yield "sd", ["" if r.sd is None else f"{r.sd:.3g}" for r in ranked]
+        yield (
+            "95 % interval",
+            ["" if r.low is None else f"{r.low:.3g} to {r.high:.3g}" for r in ranked],
+        )
+    means = [_means(table, r, metric, others) for r in ranked]
+    for i, name in enumerate(others):
+        yield name, ["" if (v := some[i]) is None else f"{v:.4g}" for some in means]
+    if any(r.diverged or r.failed for r in ranked):
+        failed = [f" (+{r.failed} failed)" if r.failed else "" for r in ranked]
+        yield "diverged", [str(r.diverged or "") + f for r, f in zip(ranked, failed, strict=True)]
+    if any(r.stopped for r in ranked):
+        yield "stopped", [r.ended for r in ranked]
+
+
+def _means(table: pl.DataFrame, r: Ranked, metric: str, names: Sequence[str]) -> list[float | None]:
+    """Of other metrics, over the runs that the ranking's mean is of."""
+    if r.n == 0:
+        return [None] * len(names)
+    wanted = has_finite(metric)
+    for key, value in r.setting.items():
+        wanted &= pl.col(key).eq_missing(pl.lit(value))
+    return [*table.filter(wanted).select(pl.col(names).mean()).row(0)] if names else []
 
 
 def _show_comparison(console: Console, ranked: Sequence[Ranked], metric: str) -> None:

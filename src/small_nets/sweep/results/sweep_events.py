@@ -1,12 +1,14 @@
-"""What a sweep tells TensorBoard beside its runs: the HParams tab, and one run of its own.
+"""What a sweep tells TensorBoard: a folder of its own, in which each of the best settings is a run.
 
-sweep/           bands of the best settings over seeds, and the charts that show them
-sweep/settings/  a session for a setting, where its runs have none: of a sweep too large for a
-                 session each run, or where no run completed
+TensorBoard ticks no run where it finds more than 40, takes seven colours in turn, in the order in
+which its runs began, and gives all lines of a run the same one. So there are at most SELECTABLE
+runs, the best first; the first BANDS of them have curves with a band, and each its own colour.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,25 +17,32 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore
 
 from small_nets.config.conf_files import at
 from small_nets.run.outputs.event_files import remove_events, write_events
-from small_nets.run.outputs.hparams import Margin, layout, scalars, session
+from small_nets.run.outputs.hparams import Margin, layout, scalars, session, tag
 from small_nets.sweep.results.bootstrap import bootstrap_means
+from small_nets.sweep.results.normalised import unit
 from small_nets.sweep.results.ranking import Ranked, settings_of
 from small_nets.sweep.store.columns import cell, metric_columns
 from small_nets.sweep.store.store import Store
+from small_nets.system.printable import printable
 
-MOST_RUNS = 200  # with a session each; TensorBoard freezes at some hundreds of runs
-MOST_SETTINGS = 200
-MOST_BANDS = 12
+FOLDER = "tensorboard"  # in the sweep's directory
+SELECTABLE = 30  # runs
+BANDS = 7  # TensorBoard's colours
 MOST_SEEDS = 1000  # that a band is made of
-EACH = 4  # lines in a chart: TensorBoard gives all lines of a run one colour
 DRAWS = 1000  # of an interval at each of a hundred points
-SESSION, BANDS = ".session", ".bands"
+SUFFIX = ".sweep"
+LONG = 100  # characters of a run's name
 Record = tuple[int, Summary]
 Row = Mapping[str, Any]
 
 
-def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranked]) -> None:
-    """The sessions and the bands, those of an earlier end of this sweep replaced.
+def selectable(ranked: Sequence[Ranked]) -> int:
+    """How many runs of TensorBoard the settings of a sweep are."""
+    return min(len(ranked), SELECTABLE)
+
+
+def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranked]) -> Path | None:
+    """The folder for TensorBoard; what an earlier end of this sweep left there is replaced.
 
     None for runs that do not log to TensorBoard.
 
@@ -42,35 +51,56 @@ def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranke
     trained = table.filter(pl.col("status") != "failed")["run_id"][:1].to_list()
     configs = store.configs(trained).values() if trained else ()
     if not any(at(config, ("logger", "tensorboard")) is True for config, _ in configs):
-        return
-    of_settings = store.directory / "sweep" / "settings"
-    for folder in (*store.directory.iterdir(), *of_settings.glob("[0-9]*"), of_settings):
-        if folder.is_dir() and not folder.is_symlink():
-            remove_events(folder, SESSION)
-            if of_settings in (folder, folder.parent):
-                with suppress(OSError):  # somebody's file is in it
-                    folder.rmdir()
+        return None
+    folder = store.directory / FOLDER
+    _remove(folder)
     metrics = metric_columns(table.columns, store.swept)
     place = {tuple(r.setting.values()): i for i, r in enumerate(ranked)}
     runs: list[list[Row]] = [[] for _ in ranked]
     settings = settings_of(table, list(ranked[0].setting))
     for row, setting in zip(table.iter_rows(named=True), settings, strict=True):
         runs[place[setting]].append(row)
-    ended = table.filter(pl.col("status").is_in(["completed", "diverged"]))["job"]
-    each = len(table) <= MOST_RUNS and all(
-        (store.directory / str(job) / "result.json").exists() for job in ended
-    )
-    for i, r in enumerate(ranked if each else ranked[:MOST_SETTINGS]):
-        group = f"{store.directory.name}: {_label(r)}"
-        if each and r.n:  # else the curves of its runs would be taken for its metrics
-            _session_each(store, group, r, runs[i], metrics)
-        else:
-            _session_of_all(store, group, i, r, runs[i], metrics)
-    _write_bands(store, ranked, runs, [m for m in metrics if not m.startswith("best/")])
+    chosen = list(zip(ranked[:SELECTABLE], runs, strict=False))
+    shown = [m for m in metrics if not m.startswith("best/")]
+    ids = [_completed(rows)[:MOST_SEEDS] for r, rows in chosen[:BANDS] if r.n]
+    curves = store.curves([row["run_id"] for rows in ids for row in rows], ["step", *shown])
+    charts = _charts(store, table, [m for m in shown if m in curves.columns])
+    # One after another, the best first: by when they began TensorBoard orders and colours them.
+    for i, (r, rows) in enumerate(chosen):
+        points = _band(curves, rows, shown) if i < BANDS and r.n else {}
+        last, values = _end(r, rows, metrics)
+        if points:
+            # Where early stopping kept other weights than the last, or runs ended later.
+            last = max(last, max(points) + (not _is_end(points[max(points)], values)))
+        points[last] = points.get(last, {}) | values
+        about = session(_label(r), _settings(store, r), r.n > 0)
+        records = [(step, scalars(some)) for step, some in sorted(points.items())]
+        write_events(folder / _name(i, r), [(0, about), (0, charts), *records], SUFFIX)
+    return folder
+
+
+def _remove(folder: Path) -> None:
+    """What was written here before; nobody else's file, and nothing through a link."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for old in folder.iterdir():
+        if old.is_dir() and not old.is_symlink():
+            remove_events(old, SUFFIX)
+            with suppress(OSError):  # somebody's file is in it
+                old.rmdir()
 
 
 def _label(r: Ranked) -> str:
     return " ".join(f"{key}={cell(value)}" for key, value in r.setting.items()) or "all seeds"
+
+
+def _name(rank: int, r: Ranked) -> str:
+    """Of a setting's run, which is that of its folder: its rank first."""
+    label = " ".join(re.sub(r"[/\\]", "_", printable(_label(r))).split())
+    label = label if len(label) <= LONG else label[: LONG - 1] + "…"
+    while len(label.encode()) > 2 * LONG:
+        label = label[:-2] + "…"
+    return f"{rank + 1:02d} {label}".rstrip(". ")
 
 
 def _settings(store: Store, r: Ranked) -> dict[str, Any]:
@@ -84,76 +114,57 @@ def _settings(store: Store, r: Ranked) -> dict[str, Any]:
     }
 
 
-def _session_each(
-    store: Store, group: str, r: Ranked, rows: Sequence[Row], metrics: Sequence[str]
-) -> None:
-    """A session for each completed run of a setting: the tab averages them.
-
-    Those that diverged are only counted.
-    """
-    for row in (row for row in rows if row["status"] == "completed"):
-        best = {m: row[m] for m in metrics if m.startswith("best/") and row[m] is not None}
-        values = best | {"runs": float(r.n), "diverged": float(r.diverged)}
-        write_events(
-            store.directory / str(row["job"]),
-            [(0, session(group, _settings(store, r), True)), (row["steps"], scalars(values))],
-            SESSION,
-        )
+def _completed(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["status"] == "completed"]
 
 
-def _session_of_all(
-    store: Store, group: str, rank: int, r: Ranked, rows: Sequence[Row],
-    metrics: Sequence[str],
-) -> None:  # fmt: skip
-    """One session for a setting: means over its completed runs, and how many there are."""
-    completed = [row for row in rows if row["status"] == "completed"]
+def _end(r: Ranked, rows: Sequence[Row], metrics: Sequence[str]) -> tuple[int, dict[str, float]]:
+    """The last step of a setting's runs, and the means over those that completed."""
     values = {"runs": float(r.n), "diverged": float(r.diverged)}
     for metric in metrics:
-        known = [row[metric] for row in completed if row[metric] is not None]
+        known = [row[metric] for row in _completed(rows) if row[metric] is not None]
         if known and np.isfinite(known).all():
             values[metric] = float(np.mean(known))
-    steps = max((row["steps"] or 0 for row in rows), default=0)
-    write_events(
-        store.directory / "sweep" / "settings" / f"{rank + 1:03d}",
-        [(0, session(group, _settings(store, r), r.n > 0)), (steps, scalars(values))],
-        SESSION,
+    return max((row["steps"] or 0 for row in rows), default=0), values
+
+
+def _is_end(point: Mapping[str, float], values: Mapping[str, float]) -> bool:
+    """Whether the last point of the curves is what is said of the end."""
+    return all(np.isclose(point[m], v, rtol=1e-6) for m, v in values.items() if m in point)
+
+
+def _band(
+    curves: pl.DataFrame, rows: Sequence[Row], metrics: Sequence[str]
+) -> dict[int, dict[str, float]]:
+    """Step -> each metric's mean over seeds, and its 95 % bootstrap interval."""
+    mine = curves.filter(
+        pl.col("run_id").is_in([row["run_id"] for row in _completed(rows)[:MOST_SEEDS]])
     )
-
-
-def _write_bands(
-    store: Store, ranked: Sequence[Ranked], runs: Sequence[Sequence[Row]],
-    metrics: Sequence[str],
-) -> None:  # fmt: skip
-    """The mean over seeds by step, and its 95 % bootstrap interval, of the best settings."""
-    shown = [(i, r) for i, r in enumerate(ranked[:MOST_BANDS]) if r.n]
-    ids = {
-        i: [row["run_id"] for row in runs[i] if row["status"] == "completed"][:MOST_SEEDS]
-        for i, _ in shown
-    }
-    curves = store.curves([one for some in ids.values() for one in some], ["step", *metrics])
     by_step: dict[int, dict[str, float]] = {}
-    charts: dict[str, list[Margin]] = {}
-    for i, r in shown:
-        mine = curves.filter(pl.col("run_id").is_in(ids[i]))
-        for metric in (m for m in metrics if m in mine.columns):
-            steps, values = _by_run(mine, metric)
-            if not values.size or not np.isfinite(values).all():
-                continue
-            mean = values.mean(axis=0)
-            low, high = bootstrap_means(values, DRAWS) if len(values) > 1 else (mean, mean)
-            tags = [f"{metric}/{i + 1:02d} {_label(r)}/{end}" for end in ("mean", "low", "high")]
-            first = i - i % EACH
-            last = min(first + EACH, len(shown))
-            which = f"{first + 1} to {last} of {len(ranked)}"
-            more = f" of {MOST_SEEDS:,} runs" if r.n > MOST_SEEDS else ""
-            title = f"{metric}, settings {which}: mean{more}, 95 % interval"
-            charts.setdefault(title, []).append(Margin(*tags))
-            for step, *ends in zip(steps, mean, low, high, strict=True):
-                by_step.setdefault(step, {}).update(zip(tags, map(float, ends), strict=True))
-    records: list[Record] = [(step, scalars(values)) for step, values in sorted(by_step.items())]
-    if records:
-        chart = layout(f"sweep {store.directory.name}", charts)
-        write_events(store.directory / "sweep", [(0, chart), *records], BANDS)
+    for metric in (m for m in metrics if m in mine.columns):
+        steps, values = _by_run(mine, metric)
+        if not values.size or not np.isfinite(values).all():
+            continue
+        mean = values.mean(axis=0)
+        low, high = bootstrap_means(values, DRAWS) if len(values) > 1 else (mean, mean)
+        names = [metric, *_ends(metric)]
+        for step, *ends in zip(steps, mean, low, high, strict=True):
+            by_step.setdefault(step, {}).update(zip(names, map(float, ends), strict=True))
+    return by_step
+
+
+def _ends(metric: str) -> tuple[str, str]:
+    """What the edges of a metric's band are called."""
+    return f"interval/{metric}/low", f"interval/{metric}/high"
+
+
+def _charts(store: Store, table: pl.DataFrame, metrics: Sequence[str]) -> Summary:
+    """A chart with bands for each metric, in which every ticked setting has its line."""
+    charts = {}
+    for m in sorted(metrics, key=lambda m: (not m.endswith("loss"), m)):
+        title = f"{m}{unit(store, table, m)}: mean over seeds, 95 % interval"
+        charts[title] = [Margin(tag(m), *map(tag, _ends(m)))]
+    return layout(f"sweep {store.directory.name}", charts)
 
 
 def _by_run(curves: pl.DataFrame, metric: str) -> tuple[list[int], np.ndarray]:

@@ -1,0 +1,73 @@
+"""What the end of a sweep says: the ranking, at any width of the terminal."""
+
+import io
+
+import polars as pl
+import pytest
+
+from small_nets.run.build.build import build
+from small_nets.run.build.compose import compose_settings
+from small_nets.run.terminal.tables import PlainConsole
+from small_nets.sweep.results.normalised import unit_of
+from small_nets.sweep.results.ranking import rank
+from small_nets.sweep.results.summary import beside, show_summary
+
+SPLITS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
+
+
+@pytest.mark.parametrize(
+    ("columns", "metric", "wanted"),
+    [
+        (SPLITS, "val/loss", ["train/loss", "val/accuracy", "train/accuracy"]),
+        (SPLITS, "val/accuracy", ["train/accuracy"]),
+        (SPLITS[:2], "val/loss", ["train/loss"]),
+        (("train/loss",), "train/loss", []),
+        (("train/loss", "train/accuracy"), "train/loss", ["train/accuracy"]),
+        (("best/val/loss", "best/train/loss", *SPLITS), "best/val/loss", ["best/train/loss"]),
+        (("val/r2", "train/r2", "val/loss"), "val/r2", ["train/r2"]),
+    ],
+)
+def test_what_stands_beside(columns: tuple[str, ...], metric: str, wanted: list[str]) -> None:
+    assert beside(columns, metric) == wanted
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_ranking(width: int) -> None:
+    """Means over the runs that completed; the metric and its interval at any width."""
+    table = pl.DataFrame(
+        {
+            "job": range(6), "status": ["completed"] * 5 + ["diverged"], "seed": [0, 1, 2] * 2,
+            "optimizer.lr": [0.1] * 3 + [0.2] * 3,
+            **{name: [i + 0.1 * j for j in range(5)] + [9.0] for i, name in enumerate(SPLITS)},
+        }
+    )  # fmt: skip
+    ranked, text = rank(table, ["seed", "optimizer.lr"], "val/loss"), io.StringIO()
+    show_summary(PlainConsole(file=text, width=width), table, ranked, "val/loss", " (normalised)")
+    lines = text.getvalue().splitlines()
+    assert "Settings by mean val/loss (normalised) over seeds" in lines
+    heading = next(line for line in lines if line.startswith("optimizer.lr"))
+    first = next(line for line in lines if line.startswith("0.1 "))
+    assert len(heading) <= width
+    for name, value in (("val/loss", "1.1"), ("95 % interval", "1 to 1.2"), ("train/loss", "0.1")):
+        end = heading.index(name) + len(name)
+        assert first[:end].endswith(value)
+    if width == 120:
+        assert first.split()[-2:] == ["3.1", "2.1"]
+        assert heading.split()[-3:] == ["val/accuracy", "train/accuracy", "diverged"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "metric", "wanted"),
+    [
+        (["+experiment=sine"], "val/loss", " (normalised)"),
+        (["+experiment=sine", "data.normalize_target=none"], "val/loss", ""),
+        (["+experiment=circles"], "val/loss", ""),
+        (["+experiment=sine"], "val/rmse", ""),
+        (["+experiment=sine"], None, ""),
+    ],
+)
+def test_normalised(overrides: list[str], metric: str | None, wanted: str) -> None:
+    settings, _ = compose_settings(*overrides, "logger=none")
+    assert unit_of(settings, metric) == wanted
+    if metric == "val/loss":
+        assert build(settings).data.is_target_normalised == bool(wanted)
