@@ -102,8 +102,7 @@ def a_loss(low: float, high: float, last: int, kept: int | None) -> Figure:
     steps = np.linspace(0, last, 60).tolist()
     values = np.geomspace(high, low, 60).tolist()
     curves = {"step": steps, "train/loss": values, "val/loss": values}
-    return loss_figure(curves, {"train/loss": high}, f"{LONG}, {LONG}", kept,
-                       "loss (of normalised targets)")  # fmt: skip
+    return loss_figure(curves, {"train/loss": high}, f"{LONG}, {LONG}", kept, True)  # fmt: skip
 
 
 PICTURES: dict[str, Callable[[], Figure]] = {

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from small_nets.data.table_settings import completed
 from small_nets.nn.early_stopping import losses_in
-from small_nets.run.figures.loss import loss_figure, loss_name
+from small_nets.run.figures.loss import loss_figure
 from small_nets.run.outputs.event_files import TensorBoard
 from small_nets.run.outputs.result import Ending, Result
 from small_nets.run.outputs.run_events import log_end, log_session

@@ -38,11 +38,6 @@ class Line:
     high: Sequence[float] | None = None
 
 
-def loss_name(name: str, is_normalised: bool) -> str:
-    """What the axis of a loss is called. is_normalised: whether it is one of scaled targets."""
-    return f"{name} (of normalised targets)" if is_normalised else name
-
-
 def loss_figure(
     curves: Mapping[str, Sequence[float]],
     baseline: Mapping[str, float],

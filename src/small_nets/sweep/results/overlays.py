@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 from matplotlib.figure import Figure
 
-from small_nets.run.figures.loss import Line, loss_name, losses_figure
+from small_nets.run.figures.loss import Line, losses_figure
 from small_nets.run.pictures.fit import draw_fits, is_one_curve, save_png
 from small_nets.run.pictures.maps import draw_maps, is_map
 from small_nets.run.spec import Run
@@ -39,8 +39,8 @@ def draw_overlays(
     of = ", for each the run of median loss" if max(r.n for r in known) > 1 else ""
     written = []
     if len(known) <= MOST:
-        scaled = any(run.data.is_target_normalised for run in middle.values())
-        losses = losses_figure(_lines(store, runs, metric), title, loss_name(metric, scaled))
+        name = f"{metric}{unit(store, table, metric)}"
+        losses = losses_figure(_lines(store, runs, metric), title, name)
         save_png(losses, store.directory / "loss.png")
         written.append(store.directory / "loss.png")
     values = {label: f"{metric} {chosen[label][metric]:.3g}" for label in middle}

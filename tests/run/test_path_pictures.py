@@ -1,4 +1,4 @@
-"""The path of training that the pictures draw: its beginning, its plane, the frames along it."""
+"""The path of training that the pictures draw, the frames along it, and the loss beside it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from small_nets.run import fit
 from small_nets.run.outputs.trajectory import Trajectory, load_trajectory
 from small_nets.run.pictures.finer_path import with_its_beginning
 from small_nets.run.pictures.fit_over_time import GIF_DPI, by_change
@@ -107,3 +108,16 @@ def test_texts_of_the_animation_can_be_read(finish: Callable[..., Finished]) -> 
     assert legend is not None
     sizes = [float(text.get_fontsize()) for text in legend.get_texts()]  # the smallest ones
     assert min(sizes) * GIF_DPI / 72 >= 10  # pixels
+
+
+@pytest.mark.parametrize(("name", "axis"), [
+    ("sine", "loss (normalised)"), ("proportional", "loss"),
+])  # fmt: skip
+def test_a_loss_of_normalised_targets_is_called_one(
+    name: str, axis: str, finish: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    draw = fit.loss_figure
+    monkeypatch.setattr(fit, "loss_figure", lambda *a: drawn.append(draw(*a)) or drawn[-1])
+    finish(f"+experiment={name}", "trainer.max_epochs=1")
+    assert drawn[0].axes[0].get_ylabel() == axis
