@@ -109,8 +109,9 @@ def _draw(
     if tells_classes(run):
         figures["confusion"] = draw_confusion(run, title)
     if len(result.curves["step"]) > 1:
-        name = loss_name("loss", run.data.is_target_normalised)
-        figures["loss"] = loss_figure(result.curves, result.baseline, title, ending.kept, name)
+        figures["loss"] = loss_figure(
+            result.curves, result.baseline, title, ending.kept, run.data.is_target_normalised
+        )
     for name, figure in figures.items():
         png, width, height = save_png(figure, directory / f"{name}.png")
         if logger is not None:

@@ -43,19 +43,19 @@ def loss_figure(
     baseline: Mapping[str, float],
     title: str,
     kept: int | None = None,
-    name: str = "loss",
+    is_normalised: bool = False,
 ) -> Figure:
     """Training and validation loss by step, on a log scale, beside the constant predictor's.
 
     curves: "step" and the losses, one value a logged point. baseline: its losses by name.
-    kept: the step whose weights were kept, marked; None where they are the last ones. name: of
-    the loss, as `loss_name` gives it.
+    kept: the step whose weights were kept, marked; None where they are the last ones.
+    is_normalised: whether the losses are of normalised targets.
     """
     figure, (ax,) = new_figure()
     known = {f"{split}/loss": label for split, (label, _, _) in SPLITS.items()}
     lines = [Line(known[n], curves["step"], curves[n]) for n in known if n in curves]
     _draw(ax, lines, [BLUE, ORANGE], title)
-    ax.set_ylabel(name)
+    ax.set_ylabel("loss (normalised)" if is_normalised else "loss")
     if baseline.get("train/loss", 0.0) > 0:
         ax.axhline(
             baseline["train/loss"], color=GREY, linestyle=":", label="constant predictor (training)"

@@ -10,6 +10,7 @@ from small_nets.run.figures.loss import Line, losses_figure
 from small_nets.run.pictures.fit import draw_fits, is_one_curve, save_png
 from small_nets.run.pictures.maps import draw_maps, is_map
 from small_nets.run.spec import Run
+from small_nets.sweep.results.normalised import unit
 from small_nets.sweep.results.ranking import Ranked, band, has_finite
 from small_nets.sweep.store.columns import cell
 from small_nets.sweep.store.store import Store

@@ -157,13 +157,6 @@ def beside(columns: Sequence[str], metric: str) -> list[str]:
     return [m for m in dict.fromkeys(wanted) if m in columns and m != metric]
 
 
-def _of_columns(columns: Mapping[str, Iterable[str]]) -> Table:
-    table = new_table(*columns, numbers=True)
-    for cells in zip(*columns.values(), strict=True):
-        table.add_row(*cells)
-    return table
-
-
 def _columns(
     table: pl.DataFrame, ranked: Sequence[Ranked], metric: str, others: Sequence[str]
 ) -> Iterator[tuple[str, Iterable[str]]]:
