@@ -31,8 +31,8 @@ def main() -> None:
         report.main([str(directory)])
         address = (directory / "report.html").resolve().as_uri()
         with start_browser() as browser, open_page(browser, address, width=1100) as page:
-            page.locator("#effects").evaluate("found => found.previousElementSibling.remove()")
-            page.locator("#effects").evaluate("found => found.remove()")
+            hide = "found => [found, found.previousElementSibling].forEach(x => x.hidden = true)"
+            page.locator("#effects").evaluate(hide)
             page.locator("#compare").screenshot(path=PICTURES / "report.png")
         os.chdir(ROOT)
 

@@ -91,7 +91,7 @@ def test_classes_are_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(("inputs", "words"), [
     ("[[1, 2]]", ("row 1 has 2 columns", "takes 1")),
     ("[[1], [2, 3]]", ("row 2",)),
-    ("[10]", ("row 1 is 10, no list", "[[0.0]]")),
+    ("[10]", ("row 1 is 10, not a list", "[[0.0]]")),
     ("[[1", ("is not JSON",)),
     ("[]", ("holds no row",)),
     ('[["a"]]', ("'a', not a finite number",)),

@@ -28,6 +28,11 @@ Alone = tuple[tuple[dict[str, Any], bytes], Any, list[list[float]]]
 LINE = ("+experiment=proportional", "trainer.max_epochs=20")
 
 
+@pytest.fixture(autouse=True)
+def small_pictures() -> None:
+    """Pictures in their own size, in place of the smaller ones of other tests."""
+
+
 @contextmanager
 def setting(set_it: Callable[[Any], object], value: object, before: object) -> Iterator[None]:
     set_it(value)

@@ -94,8 +94,8 @@ def test_event_files_for_some_runs(sweep: Sweep, capsys: pytest.CaptureFixture[s
     kept = (store.directory / str(worst) / "result.json").read_bytes()
     report.main([directory, "--tensorboard", "worst:2"])
     said = capsys.readouterr().out
-    assert f"run {worst}: {store.directory / str(worst)}  (there already)" in said
-    assert f"run {second}: {store.directory / str(second)}  (written)" in said
+    for job, how in ((worst, "there already"), (second, "written")):
+        assert f"run {job}: tensorboard --logdir {store.directory / str(job)}  ({how})" in said
     assert (store.directory / str(worst) / "result.json").read_bytes() == kept
     events = EventAccumulator(str(store.directory / str(worst)))
     events.Reload()
@@ -114,7 +114,7 @@ def test_event_files_for_some_runs(sweep: Sweep, capsys: pytest.CaptureFixture[s
 
 def test_rerun(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     """Alone, with everything logged, and it ends where the table says; else the command fails."""
-    store = sweep(*GRID[:2], "seed=0,1", "optimizer.lr=0.0001,10,-1").store
+    store = sweep(*GRID[:2], "seed=0,1", "optimizer.lr=0.0001,10,-1", "pictures=few").store
     directory = str(store.directory)
     report.main([directory, "--rerun", "0"])
     assert re.search(r"^0 +completed .* equal *$", capsys.readouterr().out, re.MULTILINE)

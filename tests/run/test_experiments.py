@@ -67,7 +67,6 @@ def temperature_mlp(found: dict[str, Any], done: Finished) -> None:
     gradient = torch.tensor(found["parameters"]["hidden_linear.weight"]["gradient"])
     assert gradient.shape == (8, 1)
     assert gradient.abs().max() > 0
-    assert "gradient" in done.text
 
 
 def temperature_wide(found: dict[str, Any], _: Finished) -> None:
@@ -78,7 +77,6 @@ def sine(found: dict[str, Any], done: Finished) -> None:
     assert found["metrics"]["train/loss"] < 0.0205
     assert "val/loss" in found["metrics"]
     assert len(found["predictions"]) == 600
-    assert (done.directory / "loss.png").stat().st_size > 1000
 
 
 def and_gate_by_hand(found: dict[str, Any], _: Finished) -> None:

@@ -32,6 +32,11 @@ SPECIES = [f"another species of the genus, number {i}" for i in range(12)]
 RANDOM = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def small_pictures() -> None:
+    """Pictures in their own size, in place of the smaller ones of other tests."""
+
+
 def drawn_texts(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[Text]:
     """The texts that a drawing of the figure draws."""
     found: list[Text] = []

@@ -158,7 +158,7 @@ def test_a_run_without_its_hidden_folder(
         (done / "result.json").write_text(broken)
         with pytest.raises(SystemExit):
             predict.main([str(done), "--inputs", "[[2.0]]"])
-        assert "no result.json with a config" in capsys.readouterr().err
+        assert "nor a result.json with a config" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["a: &a [x]\nb: *a", "1", "[", ""])

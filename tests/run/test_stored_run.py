@@ -128,7 +128,7 @@ def test_what_cannot_be_loaded(
         load("nowhere")
     (done.directory / "result.json").write_text("{")
     (done.directory / ".hydra").mkdir(exist_ok=True)
-    with pytest.raises(InputError, match=r"no result\.json with a config"):
+    with pytest.raises(InputError, match=r"nor a result\.json with a config"):
         load(done.directory)
     swept = sweep(*TEMPERATURE, "seed=0,0.5")
     with pytest.raises(InputError, match="one of its runs, by number"):

@@ -69,7 +69,7 @@ def test_the_slider_has_ten_moments(finish: Callable[..., Finished]) -> None:
         assert gaps[0] < gaps[-1]  # early change is seen
     # Where nothing could move there is the one picture of the end.
     done = finish("+experiment=feature_sum", "trainer.max_epochs=60", "logger=tensorboard")
-    assert [e.step for e in read(done.directory).Images("figures/fit")] == [60]
+    assert [e.step for e in read(done.directory).Images("view figures/fit")] == [60]
 
 
 def test_activations_are_those_of_the_training_rows(finish: Callable[..., Finished]) -> None:
@@ -77,18 +77,18 @@ def test_activations_are_those_of_the_training_rows(finish: Callable[..., Finish
     net, train = done.run.net, done.run.data.train
     with torch.no_grad():
         hidden = net[1](net[0](train.input[:1000]))  # type: ignore[index]
-    last = read(done.directory).Histograms("activations/hidden_activation")[-1]
+    last = read(done.directory).Histograms("view activations/hidden_activation")[-1]
     value = last.histogram_value
     assert (last.step, value.num) == (10, 5000)
     assert [value.min, value.max] == pytest.approx([hidden.min().item(), hidden.max().item()])
     assert not [t for t in read(done.directory).Tags()["histograms"]  # type: ignore[union-attr]
-                if t.startswith("activations/output")]  # fmt: skip
+                if t.startswith("view activations/output")]  # fmt: skip
 
 
 def test_histograms_of_one_number_and_of_equal_ones(finish: Callable[..., Finished]) -> None:
     done = finish("+experiment=proportional", "trainer.max_epochs=2", "logger=tensorboard",
                   "model.init=zeros")  # fmt: skip
-    found = read(done.directory).Histograms("parameters/output_linear.bias")[0].histogram_value
+    found = read(done.directory).Histograms("view parameters/output_linear.bias")[0].histogram_value
     assert (found.num, sum(found.bucket)) == (1, 1)
 
 

@@ -119,7 +119,7 @@ def test_a_sweep_in_tensorboard(grid: Swept) -> None:
     runs = [f"{i:02d} {setting_text(r.setting)}" for i, r in enumerate(ranked, 1)]
     with serve(folder) as address:
         tags = wait_for(address, set(runs))
-        assert list(tags) == runs
+        assert sorted(tags) == runs
         infos = ask(f"{address}/data/plugin/hparams/experiment", {"experimentName": ""})
         columns = {info["name"]: info for info in infos["hparamInfos"]}
         assert set(columns) == {" experiment", " optimizer", " optimizer.lr"}

@@ -87,7 +87,8 @@ def test_a_killed_search_goes_on(
 ) -> None:
     """SIGKILL in the second batch; then the trials and the table of an undisturbed search."""
     wanted = sweep(*SMALL)
-    arguments = [sys.executable, "-m", "src.train", "-m", *SMALL, "sweep.dir=killed"]
+    arguments = [sys.executable, "-m", "src.train", "-m", *SMALL, "pictures=none",
+                 "sweep.dir=killed"]  # fmt: skip
     process = subprocess.Popen(
         arguments, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -76,7 +76,7 @@ def test_a_sweep_of_many_settings_has_the_maps_of_its_best(
     drawn = []
     monkeypatch.setattr(overlays, "save_png", lambda figure, path: drawn.append((path, figure)))
     done = sweep("+experiment=xor", "optimizer.lr=0.1,0.2,0.3,0.4", "trainer.max_epochs=2",
-                 "logger=none", "sweep.directories=0")  # fmt: skip
+                 "logger=none", "sweep.directories=0", "pictures=few")  # fmt: skip
     ((path, figure),) = drawn
     assert path == done.store.directory / "fit.png"
     assert figure.get_suptitle() == "xor: the best 3 of 4 settings"

@@ -178,7 +178,7 @@ def test_event_files_by_their_names(tmp_path: Path) -> None:
 
 def test_the_marks(sweep: Sweep, tmp_path: Path) -> None:
     """Every form that is replaced is known again."""
-    directory = sweep(*GRID, "seed=0,1").store.directory
+    directory = sweep(*GRID, "seed=0,1", "pictures=few").store.directory
     report.main([str(directory)])
     report.main([str(directory), "--format", "md"])
     report.main([str(directory / "0")])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +33,8 @@ def evaluate(net: nn.Module, loss: Loss, data: Prepared) -> Metrics:
 def squared_errors(prediction: Tensor, target: Tensor) -> list[float]:
     """The mean squared error of each output. prediction, target: (rows, outputs)."""
     difference = prediction.double().numpy() - target.double().numpy()
-    return (difference**2).mean(axis=0).tolist()
+    with np.errstate(over="ignore"):  # infinite, of a run that diverged
+        return (difference**2).mean(axis=0).tolist()
 
 
 def regression_metrics(

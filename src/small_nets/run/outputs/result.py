@@ -36,8 +36,7 @@ NO_NUMBER = (
     "data.path",  # the content of a table counts, by data.digest
     "data.drop",  # data.inputs has the names that are left
     *("data.label_type", "data.categories", "data.dropped"),  # these follow from the content
-    # If values are missing, a run that refuses them does not exist. Unseen categories concern
-    # only predictions.
+    # A run that refuses missing values does not exist. Unseen ones only concern predictions.
     *("data.missing", "data.unseen"),
 )
 # Key of `numbers_of` -> the config's keys on which it depends besides the same key.
