@@ -63,7 +63,10 @@ LEFT: dict[str, Callable[[], bool]] = {
 
 
 @pytest.mark.usefixtures("tables")
-@pytest.mark.parametrize("name", [n for n, path in DOCUMENTS.items() if lines(path)])
+@pytest.mark.parametrize("name", [
+    n if n == "." else pytest.param(n, marks=pytest.mark.slow)
+    for n, path in DOCUMENTS.items() if lines(path)
+])  # fmt: skip
 def test_every_command_runs(name: str) -> None:
     """As printed and in order, with fewer epochs and seeds."""
     for line in lines(DOCUMENTS[name]):

@@ -176,6 +176,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_the_command(
     arguments: tuple[str, ...], command: Callable[..., Answer], tmp_path: Path

@@ -79,6 +79,7 @@ def check(message: str, words: tuple[str, ...], began: float) -> None:
     assert time.process_time() - began < 2
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("overrides", SINGLE, ids=lambda v: " ".join(v)[:60])
 def test_a_single_run(overrides: tuple[str, ...]) -> None:
     began = time.process_time()

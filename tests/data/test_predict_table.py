@@ -56,6 +56,7 @@ def trained(
     return lambda name: folder / name
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize(("name", "target"), [
     ("numbers", "y"), ("species", "species"), ("kind", "kind"), ("two", "two"),

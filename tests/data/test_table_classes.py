@@ -13,6 +13,7 @@ from small_nets.run.figures.figure import to_png
 from tests.data.tables import BINARY, CLASSES, Finish, own
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(("inputs", "target", "more"), [
     ("sepal", "species", (CLASSES,)),
     ("sepal,petal", "species", (CLASSES,)),

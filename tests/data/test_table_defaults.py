@@ -66,6 +66,7 @@ def told(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("words", WORDS)
 def test_a_word_of_the_user_goes_before_the_default(words: tuple[str, ...], table: Path) -> None:
     wanted = DEFAULT | WORDS[words]

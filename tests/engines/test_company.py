@@ -42,6 +42,7 @@ CASES = [
 
 @pytest.mark.usefixtures("engine")
 class TestMembersNeverMeet:
+    @pytest.mark.every(2)
     @pytest.mark.parametrize(("members", "overrides", "layout"), CASES)
     def test_alone_in_company_in_any_order(
         self, members: int, overrides: Any, layout: Layout | None

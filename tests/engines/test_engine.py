@@ -100,6 +100,7 @@ class TestEqualNumbers:
         wrong = {name: p + 1 for name, p in plain.items()}
         assert not check(config, "completed", wrong, ("completed", plain)).holds
 
+    @pytest.mark.every(2)
     @pytest.mark.parametrize("experiment", ["temperature_mlp", "and_gate_tensors", "sine", "xor"])
     def test_in_float32(self, experiment: str) -> None:
         configs = compose(f"+experiment={experiment}", "trainer.max_epochs=40", seeds=(42, 3))

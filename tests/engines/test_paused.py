@@ -138,6 +138,7 @@ def every_second() -> list[Any]:
     ]
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(("way", "rule"), every_second())
 def test_a_pause_changes_nothing(way: str, rule: str) -> None:
     runs, everyone = bench(way, rule), range(MEMBERS)
@@ -164,6 +165,7 @@ BY_CHANCE = [("stacked, members last", "adam"), ("stacked, members first", "mome
              ("fused, models in lanes", "adamw"), ("fused, rows in lanes", "adagrad")]  # fmt: skip
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(("way", "rule"), BY_CHANCE)
 @settings(max_examples=12, deadline=None)
 @given(

@@ -256,6 +256,7 @@ def test_it_comes_out(name: str, finish: Callable[..., Finished]) -> None:
 FUSED = (*LONG, "circles", "line_by_hand", "moons", "one_sample", "sine", "xor")
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("name", FUSED)
 def test_it_comes_out_of_a_kernel(name: str, finish: Callable[..., Finished]) -> None:
     done = finish(f"+experiment={name}", "engine=fused")

@@ -53,6 +53,7 @@ def sine(seed: int, epochs: int, dtype: torch.dtype) -> tuple[list[Tensor], floa
     return [p.detach() for p in net.parameters()], ends[0], ends[1]
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(("name", "loop", "epochs", "seed"), [
     ("temperature_mlp", temperature, 5000, 0),
     ("temperature_mlp", temperature, 1000, 7),

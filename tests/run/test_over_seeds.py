@@ -25,6 +25,7 @@ def test_the_sine_net_starts_where_it_must(finish: Callable[..., Finished]) -> N
     }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(("width", "most"), [("5", 0.0205), ("10", 0.0204), ("[5,5]", 0.0198)])
 def test_sine_on_all_points(width: str, most: float, finish: Callable[..., Finished]) -> None:
     done = finish("+experiment=sine", "data.val_fraction=0", f"model.width={width}")

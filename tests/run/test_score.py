@@ -75,6 +75,7 @@ def training_rows(folder: Path, run: str) -> list[int]:
     return build_data(config).train.rows.tolist()
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("run", ["numbers", "two"])
 @pytest.mark.parametrize("out", [True, False])
 def test_numbers(

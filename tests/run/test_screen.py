@@ -47,6 +47,7 @@ def ended(overrides: tuple[str, ...], folder: Path, columns: int = COLUMNS) -> t
     return run, "\n".join(lines)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("case", CASES)
 def test_one_screen(case: str, tmp_path: Path) -> None:
     run, text = ended(CASES[case], tmp_path)

@@ -31,6 +31,7 @@ def distance_after(run: Run, curvature: float, steps: int) -> float:
     return abs(w.item())
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("overrides", [
     ("optimizer=sgd",), ("optimizer=sgd_by_hand",),
     ("optimizer=momentum", "optimizer.momentum=0.9"),

@@ -40,6 +40,7 @@ def quiet() -> Console:
 KINDS = ("sine", "temperature_linear", "circles", "xor", "spam", "and_gate")
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("name", [
     name if name in KINDS else pytest.param(name, marks=pytest.mark.slow)
     for name in conf_files.experiments()
@@ -80,6 +81,7 @@ def test_a_diverged_run_has_its_pictures(
     assert "surface.png" not in lessons_in(done.directory)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("overrides", [
     ("+experiment=xor", "model.width=2", "early_stop={patience: 2}", "log_every=1"),
     ("+experiment=moons", "data.batch_size=50", "scheduler=cosine", "model.activation=relu"),

@@ -228,6 +228,7 @@ def test_the_copy_of_sweep_json_is_enough_for_every_command(copy: Path) -> None:
     assert "sweep.json is missing. Its copy .sweep.json is used" in found[0][1].text
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("name", ["²", "٣", "007", "9" * 5000])
 def test_a_name_that_only_looks_like_a_number_is_no_run(copy: Path, name: str) -> None:
     for command in (predict.main, report.main):

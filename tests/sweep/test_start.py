@@ -75,6 +75,7 @@ def same_members(one: Member, other: Member) -> None:
         assert p.dtype == other.parameters[name].dtype
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("precision", [32, 64])
 @pytest.mark.parametrize("experiment", TRAINED)
 def test_every_experiment_starts_together(experiment: str, precision: int) -> None:
