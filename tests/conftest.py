@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if marker is not None:
             name = item.nodeid.split("[")[0]
             if seen[name] % marker.args[0]:
-                item.add_marker("slow")
+                item.add_marker("more")
             seen[name] += 1
 
 

@@ -64,7 +64,7 @@ LEFT: dict[str, Callable[[], bool]] = {
 
 @pytest.mark.usefixtures("tables")
 @pytest.mark.parametrize("name", [
-    n if n == "." else pytest.param(n, marks=pytest.mark.slow)
+    n if n == "." else pytest.param(n, marks=pytest.mark.more)
     for n, path in DOCUMENTS.items() if lines(path)
 ])  # fmt: skip
 def test_every_command_runs(name: str) -> None:

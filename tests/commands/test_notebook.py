@@ -108,7 +108,7 @@ def test_it_can_be_used_by_predict(command) -> None:  # type: ignore[no-untyped-
     assert (answer.code, answer.err) == (0, "")
 
 
-@pytest.mark.slow
+@pytest.mark.more
 def test_the_example_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Executed as Jupyter does; the bar and the pictures are there."""
     notebook = nbformat.read(ROOT / "tests" / "first_steps.ipynb", as_version=4)

@@ -82,7 +82,7 @@ def test_a_run_in_an_empty_folder(call: Call, tmp_path: Path) -> None:
     assert "\n  small-nets -m +experiment=sine" in call("small-nets --help")
 
 
-@pytest.mark.slow
+@pytest.mark.more
 def test_a_sweep_in_an_empty_folder(call: Call, tmp_path: Path) -> None:
     said = call("small-nets -m +experiment=xor trainer.max_epochs=5 seed=0,1 sweep.dir=s")
     assert "look at it:      small-nets-report s" in said
@@ -90,7 +90,7 @@ def test_a_sweep_in_an_empty_folder(call: Call, tmp_path: Path) -> None:
     assert "small-nets -m +experiment=xor" in (tmp_path / "s" / "report.html").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.more
 def test_a_search_in_an_empty_folder(call: Call) -> None:
     few = "search.trials=2 search.seeds=1 trainer.max_epochs=5"
     said = call(f"small-nets -m hydra/sweeper=search +experiment=xor model.width=3,4 {few}")

@@ -173,7 +173,7 @@ def test_a_page_without_its_table(
         expect(page.locator("#runs-table tbody tr")).to_have_count(2)
 
 
-@pytest.mark.slow
+@pytest.mark.more
 def test_a_page_of_too_many_settings_draws(
     grid: Store, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

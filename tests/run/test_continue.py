@@ -114,7 +114,7 @@ def test_early_stopping_with_a_minimum_gain(finish: Callable[..., Finished]) -> 
     assert done.result.epochs == 10
 
 
-@pytest.mark.slow
+@pytest.mark.more
 def test_ctrl_c_finishes_the_epoch_and_goes_on_to_the_bit(
     finish: Callable[..., Finished], tmp_path: Path
 ) -> None:

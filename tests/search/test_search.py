@@ -110,7 +110,7 @@ def test_a_killed_search_goes_on(
     assert_frame_equal(store.read().drop("seconds"), wanted.table.drop("seconds"))
 
 
-@pytest.mark.slow
+@pytest.mark.more
 def test_ctrl_c(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = sweep(*SMALL)
     from small_nets.sweep.session import Session

@@ -47,7 +47,7 @@ class TestProcesses:
         assert len(begun) == 2
         assert here.table.drop("seconds").equals(there.table.drop("seconds"))
 
-    @pytest.mark.slow
+    @pytest.mark.more
     def test_a_killed_process(
         self, sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -84,7 +84,7 @@ class TestProcesses:
         assert [one.numbers for one in sent] == [{"run0": 0}, {"run1": 1}, {"run2": 2}]
         assert all(one.columns == ["loss"] for one in sent)
 
-    @pytest.mark.slow
+    @pytest.mark.more
     def test_an_idle_one_that_died_is_replaced(self, sweep: Sweep, tmp_path: Path) -> None:
         """Killed by somebody else between two tasks: no strike for what comes next."""
         store, jobs = Store(tmp_path), task(1).jobs
@@ -102,7 +102,7 @@ class TestProcesses:
                 process.process.kill()
                 process.process.join()
 
-    @pytest.mark.slow
+    @pytest.mark.more
     def test_a_script_without_a_guard(self, tmp_path: Path) -> None:
         """Each process imports the script, which sweeps once more; no run is to blame."""
         script = tmp_path / "script.py"

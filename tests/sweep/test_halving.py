@@ -100,7 +100,7 @@ class TestHalving:
         assert "20 runs to train, 4 already there" in done.text
         assert_frame_equal(rows(done), rows(whole), check_exact=True)
 
-    @pytest.mark.slow
+    @pytest.mark.more
     def test_some_of_what_was_stopped(self, sweep: Sweep) -> None:
         sweep(*GRID, HALVING)
         done, whole = sweep(*GRID, "seed=range(2)"), sweep(*GRID, to="whole")
@@ -211,7 +211,7 @@ class TestHalving:
         assert again.code == 0
         assert_frame_equal(rows(again), rows(whole), check_exact=True)
 
-    @pytest.mark.slow
+    @pytest.mark.more
     def test_leftover_rungs(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
         def dies(*_: object) -> Verdict:
             raise Interrupted
@@ -264,7 +264,7 @@ def test_a_search_prunes_what_halving_stops(sweep: Sweep) -> None:
             assert trial.value == pytest.approx(reached)
 
 
-@pytest.mark.slow
+@pytest.mark.more
 def test_a_search_for_the_epochs_is_halved(sweep: Sweep) -> None:
     """A batch of short trials alone is no reason to refuse what the space holds."""
     space = (

@@ -149,7 +149,7 @@ class TestCommand:
         assert_frame_equal(curves[0], curves[1])
         assert all((tmp_path / "killed" / str(job) / "result.json").exists() for job in range(24))
 
-    @pytest.mark.slow
+    @pytest.mark.more
     def test_two_processes_on_one_directory(self, command: Command, tmp_path: Path) -> None:
         wanted = [
             *("-m", "+experiment=temperature_mlp", "seed=range(4)", "sweep.dir=out"),
