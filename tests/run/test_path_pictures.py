@@ -119,5 +119,5 @@ def test_a_loss_of_normalised_targets_is_called_one(
     drawn = []
     draw = fit.loss_figure
     monkeypatch.setattr(fit, "loss_figure", lambda *a: drawn.append(draw(*a)) or drawn[-1])
-    finish(f"+experiment={name}", "trainer.max_epochs=1")
+    finish(f"+experiment={name}", "trainer.max_epochs=1", "pictures=few")
     assert drawn[0].axes[0].get_ylabel() == axis
