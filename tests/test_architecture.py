@@ -128,6 +128,8 @@ def test_every_file_has_a_room() -> None:
 def test_files_stay_short() -> None:
     long = {n: len(p.read_text().splitlines()) for n, p in FILES.items()}
     assert {n: lines for n, lines in long.items() if lines > 250} == {}
+    tests = {p: len(p.read_text().splitlines()) for p in Path(__file__).parent.rglob("*.py")}
+    assert {p.name: lines for p, lines in tests.items() if lines > 300} == {}
 
 
 @pytest.mark.parametrize(("imported", "absent"), [
