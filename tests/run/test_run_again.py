@@ -17,17 +17,26 @@ def message(directory: Path) -> str:
 def test_a_run_can_be_replaced(tmp_path: Path) -> None:
     mine = tmp_path / "my run"
     (mine / ".hydra").mkdir(parents=True)
-    (mine / "result.json").write_text("{}")
+    (mine / "result.json").write_text('{"status": "completed"}')
     said = message(mine)
     assert f"To replace it: rm -r '{mine}', and the same command" in said
     assert (mine / "result.json").exists()
 
 
-@pytest.mark.parametrize("other", ["another_run", "runs"])
+@pytest.mark.parametrize("other", ["another_run", "my.csv", "notes.png", "predicted.csv"])
 def test_nothing_else_would_be_lost(other: str, tmp_path: Path) -> None:
-    """A folder of somebody's is there: no command that would remove it is named."""
+    """Something of somebody's is there: no command that would remove it is named."""
     (tmp_path / ".hydra").mkdir()
+    (tmp_path / "result.json").write_text('{"status": "completed"}')
+    assert "rm -r" in message(tmp_path)
     (tmp_path / other).mkdir()
+    assert "rm -r" not in message(tmp_path)
+
+
+@pytest.mark.parametrize("text", ['{"status": "interrupted"}', "{", "[]", "{}"])
+def test_a_checkpoint_to_go_on_from_would_be_lost(text: str, tmp_path: Path) -> None:
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / "result.json").write_text(text)
     assert "rm -r" not in message(tmp_path)
 
 

@@ -26,7 +26,7 @@ FORMATS = ("html", "csv", "parquet", "md")
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog=command("report"),
-        description="Look at a sweep: report.html in its directory, and the ranking here. "
+        description="Look at a sweep: report.html in its directory, and the best settings here. "
         "Or at a run: more pictures of what it has learned, in its directory.",
         epilog=f"example: {command('report')} outputs/temperature_mlp/SWEEP",
     )
@@ -35,7 +35,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--format", choices=FORMATS,
         help="html: report.html (default); csv or parquet: ranking.* and runs.*; md: report.md",
     )  # fmt: skip
-    parser.add_argument("--metric", help="rank by it; default: val/loss, or train/loss")
+    parser.add_argument(
+        "--metric",
+        help="rank by it; default: val/loss, or train/loss; of a search what it searched for",
+    )
     parser.add_argument(
         "--tensorboard", metavar="RUNS",
         help="instead: event files for these runs: 37,42 or best:5 or worst:5",

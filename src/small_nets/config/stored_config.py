@@ -126,7 +126,7 @@ def _resolved(value: Any, whole: Mapping[str, Any], depth: int = 0) -> Any:
     return _resolved(found, whole, depth + 1)
 
 
-LATER = {"print": "few"}  # keys of which configs of earlier runs have none
+LATER = {"print": "few", "pictures": "few"}  # keys of which configs of earlier runs have none
 
 
 def check_stored(config: Any, where: str) -> dict[str, Any]:

@@ -74,12 +74,12 @@ def end_notes(run: Run, result: Result, kept: int | None) -> list[str]:
     kept: the step whose weights early stopping kept, None where they are the last ones. Where it
     kept those of an earlier point, longer training is no help.
     """
-    if run.max_epochs == 0 or result.status not in ("completed", "interrupted"):
+    if run.max_epochs == 0 or result.status != "completed":
         return []
     poor = poor_fit(run, result)
     if poor is not None:
         return [poor]
-    if result.status != "completed" or result.stopped_early:
+    if result.stopped_early:
         return []
     if kept is not None and kept < 0.9 * result.steps:
         return []
@@ -107,7 +107,7 @@ def poor_fit(run: Run, result: Result) -> str | None:
         where = "" if split == "train" else "on the validation rows "
         has_learned = split == "val" and result.metrics["train/loss"] < LEARNED * base
         losses = f"{split}/loss {loss:.4g}{of} against {base:.4g}"
-        tries = _of_validation(run) if has_learned else _of_training(run)
+        tries = _of_validation(run) if has_learned else _of_training(run, result.stopped_early)
         what = f"{where}the net is {how} the constant predictor: {losses}"
         return f"{what}. What may help: {', '.join(tries)}"
     return None
@@ -117,13 +117,14 @@ SEVERAL = "several seeds (-m 'seed=range(10)')"
 REACHED = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, math.inf)}  # by activations
 
 
-def _of_training(run: Run) -> list[str]:
+def _of_training(run: Run, stopped_early: bool) -> list[str]:
     tries, model, target = [SEVERAL], run.config["model"], run.data.train.target
     if "width" in model:
         width = model["width"]
         what = "a hidden layer" if width is None else "a wider net"
         tries.append(f"{what} ({_width(4 if width is None else width, lambda w: 2 * w)})")
-    tries.append(f"more epochs (trainer.max_epochs={2 * run.max_epochs})")
+    if not stopped_early:
+        tries.append(f"more epochs (trainer.max_epochs={2 * run.max_epochs})")
     tries.append(f"another learning rate (now optimizer.lr={show(run.config['optimizer']['lr'])})")
     low, high = REACHED.get(str(model.get("output_activation")), (-math.inf, math.inf))
     if target is not None and bool(((target < low) | (target > high)).any()):

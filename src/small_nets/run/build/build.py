@@ -228,6 +228,6 @@ def build(config: dict[str, Any]) -> Run:
         tensorboard=config["logger"]["tensorboard"],
         histograms=config["logger"]["histograms"],
         print_all=config["print"] == "all",
-        pictures=config.get("pictures", "few"),  # configs of earlier runs have no such key
+        pictures=config["pictures"],
         ckpt=ckpt,
     )

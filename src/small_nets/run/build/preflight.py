@@ -1,5 +1,6 @@
 """Checks before a run has its directory: its config, Hydra's own keys, and the place."""
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -31,6 +32,12 @@ from small_nets.system.shell_words import quote_path
 from small_nets.system.signals import at_end
 
 HYDRA, MULTIRUN = ".hydra", "multirun.yaml"
+# What a run leaves in its directory, beside event files.
+OF_A_RUN = {
+    *(HYDRA, "result.json", "checkpoint.ckpt", "weights.safetensors", "path.safetensors"),
+    *("fit.png", "loss.png", "confusion.png", "optimal_lr.png", "parts.png", "features.png"),
+    *("surface.png", "sharpness.png", "training.gif"),
+}
 
 
 def check(
@@ -135,11 +142,24 @@ def refuse_used(directory: Path, key: str = "hydra.run.dir") -> None:
 
 
 def _to_replace(directory: Path) -> str:
-    """How to have a run where one is, said where nothing else lies there that would be lost."""
-    folders = {path.name for path in directory.iterdir() if path.is_dir()}
-    if folders - {HYDRA} or directory.is_symlink() or not (directory / HYDRA).is_dir():
+    """How to have a run where one is, said where nothing else lies there that would be lost.
+
+    Not of an interrupted run either: its checkpoint is what the same command may want to go on
+    from.
+    """
+    names = (path.name for path in directory.iterdir())
+    is_alone = all(name in OF_A_RUN or name.startswith("events.out.") for name in names)
+    if not is_alone or directory.is_symlink() or not _has_ended(directory / "result.json"):
         return ""
     return f". To replace it: rm -r {quote_path(directory)}, and the same command"
+
+
+def _has_ended(result: Path) -> bool:
+    try:
+        found = json.loads(result.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("status") in ("completed", "diverged")
 
 
 def run_directory(hydra: DictConfig) -> Path:

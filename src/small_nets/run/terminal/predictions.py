@@ -43,7 +43,7 @@ def show_predictions(
     )
     if labels.classes is not None and all(len(row["prediction"]) == 1 for row in predictions):
         what = " (probability)"
-    what = "" if by_name or labels.target in what else what
+    what = "" if by_name or what == f" ({labels.target})" else what
     columns = [labels.input, f"predicted {labels.target}{what}"]
     columns += ["probability"] if by_name else []
     columns += [labels.target] if has_target else []

@@ -84,7 +84,8 @@ def show_end(console: Console, run: Run, result: Result, directory: Path, kept: 
         _show_parameters(console, result)
     seconds = f"{result.seconds['total']:.1f} s, {result.seconds['fit']:.1f} of them for training"
     console.print(f"run directory: {directory}  ({seconds})", soft_wrap=True)
-    looks = [str(directory / name) for name in ("fit.png",) if (directory / name).exists()]
+    fit = directory / "fit.png"
+    looks = [quote_path(fit)] if fit.exists() else []
     looks += [f"{command('report')} {quote_path(directory)}"]
     if run.tensorboard:  # its own: of a whole outputs/ with sweeps TensorBoard opens blank tabs
         looks.append(f"tensorboard --logdir {quote_path(directory)}")

@@ -26,6 +26,9 @@ def normalised_losses(
 
     A loss whose runs have raw targets is left out, as is every metric that is no loss.
     """
+    losses = [metric for metric in metrics if metric.endswith("/loss")]
+    if not losses:
+        return {}
     keys = [key for key in store.swept if _decides(key)]
     ended = table.filter(pl.col("status") != "failed")
     # A run for each value of the deciding keys says it for all.
@@ -34,7 +37,7 @@ def normalised_losses(
     found = {value_of(KEY, config, choices) not in PLAIN for config, choices in configs}
     if True not in found:
         return {}
-    return {m: "some" if False in found else "all" for m in metrics if m.endswith("/loss")}
+    return dict.fromkeys(losses, "some" if False in found else "all")
 
 
 def unit_of(settings: Mapping[str, Any], metric: str | None) -> str:
@@ -45,7 +48,13 @@ def unit_of(settings: Mapping[str, Any], metric: str | None) -> str:
 
 def unit(store: Store, table: pl.DataFrame, metric: str | None) -> str:
     """The same for a sweep: " (normalised)" of all its runs, or of some of them, else ""."""
-    return "" if metric is None else _said(normalised_losses(store, table, [metric]).get(metric))
+    return "" if metric is None else units(store, table, [metric])[metric]
+
+
+def units(store: Store, table: pl.DataFrame, metrics: Sequence[str]) -> dict[str, str]:
+    """The same for several metrics, with one look at the configs."""
+    found = normalised_losses(store, table, metrics)
+    return {metric: _said(found.get(metric)) for metric in metrics}
 
 
 def _said(which: Literal["all", "some"] | None) -> str:

@@ -32,7 +32,10 @@ def draw_overlays(
     chosen = {
         label: found[(len(found) - 1) // 2].row(0, named=True) for label, found in runs.items()
     }
-    states = dict(trained_runs(store, [row["run_id"] for row in chosen.values()]))
+    ids = [row["run_id"] for row in chosen.values()]
+    if len(known) > MOST and not any(is_map(run) for _, run in trained_runs(store, ids[:1])):
+        return []  # before the other runs are read
+    states = dict(trained_runs(store, ids))
     middle = {
         label: states[row["run_id"]] for label, row in chosen.items() if row["run_id"] in states
     }

@@ -19,7 +19,7 @@ from small_nets.config.conf_files import at
 from small_nets.run.outputs.event_files import remove_events, write_events
 from small_nets.run.outputs.hparams import Margin, layout, scalars, session, tag
 from small_nets.sweep.results.bootstrap import bootstrap_means
-from small_nets.sweep.results.normalised import unit
+from small_nets.sweep.results.normalised import units
 from small_nets.sweep.results.ranking import Ranked, settings_of
 from small_nets.sweep.store.columns import cell, metric_columns
 from small_nets.sweep.store.store import Store
@@ -160,9 +160,9 @@ def _ends(metric: str) -> tuple[str, str]:
 
 def _charts(store: Store, table: pl.DataFrame, metrics: Sequence[str]) -> Summary:
     """A chart with bands for each metric, in which every ticked setting has its line."""
-    charts = {}
+    charts, of = {}, units(store, table, metrics)
     for m in sorted(metrics, key=lambda m: (not m.endswith("loss"), m)):
-        title = f"{m}{unit(store, table, m)}: mean over seeds, 95 % interval"
+        title = f"{m}{of[m]}: mean over seeds, 95 % interval"
         charts[title] = [Margin(tag(m), *map(tag, _ends(m)))]
     return layout(f"sweep {store.directory.name}", charts)
 

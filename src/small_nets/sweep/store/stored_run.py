@@ -97,13 +97,17 @@ def _result(store: Store, part: str, run_id: str, config: dict[str, Any]) -> Res
 
 def trained_runs(store: Store, run_ids: Collection[str]) -> Iterator[tuple[str, Run]]:
     """Yield (run_id, trained run) of these runs, a part at a time. Raises InputError."""
+    configs = store.configs(list(run_ids))  # once: each look reads the configs of all runs
     for run_id, parameters in store.parameters(run_ids):
-        yield run_id, trained(checked_config(store, run_id), parameters)
+        yield run_id, trained(_checked(store, configs, run_id), parameters)
 
 
 def checked_config(store: Store, run_id: str) -> dict[str, Any]:
     """A run's resolved config, checked as one that is typed. Raises InputError."""
-    found = store.configs([run_id])
+    return _checked(store, store.configs([run_id]), run_id)
+
+
+def _checked(store: Store, found: Mapping[str, Any], run_id: str) -> dict[str, Any]:
     if run_id not in found:
         raise InputError(f"{store.directory} has lost the config of run {run_id}.\n"
                          "Fix: the sweep's command again, with this sweep.dir")  # fmt: skip
