@@ -71,9 +71,9 @@ def _final_metrics(run: Run, ending: Ending) -> dict[str, float]:
     return metrics | more_metrics(run.net, run.data.train, run.metrics)
 
 
-def of_table(run: Run, constant: bool = False) -> dict[str, float]:
-    """R² and RMSE where the user's own numbers are learned: of the net, or the best constant."""
-    return scores_of(run, constant) if run.labels.is_table else {}
+def of_table(run: Run) -> dict[str, float]:
+    """R² and RMSE of the net where the user's own numbers are learned."""
+    return scores_of(run) if run.labels.is_table else {}
 
 
 def baseline_of(run: Run) -> dict[str, float]:

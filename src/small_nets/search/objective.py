@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -87,6 +88,7 @@ def objective_text(metric: str, objective: str, seeds: int) -> str:
     return f"{how} {metric} over {seeds} seeds" if seeds > 1 else metric
 
 
+@cache  # of a report's many settings
 def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
     """The value below which |t| stays with a probability of `confidence`. freedom: ν.
 

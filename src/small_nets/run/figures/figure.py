@@ -28,6 +28,7 @@ STYLES = ("-", "--", ":")
 # Of each split: what it is called, its colour, its marker.
 SPLITS = {"train": ("training", BLUE, "o"), "val": ("validation", ORANGE, "D")}
 DPI = 100
+NAME = 18  # letters of a name that a tick or a legend has room for
 SOFTWARE = "small-nets"  # in every picture
 CAPTION = 9.0  # points
 TITLE = 12.0  # points
@@ -63,18 +64,18 @@ def line_style(i: int, colours: Sequence[str]) -> tuple[str, str]:
     return colours[i % len(colours)], STYLES[i // len(colours) % len(STYLES)]
 
 
-def shortened(name: str, most: int = 18) -> str:
+def shortened(name: str, most: int = NAME) -> str:
     """A name that a tick has room for."""
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def distinct(names: Sequence[str], most: int = 18) -> list[str]:
+def distinct(names: Sequence[str]) -> list[str]:
     """The names as ticks and legends have room for, by both ends where their beginnings are one."""
-    cut = [shortened(name, most) for name in names]
+    cut = [shortened(name) for name in names]
     if len(set(cut)) == len(set(names)):
         return cut
-    left = most // 2
-    return [n if len(n) <= most else f"{n[:left]}…{n[left + 1 - most :]}" for n in names]
+    left = NAME // 2
+    return [n if len(n) <= NAME else f"{n[:left]}…{n[left + 1 - NAME :]}" for n in names]
 
 
 def axis_name(name: str, inches: float = 3.9) -> str:

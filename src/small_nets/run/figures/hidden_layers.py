@@ -7,19 +7,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from small_nets.run.figures.figure import (
-    BLUE,
-    ORANGE,
     are_alike,
     axis_name,
     caption,
     drawable,
     new_figure,
 )
+from small_nets.run.figures.map_legend import TWO
 from small_nets.run.figures.maps import draw_boundaries
 
 Array = NDArray[np.float64]
 MANY = 50
-CLASSES = ((0, BLUE, "o"), (1, ORANGE, "^"))
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def features_figure(panels: list[Panel], title: str) -> Figure:
             faint = {**colours, "cmap": "Greys", "vmin": -0.4, "vmax": 2.5}
             ax.pcolormesh(*panel.grid, values, shading="gouraud", **faint)
             draw_boundaries(ax, *panel.grid, values.filled(np.nan))
-            for truth, colour, marker in CLASSES:
+            for truth, (colour, marker) in enumerate(TWO):
                 of = panel.truth.round() == truth
                 ax.scatter(x[of], y[of], size, colour, marker=marker, zorder=3, **edge,
                            label=f"target {truth}" if i == 0 else None)  # fmt: skip

@@ -1,6 +1,5 @@
 """The pictures that teach: which of them apply to a trained run, and their files."""
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from small_nets.run.outputs.event_files import TensorBoard
 from small_nets.run.outputs.provenance import refuse_foreign
 from small_nets.run.outputs.result import Ending, Result
 from small_nets.run.outputs.trajectory import LARGEST, Trajectory
-from small_nets.run.pictures.finer_path import with_its_beginning
+from small_nets.run.pictures.finer_path import trained_quietly, with_its_beginning
 from small_nets.run.pictures.fit import is_one_curve, shown_inputs
 from small_nets.run.pictures.fit_over_time import gif
 from small_nets.run.pictures.hidden_units import see_features, take_apart
@@ -63,14 +62,8 @@ def walk_again(run: Run, untrained: Run, console: Console) -> Lesson:
     untrained: the run as it was built. A program that adds in another order may end a little
     elsewhere, so all pictures of the path are of `untrained`, which ends where its path does.
     """
-    # Lightning, which other lessons do not need.
-    from small_nets.run.lightning.train import train_by_lightning
-
     console.print("this run kept no path of its training: it is trained once more, alone, for one")
-    with tempfile.TemporaryDirectory() as folder:
-        ending = train_by_lightning(untrained, None, Path(folder), Console(quiet=True))
-    if ending.status == "interrupted":
-        raise KeyboardInterrupt  # half a path would tell of another run
+    ending = trained_quietly(untrained)
     untrained.net.eval()
     return Lesson.of(run, untrained, ending, ending.path)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from small_nets.run.outputs.result import Ending
 from small_nets.run.outputs.trajectory import Trajectory
 from small_nets.run.spec import Run
 
@@ -23,9 +24,6 @@ def with_its_beginning(run: Run, path: Trajectory) -> Trajectory:
     engine's run, a continued one of other settings) the path stays as it is.
     Raises KeyboardInterrupt.
     """
-    # Lightning, which other pictures do not need.
-    from small_nets.run.lightning.train import train_by_lightning
-
     if run.log_every == 1 or len(path) < 3 or path.steps[0] != 0:
         return path
     until = min(INTERVALS * run.log_every, run.last_epoch)
@@ -33,11 +31,23 @@ def with_its_beginning(run: Run, path: Trajectory) -> Trajectory:
     with torch.no_grad():
         net.load_state_dict(path.at(0), strict=False)
     again = replace(run, net=net, log_every=1, until=until, ckpt=None, early_stop=None)
+    ending = trained_quietly(again)
+    return path if ending.path is None else _joined(ending.path, path)
+
+
+def trained_quietly(run: Run) -> Ending:
+    """How a run ended that is trained for its path alone, and leaves nothing.
+
+    Raises KeyboardInterrupt where it was interrupted: half a path would tell of another run.
+    """
+    # Lightning, which other pictures do not need.
+    from small_nets.run.lightning.train import train_by_lightning
+
     with tempfile.TemporaryDirectory() as folder:
-        ending = train_by_lightning(again, None, Path(folder), Console(quiet=True))
+        ending = train_by_lightning(run, None, Path(folder), Console(quiet=True))
     if ending.status == "interrupted":
         raise KeyboardInterrupt
-    return path if ending.path is None else _joined(ending.path, path)
+    return ending
 
 
 def _joined(start: Trajectory, path: Trajectory) -> Trajectory:

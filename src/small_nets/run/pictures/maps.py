@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from small_nets.config.components import LOSSES
+from small_nets.config.components import loss_of_config
 from small_nets.data.prepared import Split
 from small_nets.data.split import class_places
 from small_nets.nn.metrics import probabilities
@@ -33,10 +33,9 @@ def is_map(run: Run) -> bool:
 
 
 def decision_map(run: Run) -> tuple[Array, Array, Array]:
-    """The first output over two inputs, raw units: x (n,), y (m,), values (m, n)."""
+    """What the map of a run shows: x (n,) and y (m,) in raw units, values (m, n)."""
     x, y, points = map_axes(run.data)
-    values = predict(run.net, run.data, points)[:, 0].view(MAP_POINTS, MAP_POINTS)
-    return to_array(x), to_array(y), to_array(values)
+    return to_array(x), to_array(y), map_values(run, points)
 
 
 def map_values(run: Run, points: Tensor) -> NDArray:
@@ -49,8 +48,7 @@ def map_values(run: Run, points: Tensor) -> NDArray:
 def draw_map(run: Run, title: str) -> Figure:
     """The map of one run."""
     shown, note = shown_splits(run.data)
-    x, y, points = map_axes(run.data)
-    view = View(to_array(x), to_array(y), map_values(run, points), _marks(run, shown), title + note)
+    view = View(*decision_map(run), _marks(run, shown), title + note)
     return maps_figure([view], _scale(run), _names(run))
 
 
@@ -90,7 +88,7 @@ def _scale(run: Run) -> Scale:
         return Scale(labels.target, class_names(run))
     two = labels.classes or [f"{labels.target} 0", f"{labels.target} 1"]
     predicted = f"predicted {labels.target}"
-    if LOSSES[run.config["loss"]["_target_"]].compares == "probabilities":
+    if loss_of_config(run.config).compares == "probabilities":
         predicted = f"probability of {two[1]}"
         if labels.classes:
             predicted = f"probability of {labels.target} {two[1]}"

@@ -11,7 +11,14 @@ from small_nets.config.components import Compares
 from small_nets.config.logging_interval import evenly
 from small_nets.nn.metrics import probabilities
 from small_nets.run.spec import Labels
-from small_nets.run.terminal.tables import fitting, new_table, number, numbers, print_titled
+from small_nets.run.terminal.tables import (
+    FEW_NUMBERS,
+    fitting,
+    new_table,
+    number,
+    numbers,
+    print_titled,
+)
 
 FEW_ROWS = 20
 
@@ -71,7 +78,9 @@ def show_predictions(
     title = "Predictions"
     if len(shown) < len(predictions):
         title += f", {len(shown)} of {len(predictions)}, evenly spaced"
-    print_titled(console, title, fitting(console, make))
+    kinds = ("input", "prediction", "target")
+    longest = max((len(predictions[i][kind] or ()) for i in shown for kind in kinds), default=1)
+    print_titled(console, title, fitting(console, make, min(FEW_NUMBERS, longest)))
 
 
 def _inputs(row: Mapping[str, Any], labels: Labels, most: int) -> str:

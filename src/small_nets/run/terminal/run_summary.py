@@ -134,11 +134,12 @@ def _show_status(console: Console, result: Result, directory: Path) -> None:
 def _show_forward(console: Console, run: Run) -> None:
     """Each layer's output: for a single neuron, the value before and after its activation."""
     rows = run.data.train.input
+    layers = list(look(run.net, rows))
 
     def make(most: int) -> Table:
         table = new_table("layer", "output shape", "values")
         table.add_row("input", str(tuple(rows.shape)), numbers(rows.tolist(), most, ".6g"))
-        for layer in look(run.net, rows):
+        for layer in layers:
             values = numbers(layer.output.tolist(), most)
             table.add_row(f"{layer.name} ({layer.kind})", str(tuple(layer.output.shape)), values)
         return table

@@ -15,7 +15,7 @@ from small_nets.sweep.results.overlays import MOST, draw_overlays
 from small_nets.sweep.results.ranking import metric_of, rank
 from small_nets.sweep.results.run_directories import write_directories
 from small_nets.sweep.results.summary import show_summary
-from small_nets.sweep.results.sweep_events import SELECTABLE, selectable, write_sweep_events
+from small_nets.sweep.results.sweep_events import SELECTABLE, write_sweep_events
 from small_nets.sweep.results.verify import verify
 from small_nets.sweep.store.store import Store
 from small_nets.system.command_names import command
@@ -36,7 +36,7 @@ def conclude(
     table = store.read()
     metric = metric_of(table)
     ranked = [] if metric is None else rank(table, list(store.swept), metric)
-    is_few = len(table) + selectable(ranked) <= SELECTABLE
+    is_few = len(table) + len(ranked) <= SELECTABLE
     write_directories(store, table, jobs, sweep["directories"], console, with_events=is_few)
     show_summary(console, table, ranked if is_ranked else [], metric, unit(store, table, metric))
     pictures = draw_overlays(store, table, ranked, metric) if is_drawn else []

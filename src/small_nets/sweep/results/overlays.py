@@ -11,7 +11,7 @@ from small_nets.run.pictures.fit import draw_fits, is_one_curve, save_png
 from small_nets.run.pictures.maps import draw_maps, is_map
 from small_nets.run.spec import Run
 from small_nets.sweep.results.normalised import unit
-from small_nets.sweep.results.ranking import Ranked, band, has_finite
+from small_nets.sweep.results.ranking import Ranked, band, counted_in
 from small_nets.sweep.store.columns import cell
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.store.stored_run import trained_runs
@@ -27,7 +27,10 @@ def draw_overlays(
     known = [r for r in ranked if r.n]
     if metric is None or not known or "experiment" in store.swept:
         return []
-    runs = {_label(r): _completed(table, r, metric) for r in known[:MOST_MAPS]}
+    runs = {
+        _label(r): table.filter(counted_in(r, metric)).sort(metric, "job")
+        for r in known[:MOST_MAPS]
+    }
     # Of each setting, the run that stands in the middle of its seeds.
     chosen = {
         label: found[(len(found) - 1) // 2].row(0, named=True) for label, found in runs.items()
@@ -85,13 +88,6 @@ def _label(ranked: Ranked) -> str:
     shown = short if len(short) == len(ranked.setting) else ranked.setting
     text = "  ".join(f"{key}={cell(value)}" for key, value in shown.items()) or "all"
     return text if ranked.n == 1 else f"{text}  ({ranked.n} seeds)"
-
-
-def _completed(table: pl.DataFrame, ranked: Ranked, metric: str) -> pl.DataFrame:
-    wanted = has_finite(metric)
-    for key, value in ranked.setting.items():
-        wanted &= pl.col(key).eq_missing(pl.lit(value))
-    return table.filter(wanted).sort(metric, "job")
 
 
 def _lines(store: Store, runs: dict[str, pl.DataFrame], metric: str) -> list[Line]:

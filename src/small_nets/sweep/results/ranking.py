@@ -69,6 +69,14 @@ def has_finite(metric: str) -> pl.Expr:
     return (pl.col("status") == "completed") & pl.col(metric).is_finite()
 
 
+def counted_in(setting: Ranked, metric: str) -> pl.Expr:
+    """Of the runs of a setting, those that count in its ranking."""
+    wanted = has_finite(metric)
+    for key, value in setting.setting.items():
+        wanted &= pl.col(key).eq_missing(pl.lit(value))
+    return wanted
+
+
 def band(values: pl.Expr, name: str = "") -> list[pl.Expr]:
     """The median, the first and the last tenth, as `name` with middle, low and high behind it."""
     return [values.median().alias(f"{name}middle"), values.quantile(0.1).alias(f"{name}low"),

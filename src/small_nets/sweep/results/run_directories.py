@@ -27,7 +27,7 @@ from small_nets.sweep.results.ranking import metric_of
 from small_nets.sweep.results.sweep_events import FOLDER as TENSORBOARD
 from small_nets.sweep.store.manifest import refuse_links
 from small_nets.sweep.store.store import Store
-from small_nets.sweep.store.stored_run import checked_config, stopped_early
+from small_nets.sweep.store.stored_run import checked_of, stopped_early
 from small_nets.sweep.training.rows import quiet
 
 MULTIRUN = "multirun.yaml"
@@ -136,12 +136,12 @@ def write_runs(
         return
     chosen = table.filter(pl.col("job").is_in(list(numbers)))
     rows = {row["run_id"]: row for row in chosen.iter_rows(named=True)}
-    curves = store.curves(rows)
+    curves, configs = store.curves(rows), store.configs(rows)
     by_run = {ids[0]: curve for ids, curve in curves.group_by(["run_id"], maintain_order=True)}
     for run_id, state in store.parameters(rows):
         if run_id not in by_run:  # its part's curves cannot be believed
             continue
-        config = checked_config(store, run_id) | dict(more or {})
+        config = checked_of(store, configs, run_id) | dict(more or {})
         write_directory(
             store.directory / str(rows[run_id]["job"]), rows[run_id], config, by_run[run_id],
             state, jobs.get(run_id), with_events,

@@ -16,6 +16,7 @@ from small_nets.sweep.jobs.whole_sweep import first_error
 from small_nets.sweep.results.ranking import (
     Ranked,
     compare,
+    counted_in,
     has_finite,
     is_better_high,
     is_clear,
@@ -187,10 +188,9 @@ def _means(table: pl.DataFrame, r: Ranked, metric: str, names: Sequence[str]) ->
     """Of other metrics, over the runs that the ranking's mean is of."""
     if r.n == 0:
         return [None] * len(names)
-    wanted = has_finite(metric)
-    for key, value in r.setting.items():
-        wanted &= pl.col(key).eq_missing(pl.lit(value))
-    return [*table.filter(wanted).select(pl.col(names).mean()).row(0)] if names else []
+    if not names:
+        return []
+    return [*table.filter(counted_in(r, metric)).select(pl.col(names).mean()).row(0)]
 
 
 def _show_comparison(console: Console, ranked: Sequence[Ranked], metric: str) -> None:

@@ -36,11 +36,6 @@ Record = tuple[int, Summary]
 Row = Mapping[str, Any]
 
 
-def selectable(ranked: Sequence[Ranked]) -> int:
-    """How many runs of TensorBoard the settings of a sweep are."""
-    return min(len(ranked), SELECTABLE)
-
-
 def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranked]) -> Path | None:
     """The folder for TensorBoard; what an earlier end of this sweep left there is replaced.
 
@@ -121,8 +116,9 @@ def _completed(rows: Sequence[Row]) -> list[Row]:
 def _end(r: Ranked, rows: Sequence[Row], metrics: Sequence[str]) -> tuple[int, dict[str, float]]:
     """The last step of a setting's runs, and the means over those that completed."""
     values = {"runs": float(r.n), "diverged": float(r.diverged)}
+    completed = _completed(rows)
     for metric in metrics:
-        known = [row[metric] for row in _completed(rows) if row[metric] is not None]
+        known = [row[metric] for row in completed if row[metric] is not None]
         if known and np.isfinite(known).all():
             values[metric] = float(np.mean(known))
     return max((row["steps"] or 0 for row in rows), default=0), values

@@ -99,15 +99,16 @@ def trained_runs(store: Store, run_ids: Collection[str]) -> Iterator[tuple[str, 
     """Yield (run_id, trained run) of these runs, a part at a time. Raises InputError."""
     configs = store.configs(list(run_ids))  # once: each look reads the configs of all runs
     for run_id, parameters in store.parameters(run_ids):
-        yield run_id, trained(_checked(store, configs, run_id), parameters)
+        yield run_id, trained(checked_of(store, configs, run_id), parameters)
 
 
 def checked_config(store: Store, run_id: str) -> dict[str, Any]:
     """A run's resolved config, checked as one that is typed. Raises InputError."""
-    return _checked(store, store.configs([run_id]), run_id)
+    return checked_of(store, store.configs([run_id]), run_id)
 
 
-def _checked(store: Store, found: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+def checked_of(store: Store, found: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+    """The same, of configs that `store.configs` has read for several runs."""
     if run_id not in found:
         raise InputError(f"{store.directory} has lost the config of run {run_id}.\n"
                          "Fix: the sweep's command again, with this sweep.dir")  # fmt: skip
