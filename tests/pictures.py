@@ -12,6 +12,13 @@ from tests.browser import open_page, start_browser
 from tests.conftest import ROOT
 
 PICTURES = ROOT / ".github" / "pictures"
+MARGIN = 16  # pixels
+# The map and the lines, and not what follows in their section, nor the bar that stays in sight.
+WITHOUT_THE_REST = """() => {
+  const effects = document.getElementById("effects");
+  for (const place of [effects, effects.previousElementSibling]) place.style.display = "none";
+  document.getElementById("controls").style.position = "static";
+}"""
 
 
 def train(directory: str) -> Path:
@@ -31,9 +38,11 @@ def main() -> None:
         report.main([str(directory)])
         address = (directory / "report.html").resolve().as_uri()
         with start_browser() as browser, open_page(browser, address, width=1100) as page:
-            hide = "found => [found, found.previousElementSibling].forEach(x => x.hidden = true)"
-            page.locator("#effects").evaluate(hide)
-            page.locator("#compare").screenshot(path=PICTURES / "report.png")
+            page.evaluate(WITHOUT_THE_REST)
+            box = page.locator("#compare").bounding_box()
+            assert box is not None
+            clip = {"x": 0, "y": box["y"], "width": 1100, "height": box["height"] + MARGIN}
+            page.screenshot(path=PICTURES / "report.png", full_page=True, clip=clip)
         os.chdir(ROOT)
 
 

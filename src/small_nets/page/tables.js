@@ -160,6 +160,8 @@ function lostTable() {
   const words = DATA.lost.map((r) => wordsOf(r[4])), rest = new Set(words[0]);
   for (const mine of words) for (const word of rest) if (!mine.includes(word)) rest.delete(word);
   const apart = new Map(DATA.lost.map((r, i) => [r, words[i].filter((word) => words.length === 1 || !rest.has(word)).join(" ")]));
+  const swept = [...rest].filter((word) => KEYS.some((key) => word.replace(/^\++/, "").startsWith(`${key.name}=`)));
+  const common = swept.length ? ` All have ${swept.join(" ")}.` : "";
   const why = (r) => r[3] ?? "the loss or a parameter is not finite";
   const columns = [
     { name: "job", number: true, value: (r) => r[0], cell: (r) => String(r[0]) },
@@ -168,5 +170,5 @@ function lostTable() {
     { name: "run", value: (r) => apart.get(r), cell: (r) => el("span", { class: "run" }, clip(commandOf(r[4]), apart.get(r), "clip code"), copyButton(commandOf(r[4]), null, "Copy")) },
     { name: "what happened", value: why, cell: (r) => clip(why(r)) },
   ];
-  table("lost-table", "Runs that failed or diverged. Press a text to see it whole: the run's command, or what happened", columns, DATA.lost, { order: 0 });
+  table("lost-table", `Runs that failed or diverged.${common} Press a text to see it whole: the run's command, or what happened`, columns, DATA.lost, { order: 0 });
 }

@@ -35,6 +35,7 @@ class ShowProgress(pl.Callback):
         self.every = run.print_every or (0 if console.is_terminal else tenth)
         self.bar: Progress | None = None
         self.drawn = 0.0
+        self.has_lines = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.console.is_terminal:
@@ -55,6 +56,7 @@ class ShowProgress(pl.Callback):
         if self.every and epoch % self.every == 0:
             metrics = evaluate(self.run.net, self.run.loss, self.run.data)
             self.console.print(losses_line(epoch, metrics), highlight=False)
+            self.has_lines = True
         if self.bar is not None and time.monotonic() - self.drawn > INTERVAL:
             self.drawn = time.monotonic()
             last = {name: v[-1] for name, v in self.points.curves.items() if name.endswith("loss")}
@@ -63,6 +65,8 @@ class ShowProgress(pl.Callback):
             self.bar.refresh()
 
     def close(self) -> None:
-        """Take the bar away, however the run ended."""
+        """Take the bar away, however the run ended, and end the lines."""
+        if self.has_lines:
+            self.console.print()
         if self.bar is not None:
             self.bar.stop()

@@ -49,7 +49,8 @@ def conclude(
     if pictures:
         console.print("pictures:        " + "  ".join(map(str, pictures)), soft_wrap=True)
     elif is_drawn and len(ranked) > MOST:
-        console.print(f"pictures:        none of {len(ranked)} settings; up to {MOST} are drawn")
+        console.print(f"pictures:        in the report; {len(ranked)} settings are too many for "
+                      f"one, which shows up to {MOST}", soft_wrap=True)  # fmt: skip
     if ranked:
         console.print(f"look at it:      {command('report')} {quote_path(where)}",
                       soft_wrap=True)  # fmt: skip
