@@ -41,8 +41,11 @@ def main() -> None:
             page.evaluate(WITHOUT_THE_REST)
             box = page.locator("#compare").bounding_box()
             assert box is not None
-            clip = {"x": 0, "y": box["y"], "width": 1100, "height": box["height"] + MARGIN}
-            page.screenshot(path=PICTURES / "report.png", full_page=True, clip=clip)
+            page.screenshot(
+                path=PICTURES / "report.png",
+                full_page=True,
+                clip={"x": 0, "y": box["y"], "width": 1100, "height": box["height"] + MARGIN},
+            )
         os.chdir(ROOT)
 
 
