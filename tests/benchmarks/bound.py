@@ -26,7 +26,7 @@ NEAR = 0.02  # of the engine's loss, in the median
 
 @contextmanager
 def bound(case: Case) -> Iterator[Measure | None]:
-    """None where the case has no bound, or the machine no g++ or no AVX-512."""
+    """What a case takes at best; None without a bound for it, g++ or AVX-512."""
     with tempfile.TemporaryDirectory() as folder:
         program, numbers = Path(folder, "bound"), Path(folder, "numbers")
         if case.bound is None or not _compiled(program):

@@ -63,6 +63,6 @@ def cohort(several: list[dict[str, Any]]) -> Cohort:
 
 
 def parts(case: Case, steps: int, size: int) -> list[Cohort]:
-    """All models, so many at a time."""
+    """All models of a case, in parts of so many."""
     several = configs(case, steps)
     return [cohort(several[i : i + size]) for i in range(0, case.models, size)]

@@ -115,7 +115,7 @@ def cost(example: str, sizes: Sizes, *more: str) -> Cost:
 
 
 def gain_rows(example: str, sizes: Sizes) -> Iterator[list[str]]:
-    """Of the sweep to its end, the halved one, and the ratio."""
+    """Rows of the sweep to its end, the halved one, and their ratio."""
     with swept(example, range(1), sizes):  # compiles
         pass
     ways = {"to the end": (), "halved": (sizes.asked,)}

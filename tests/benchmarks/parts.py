@@ -29,11 +29,11 @@ class Parts:
 
     @property
     def driving(self) -> float:
-        """Seconds of the driver's for a task, by the clock."""
+        """Seconds that the driver spends on a task, by the clock."""
         return sum(self.found["seconds"].get(phase, 0.0) for phase in DRIVING) / self.tasks
 
     def bytes(self, way: str) -> float:
-        """Of a task with so many runs, on average. way: sent, got."""
+        """Bytes of a task with so many runs, on average. way: sent, got."""
         return float(np.mean([size for _, size in self.found[way]]))
 
 

@@ -72,7 +72,7 @@ def _note_peaks(found: dict[str, float]) -> None:
 
 
 def measured(clock: Clock, overrides: Sequence[str]) -> dict[str, Any]:
-    """Run a sweep; what it took, all told."""
+    """Run a sweep; returns what it took, all told."""
     peaks = {"import": peak()}
     _note_peaks(peaks)
     began, used = time.perf_counter(), cpu()

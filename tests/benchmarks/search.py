@@ -104,7 +104,7 @@ def by_search(way: str, repeat: int, sizes: Sizes) -> list[Tried]:
 
 
 def by_grid(sizes: Sizes) -> list[Tried]:
-    """All of it, each setting once."""
+    """The whole grid, each setting once."""
     rates = np.geomspace(LOW, HIGH, sizes.trials // (len(OPTIMIZERS) * len(WIDTHS)))
     settings = [(o, w, float(f"{r:.6g}"))
                 for o, w, r in itertools.product(OPTIMIZERS, WIDTHS, rates.tolist())]  # fmt: skip
@@ -143,7 +143,7 @@ def leaders(tried: Sequence[Tried]) -> list[Setting]:
 
 
 def all_leaders(ways: Sequence[str], sizes: Sizes) -> Iterator[tuple[str, list[Setting]]]:
-    """Of each way and repetition: who leads after each trial."""
+    """For each way and repetition: which setting leads after each trial."""
     grid = by_grid(sizes) if "grid" in ways else []
     for way in ways:
         for repeat in range(sizes.repeats):
@@ -155,7 +155,7 @@ def all_leaders(ways: Sequence[str], sizes: Sizes) -> Iterator[tuple[str, list[S
 
 
 def measured(ways: Sequence[str], sizes: Sizes) -> dict[str, np.ndarray]:
-    """Of each way: what its leaders are worth, (repetitions, trials)."""
+    """For each way: what its leaders are worth, (repetitions, trials)."""
     found = list(all_leaders(ways, sizes))
     every = sorted({setting for _, several in found for setting in several})
     true = worth(every, range(FRESH, FRESH + sizes.fresh), sizes)

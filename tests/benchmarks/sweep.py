@@ -30,7 +30,7 @@ RATIOS = (("loop", "fused"), ("JAX", "fused"), ("fused", "bound"))
 
 
 def in_turn(measures: Mapping[str, Measure | None]) -> dict[str, float]:
-    """The least of each: what others do on the machine only ever adds.
+    """The least time of each way: what others do on the machine only ever adds.
 
     One after the other, and all again: a slow minute then falls on all.
     """

@@ -17,7 +17,7 @@ def number(value: float | None, digits: int = DIGITS) -> float | int | None:
 
 
 def numbers(values: Iterable[float | None]) -> list[float | int | None]:
-    """Each of them."""
+    """Each value as `number` gives it."""
     return [number(value) for value in values]
 
 

@@ -79,7 +79,7 @@ def parts_figure(parts: Parts, title: str, names: tuple[str, str]) -> Figure:
 
 
 def _draw_units(ax: Axes, parts: Parts) -> bool:
-    """Whether any bend was marked."""
+    """Draw each unit; whether any bend was marked."""
     marked = False
     for i, unit in enumerate(parts.units):
         colour, style = line_style(i, PALETTE)

@@ -15,7 +15,7 @@ ROWS = 1000  # of a split that activations are taken on
 def histograms(
     net: nn.Module, gradients: Mapping[str, Tensor], activations: Mapping[str, Tensor]
 ) -> Summary:
-    """One for each parameter (`view parameters/NAME`), gradient and activation, named likewise.
+    """Histograms of each parameter (`view parameters/NAME`), gradient and activation by name.
 
     activations: layer -> its output for the first ROWS rows of the training split, which are
     a random sample of a large one where the split is shuffled.

@@ -137,7 +137,7 @@ class Example(pl.LightningModule):
             self._log_training_split()
 
     def _log_training_split(self) -> None:
-        """`train/loss` of the whole split, where the data is ours."""
+        """Log `train/loss` of the whole split, where the data is ours."""
         data = getattr(self.trainer, "datamodule", None)
         if isinstance(data, ExampleData):
             losses = evaluate(self.net, self.loss, data.prepared)

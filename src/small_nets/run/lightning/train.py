@@ -56,7 +56,7 @@ def train_by_lightning(
 def _train(
     run: Run, data: ExampleData, logger: TensorBoard | None, directory: Path, console: Console
 ) -> tuple[Status, LoggedPoints]:
-    """Status and points of the run; leaves its checkpoint."""
+    """Train, write the checkpoint; the status of the run and its logged points."""
     checkpoint = directory / "checkpoint.ckpt"
     with interruption(lambda text: console.print(text)) as interrupted:
         points = LoggedPoints(run, logger, interrupted)
@@ -110,10 +110,10 @@ class LightningBoard(TensorBoardLogger):
         self._experiment = board.experiment
 
     def log_hyperparams(self, *arguments: Any, **settings: Any) -> None:
-        """Nothing: they are logged with the run's end, whose metrics stand beside them."""
+        """Do nothing: they are logged with the run's end, whose metrics stand beside them."""
 
     def save(self) -> None:
-        """Nothing beside the events: Lightning would add an empty hparams.yaml."""
+        """Do nothing beside the events: Lightning would add an empty hparams.yaml."""
 
     def finalize(self, status: str) -> None:
         """Flushes. Lightning ends its logger with the fit, and a second file would begin."""

@@ -47,7 +47,7 @@ class Lesson:
 
     @classmethod
     def of(cls, run: Run, walked: Run, end: Ending | Result, path: Trajectory | None) -> "Lesson":
-        """end, path: of the training of `walked`."""
+        """The lesson of a run. end, path: of `walked`, which is the run itself or its like."""
         step = int(end.curves["step"][-1]) if end.kept is None else end.kept
         return cls(run, walked, path, end.curves, step, end.is_lost)
 
@@ -100,7 +100,7 @@ def _files(lesson: Lesson, console: Console) -> Iterator[tuple[str, tuple[bytes,
 
 
 def _figures(lesson: Lesson, console: Console) -> Iterator[tuple[str, Figure]]:
-    """One after the other, so that no more than one is held."""
+    """Draw one after the other, so that no more than one is held."""
     run, title = lesson.run, lesson.title
     labels = run.labels
     if not is_finite(run.net):

@@ -39,7 +39,7 @@ def show_predictions(
     limit: int | None = FEW_ROWS,
     compares: Compares = "numbers",
 ) -> None:
-    """Inputs, predictions and targets in raw units; at most `limit` rows (None: all).
+    """Print inputs, predictions and targets in raw units; at most `limit` rows (None: all).
 
     compares: what the loss takes the predictions for.
     """

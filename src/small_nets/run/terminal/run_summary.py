@@ -26,7 +26,7 @@ FEW_PREDICTIONS = 5
 
 
 def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> None:
-    """The settings that differ from the defaults, and the layers."""
+    """Print the settings that differ from the defaults, and the layers."""
     config = run.config
     about = config["description"]
     if run.labels.is_table and not about:
@@ -57,7 +57,7 @@ def _short(text: str, limit: int = 80) -> str:
 
 
 def show_end(console: Console, run: Run, result: Result, directory: Path, kept: int | None) -> None:
-    """Metrics beside the constant predictor's, predictions, and where all lies: one screen.
+    """Print metrics beside the constant predictor's, predictions, and where all lies: one screen.
 
     With print=all also the parameters, and more of the predictions.
     kept: the step whose weights early stopping kept, None where they are the last ones.
@@ -94,7 +94,7 @@ def show_end(console: Console, run: Run, result: Result, directory: Path, kept: 
 
 
 def _show_metrics(console: Console, run: Run, result: Result) -> None:
-    """The losses, whether they are of normalised targets, and the errors in the target's unit.
+    """Print the losses, with what they are measured in, and the errors in the target's unit.
 
     Those of each rate of `analysis=optimal_lr` stand in a table of their own: with print=all.
     """
@@ -132,7 +132,7 @@ def _show_status(console: Console, result: Result, directory: Path) -> None:
 
 
 def _show_forward(console: Console, run: Run) -> None:
-    """Each layer's output: for a single neuron, the value before and after its activation."""
+    """Print each layer's output: for a single neuron, the value before and after its activation."""
     rows = run.data.train.input
     layers = list(look(run.net, rows))
 
@@ -163,7 +163,7 @@ def _show_parameters(console: Console, result: Result) -> None:
 
 
 def show_curvature(console: Console, found: Curvature, lr: float | None) -> None:
-    """The eigenvalues of the Hessian at the end, and the rates that follow from them."""
+    """Print the eigenvalues of the Hessian at the end, and the rates that follow from them."""
     if not found.is_convex:
         console.print(
             f"Hessian of the training loss: λmin {found.smallest:.4g}, λmax {found.largest:.4g}: "
@@ -182,7 +182,7 @@ def show_curvature(console: Console, found: Curvature, lr: float | None) -> None
 
 
 def show_rates(console: Console, rates: Sequence[Descent]) -> None:
-    """Gradient descent at several rates: the predicted and the measured contraction."""
+    """Print gradient descent at several rates: the predicted and the measured contraction."""
     table = new_table("η / η*", "η", "max |1 - ηλ|", "measured", "outcome")
     for rate in rates:
         outcome = "diverges" if rate.diverges else "converges"

@@ -47,7 +47,7 @@ def new_console() -> Console:
 
 
 def warn(console: Console, text: str) -> None:
-    """What must not be overlooked."""
+    """Print a text that must not be overlooked."""
     console.print(text, style="bold red", soft_wrap=True, markup=False)
 
 
@@ -60,7 +60,7 @@ def numbers(values: Any, limit: int = FEW_NUMBERS, form: str = ".4f") -> str:
 
 
 def number(value: float | None, form: str = ".4f") -> str:
-    """Four decimals by default: what a reader compares with a published figure."""
+    """A number as text. Four decimals by default: as in published figures."""
     if value is None or not math.isfinite(value):
         return "not finite"
     return format(value, form if abs(value) < 1e6 else ".10g")
@@ -97,7 +97,7 @@ def fitting(console: Console, make: Callable[[int], Table], most: int = FEW_NUMB
 
 
 def print_table(console: Console, table: Table) -> None:
-    """No cell is cut, and no number broken: texts are folded between words, and headings are.
+    """Print a table. No cell is cut, no number broken: texts and headings are folded between words.
 
     A line may be longer than the terminal's, where even so there is no room.
     """
@@ -116,7 +116,7 @@ def print_metrics(
     console: Console, title: str, metrics: Mapping[str, float], baseline: Mapping[str, float],
     units: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
-    """Metrics below a title, each beside the constant predictor's where that has one.
+    """Print metrics below a title, each beside the constant predictor's where that has one.
 
     units: what a metric is measured in, where there is something to say.
     """
@@ -130,7 +130,7 @@ def print_metrics(
 
 
 def print_titled(console: Console, title: str, table: Table) -> None:
-    """A table below its title."""
+    """Print a table below its title."""
     # Not rich's own title, which it folds to the table's width.
     console.print(title, style="bold", soft_wrap=True)
     print_table(console, table)

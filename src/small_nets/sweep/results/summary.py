@@ -37,7 +37,7 @@ def _table(console: Console, title: str, *columns: str) -> Table:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a reader says them."""
+    """Seconds as text, as a reader says them."""
     if seconds < 1:
         return "under 1 s"
     if seconds < 120:
@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes in the unit that suits."""
+    """Bytes as text, in the unit that suits."""
     unit, one = next((u for u in reversed(UNITS.items()) if number >= u[1]), ("B", 1))
     return f"{number / one:.{0 if one == 1 else 1}f} {unit}"
 
@@ -55,7 +55,7 @@ def show_plan(
     console: Console, plan: Plan, ready: Sequence[Ready], means: Means, directory: Path,
     directories: int,
 ) -> None:  # fmt: skip
-    """Cohorts with their engines, what goes alone and why, what cannot be, time and disk."""
+    """Print the cohorts with their engines, what trains alone and why, the time and the disk."""
     counts = [f"{runs(plan.todo)} to train"]
     counts += [f"{len(plan.done):,} already there"] if plan.done else []
     counts += [f"{len(plan.repeated):,} given twice, trained once"] if plan.repeated else []
@@ -104,7 +104,7 @@ def show_summary(
     console: Console, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str | None,
     unit: str = "",
 ) -> None:  # fmt: skip
-    """How many ended how, the settings ranked over seeds, and the best run.
+    """Print how many runs ended how, the settings ranked over seeds, and the best run.
 
     unit: what is said behind the metric's name.
     """

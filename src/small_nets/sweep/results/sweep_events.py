@@ -75,7 +75,7 @@ def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranke
 
 
 def _remove(folder: Path) -> None:
-    """What was written here before; nobody else's file, and nothing through a link."""
+    """Remove what was written here before; nobody else's file, and nothing through a link."""
     if folder.is_symlink() or not folder.is_dir():
         return
     for old in folder.iterdir():

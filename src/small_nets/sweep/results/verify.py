@@ -221,7 +221,7 @@ def verify(store: Store, jobs: Sequence[Job], count: int, console: Console) -> i
 
 
 def show_checks(console: Console, checks: Mapping[int, Check]) -> None:
-    """A row for each run that was trained again, by its number."""
+    """Print a row for each run that was trained again, by its number."""
     shown = new_table("run", "ended", "difference", "bound", "own sensitivity", "verdict")
     for job, found in checks.items():
         ended = found.ended[0] if len(set(found.ended)) == 1 else " / alone: ".join(found.ended)
