@@ -196,6 +196,10 @@ def test_a_band_is_that_of_the_chosen_curve(opened: Page) -> None:
     expect(fills).to_have_count(0)
     opened.mouse.move(*place)
     expect(fills).to_have_count(1)
+    # A hand is never still: the drawing of the band lets plotly forget what was pointed at.
+    opened.wait_for_timeout(300)
+    opened.mouse.move(place[0] + 1, place[1])
+    opened.wait_for_timeout(300)
     opened.mouse.down()
     opened.mouse.up()
     opened.mouse.move(5, 5)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from small_nets.run.figures.figure import (
     BLUE,
@@ -74,7 +75,11 @@ def losses_figure(lines: Sequence[Line], title: str, name: str) -> Figure:
     figure, (ax,) = new_figure(height=5.0)
     _draw(ax, lines, PALETTE, title)
     ax.set_ylabel(name)
-    legend_below(figure, *ax.get_legend_handles_labels())
+    handles, labels = ax.get_legend_handles_labels()
+    if any(line.low is not None for line in lines):
+        handles.append(Patch(color=GREY, alpha=0.3, linewidth=0))
+        labels.append("line: median of the seeds, band: the middle 80%")
+    legend_below(figure, handles, labels)
     return figure
 
 

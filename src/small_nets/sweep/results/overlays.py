@@ -87,7 +87,7 @@ def _label(ranked: Ranked) -> str:
     short = {key.rpartition(".")[2]: value for key, value in ranked.setting.items()}
     shown = short if len(short) == len(ranked.setting) else ranked.setting
     text = "  ".join(f"{key}={cell(value)}" for key, value in shown.items()) or "all"
-    return text if ranked.n == 1 else f"{text}  ({ranked.n} seeds)"
+    return text if ranked.n == 1 else f"{text}  ({ranked.n}\u00a0seeds)"
 
 
 def _lines(store: Store, runs: dict[str, pl.DataFrame], metric: str) -> list[Line]:
