@@ -3,10 +3,13 @@
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from small_nets.config.errors import InputError, answered, unknown
+from small_nets.config.schema import FIELDS
+from small_nets.config.success_rule import Rule, is_summary, read_rule
 from small_nets.run.outputs.directory_kind import is_job, is_sweep, what_is
 from small_nets.system.argument_parser import Parser
 from small_nets.system.command_names import command
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from polars import DataFrame
     from rich.console import Console
 
-    from small_nets.page.standard import Standard
+    from small_nets.sweep.results.standard import Standard
     from small_nets.sweep.store.store import Store
 
 FORMATS = ("html", "csv", "parquet", "md")
@@ -39,6 +42,14 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--metric",
         help="rank by it; default: val/loss, or train/loss; of a search what it searched for",
     )
+    parser.add_argument(
+        "--rank-by", metavar="HOW",
+        help="median, mean, success or quantile:0.9 of the metric; default: as the sweep was",
+    )  # fmt: skip
+    parser.add_argument(
+        "--success", metavar="RULE",
+        help="when a run has succeeded, as 'val/loss<0.001'; default: as the sweep says",
+    )  # fmt: skip
     parser.add_argument(
         "--tensorboard", metavar="RUNS",
         help="instead: event files for these runs: 37,42 or best:5 or worst:5",
@@ -73,11 +84,11 @@ def kind_of(directory: Path) -> str:
 def report(options: argparse.Namespace) -> int:
     """Do what was asked for; the exit code. Raises InputError, OSError."""
     kind = kind_of(options.directory)
-    words = ("rerun", "tensorboard", "metric", "format")
-    given = [f"--{word}" for word in words if getattr(options, word) is not None]
+    words = ("rerun", "tensorboard", "metric", "format", "rank_by", "success")
+    given = [f"--{word.replace('_', '-')}" for word in words if getattr(options, word) is not None]
     if kind == "run" and given:
         raise InputError(f"{given[0]} is for a sweep, and {options.directory} is a single run")
-    others = [word for word in given if word != "--metric"]
+    others = [word for word in given if word not in ("--metric", "--rank-by", "--success")]
     if len(others) > 1:
         raise InputError(f"{' and '.join(others)} do not go together: one at a time")
     # Only now: a wrong directory is answered at once.
@@ -124,22 +135,48 @@ def _look(options: argparse.Namespace, store: "Store", console: "Console") -> in
 
         return 0 if rerun(store, row_of(table, options.rerun), console) else 1
     from small_nets.page.standard import standard_of
+    from small_nets.sweep.results.success import SUCCEEDED, rules_of, with_success
 
-    standard = standard_of(store)
-    metric = _metric(store, table, options.metric, standard.metric)
+    by, rule = options.rank_by, read_rule(options.success)
+    if by is not None and not is_summary(by):
+        raise InputError(f"--rank-by {by} is not allowed.\nAllowed: {FIELDS['rank_by'].allowed}")
+    if options.success is not None and rule is None:
+        raise InputError(f"--success {options.success} is not allowed.\nAllowed: "
+                         f"{FIELDS['success'].allowed}, as 'val/loss<0.001'")  # fmt: skip
+    rules = rules_of(store, table) if rule is None else {None: rule}
+    standard = standard_of(store, by, rules.get(None))
+    metric = _metric(store, table, options.metric, standard.metric or None)
+    standard = replace(standard, metric=metric)
     if options.tensorboard is not None:
         from small_nets.sweep.results.rerun import chosen_jobs, write_events_of
 
         write_events_of(store, table, chosen_jobs(table, metric, options.tensorboard), console)
         return 0
-    _write(store, table, metric, standard, options.format or "html", console)
+    _refuse_rule(options.success, rule, table, store)
+    table = with_success(store, table, rules)
+    if standard.by == "success" and table[SUCCEEDED].is_null().all():
+        raise InputError(f"settings cannot be ranked by success: the runs of {store.directory} "
+                         f"have no {standard.rule_text}")  # fmt: skip
+    _write(store, table, standard, options.format or "html", console)
     return 0
+
+
+def _refuse_rule(text: str | None, rule: Rule | None, table: "DataFrame", store: "Store") -> None:
+    """Raises InputError for a rule of a metric that the runs do not have."""
+    from small_nets.sweep.store.columns import metric_columns
+
+    if rule is None:
+        return
+    known = metric_columns(table.columns, store.swept)
+    if rule.among(known).metric not in known:
+        raise unknown(f"--success {text}: {rule.metric} is not a metric of this sweep.",
+                      rule.metric, known, "The metrics are")  # fmt: skip
 
 
 def _metric(store: "Store", table: "DataFrame", asked: str | None, searched: str | None) -> str:
     """What the runs are compared by. searched: what a search was for."""
     from small_nets.page.contents import metrics_of
-    from small_nets.sweep.results.ranking import metric_of
+    from small_nets.sweep.results.standard import metric_of
     from small_nets.sweep.store.columns import metric_columns
 
     if searched not in table.columns:
@@ -159,30 +196,23 @@ def _metric(store: "Store", table: "DataFrame", asked: str | None, searched: str
 
 
 def _write(
-    store: "Store", table: "DataFrame", metric: str, standard: "Standard", form: str,
-    console: "Console",
-) -> None:  # fmt: skip
+    store: "Store", table: "DataFrame", standard: "Standard", form: str, console: "Console"
+) -> None:
     from small_nets.sweep.results.normalised import unit
-    from small_nets.sweep.results.ranking import rank, setting_text
+    from small_nets.sweep.results.ranking import rank
     from small_nets.sweep.results.summary import show_summary
 
     began = time.perf_counter()
-    ranked = standard.best_first(rank(table, list(store.swept), metric), metric)
-    # The terminal ranks by the mean; a search may be for something else.
-    show_summary(
-        console, table, [] if standard.seeds else ranked, metric, unit(store, table, metric)
-    )
-    if standard.seeds and (worth := standard.worth(ranked[0], metric)) is not None:
-        best = setting_text(ranked[0].setting)
-        console.print(f"best {standard.text(metric)}: {worth:.6g}  {best}", soft_wrap=True)
+    ranked = rank(table, list(store.swept), standard)
+    show_summary(console, table, ranked, standard, unit(store, table, standard.metric))
     if form == "html":
         from small_nets.page.write import write_page
 
-        written = [write_page(store, table, metric, standard)]
+        written = [write_page(store, table, standard)]
     else:
         from small_nets.page.export import export
 
-        written = export(store, table, ranked, metric, form, standard.text(metric))
+        written = export(store, table, ranked, standard, form)
     for path in written:
         print(printable(f"report: {path}  ({time.perf_counter() - began:.1f} s)"))
 

@@ -54,11 +54,13 @@ def run_one(config: DictConfig) -> float | None:
         from small_nets.run.build.build import build
         from small_nets.run.build.differences import differences
         from small_nets.run.fit import final_loss, fit
+        from small_nets.run.known_metrics import check_success
         from small_nets.run.terminal.run_summary import show_start
         from small_nets.run.terminal.tables import new_console
         from small_nets.sweep.cohorts.single_run import engine_of
 
         run = build(settings)
+        check_success(run)
         train = engine_of(run)
     except (InputError, OmegaConfBaseException) as error:
         if claim is None:

@@ -10,6 +10,7 @@ from small_nets.config.override_repair import SMART, fix_of, is_allowed
 from small_nets.config.overrides import key_of
 from small_nets.config.schema import FIELDS
 from small_nets.config.sections import GROUPS
+from small_nets.config.success_rule import in_quotes
 from small_nets.system.shell_words import quote
 
 FILLED_IN = ("hydra.runtime", "hydra.overrides", "hydra.callbacks.check")
@@ -30,9 +31,10 @@ def arrange(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     if options.experimental_rerun is not None:
         raise InputError("--experimental-rerun would run what a pickle holds.\n"
                          "Fix: the overrides in .hydra/overrides.yaml of the run")  # fmt: skip
+    options.overrides = list(map(in_quotes, options.overrides))
     overrides = list(options.overrides)
     front, left = [], list(overrides)
-    for word in words:
+    for word in map(in_quotes, words):
         if left and word == left[0]:
             left.pop(0)
         elif word != "--":

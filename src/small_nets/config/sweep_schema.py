@@ -15,8 +15,9 @@ from small_nets.config.field_types import (
     one_of,
     text,
 )
+from small_nets.config.success_rule import SUMMARIES, is_summary
 
-OBJECTIVES = ("median", "mean", "bound")
+OBJECTIVES = (*SUMMARIES, "bound")
 SAMPLERS = ("tpe", "random", "qmc", "cmaes", "gp")
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 MOST_RUNS = 10**7  # runs of a sweep; planning one takes about a kilobyte of memory
@@ -70,7 +71,12 @@ SWEEP_FIELDS: dict[str, Field] = {
     "search.trials": integer(1, example="250"),
     "search.batch": integer(1, example="64"),
     "search.seeds": integer(1, example="8"),
-    "search.objective": one_of(OBJECTIVES, example="median"),
+    "search.objective": Field(
+        lambda v: v == "bound" or is_summary(v),
+        "median, mean, bound, success or quantile:Q, with 0 < Q < 1",
+        "median",
+        (*OBJECTIVES, "quantile:0.9"),
+    ),
     "search.metric": nullable(
         text("a metric of the runs", example="val/accuracy"), "val/loss, or train/loss"
     ),

@@ -9,27 +9,32 @@ const byId = (id) => document.getElementById(id);
 const STATE = { metric: DATA.metrics[0].name, x: 0, y: null, cell: "setting" };
 const metricOf = (name) => DATA.metrics.find((m) => m.name === name);
 const isHigh = () => metricOf(STATE.metric).high;
+const HOW = DATA.standard.how;
+const isWorthHigh = () => HOW === "success" || isHigh(); // of what settings are compared by
 
 // A row of the statistics, one for each setting and metric.
-const [N, MEAN, SD, LOW, HIGH, MEDIAN, ALIKE, BEST, WORTH] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const [N, WORTH, LOW, HIGH, SURE, SUCCEEDED, SHARE_LOW, SHARE_HIGH, MEDIAN, MEAN, SD, WINS, SHARED, EPOCHS, ALIKE, BEST, INTERVAL] = DATA.statistics.map((_, i) => i);
 const statsOf = (setting) => DATA.stats[STATE.metric][setting];
 const worthOf = (setting) => statsOf(setting)[WORTH];
 const isSeeded = () => SETTINGS.some((_, s) => statsOf(s)[N] > 1);
 
 // The one order of settings: the ranking, the map and the search ask it what is best.
 function bestFirst(settings = SETTINGS.map((_, s) => s)) {
-  const sign = isHigh() ? -1 : 1;
+  const sign = isWorthHigh() ? -1 : 1;
   return [...settings].sort((a, b) => {
     const [p, q] = [worthOf(a), worthOf(b)];
-    return (p === null) - (q === null) || (p === null ? a - b : sign * (p - q));
+    // Equal ones stay as the ranking has them, which settles ties.
+    return (p === null) - (q === null) || (p === null ? a - b : sign * (p - q)) || a - b;
   });
 }
 
-// What settings are compared by, in words: mean val/loss, or what a search is for.
+// What settings are compared by, in words: median val/loss, or what a search is for.
 function worthName() {
-  const { how, seeds } = DATA.standard;
+  const { seeds } = DATA.standard;
+  if (HOW === "success") return "share of runs that succeeded";
   if (seeds ? seeds < 2 : !isSeeded()) return STATE.metric;
-  return `${how === "bound" ? "worse end of the 95 % interval of the mean" : how} ${STATE.metric}`;
+  if (HOW.startsWith("quantile:")) return `${Math.round(100 * HOW.slice(9))} % quantile of ${STATE.metric}`;
+  return `${HOW === "bound" ? "worse end of the interval of the mean" : HOW} ${STATE.metric}`;
 }
 
 // What an axis draws: a loss of normalised targets is none in the target's unit.
@@ -81,7 +86,15 @@ function quantile(sorted, share) {
   return rest ? sorted[low] * (1 - rest) + sorted[low + 1] * rest : sorted[low];
 }
 const ascending = (a, b) => a - b;
-const medianOf = (values) => quantile([...values].sort(ascending), 0.5);
+
+// A quantile of a group's runs, of which those that were lost are worse than any number; null there.
+function quantileOf(group, share) {
+  const sorted = [...group.values].sort(ascending), lost = Array(group.diverged + group.failed).fill(null);
+  const all = isHigh() ? [...lost, ...sorted] : [...sorted, ...lost];
+  if (!all.length) return null;
+  const place = share * (all.length - 1), ends = [all[Math.floor(place)], all[Math.ceil(place)]];
+  return ends.includes(null) ? null : ends[0] + (place - Math.floor(place)) * (ends[1] - ends[0]);
+}
 
 // The runs that a condition holds for: the metric's values, and how many diverged.
 function collect(groupOf, metric = STATE.metric) {

@@ -26,7 +26,7 @@ function lineChart() {
       hovertext: at.map((c, j) => `${name}<br>${x.name} ${x.texts[c]}<br>${short(values[j])}${lost[j] ? `<br>${lost[j]} diverged` : ""}`), hoverinfo: "text" });
   });
   const apart = STATE.y === null ? [STATE.x] : [STATE.x, STATE.y];
-  const banded = bands.size ? ` ${bands.size > 1 ? "Point at a line, click it or its name for its band" : "The band"}: ${STATE.cell === "median" ? "the middle half of its runs" : "the 95 % interval of the mean"}.` : "";
+  const banded = bands.size ? ` ${bands.size > 1 ? "Point at a line, click it or its name for its band" : "The band"}: ${STATE.cell === "median" ? "the middle half of its runs" : "its interval"}.` : "";
   const box = chart("lines", traces, { xaxis: axis(x.name, { ...ticks(x), zeroline: false }), yaxis: valueAxis(titled(drawn()), every, { fixed: true }), ...(y ? legendBelow() : {}) },
     `${capital(summarised(apart))} against ${x.name}${y ? `, a line for each ${y.name}` : ""}.${banded}${isCurve && ends ? " A line ends where no run can be compared." : ""}${y && y.texts.length > MOST_LINES ? ` The first ${MOST_LINES} of ${y.texts.length} are drawn.` : ""}`, 440);
   chooseBands(box, bands);
@@ -35,11 +35,11 @@ function lineChart() {
 // How far what `worth` says may be off: between which values, or nothing where that is not known.
 function spreadOf(group, settings) {
   if (STATE.cell === "median") {
-    const sorted = [...group.values].sort(ascending);
-    return sorted.length > 1 ? [quantile(sorted, 0.25), quantile(sorted, 0.75)] : null;
+    const ends = [quantileOf(group, 0.25), quantileOf(group, 0.75)];
+    return group.all > 1 && !ends.includes(null) ? ends : null;
   }
   const stats = statsOf(bestFirst(settings)[0]);
-  return DATA.standard.how !== "mean" || stats[LOW] === null ? null : [stats[LOW], stats[HIGH]];
+  return stats[LOW] === null || stats[HIGH] === null ? null : [stats[LOW], stats[HIGH]];
 }
 
 function effects() {
@@ -49,8 +49,8 @@ function effects() {
     const over = [...KEYS.filter((_, other) => other !== k).map((other) => other.name), ...Object.keys(RUNS.seeds)];
     const level = levels(k), groups = collect(level.of);
     const known = level.texts.map((_, c) => c).filter((c) => groups.get(c)?.values.length);
-    const middles = new Map(known.map((c) => [c, medianOf(groups.get(c).values)]));
-    const best = known.length < 2 ? null : [...middles].sort((a, b) => (isHigh() ? -1 : 1) * (a[1] - b[1]))[0];
+    const middles = known.map((c) => [c, quantileOf(groups.get(c), 0.5)]).filter(([, middle]) => middle !== null);
+    const best = middles.length < 2 ? null : [...middles].sort((a, b) => (isHigh() ? -1 : 1) * (a[1] - b[1]))[0];
     const shown = known.slice(0, MOST_LEVELS), at = shown.map((c) => level.at[c]);
     const sorted = shown.map((c) => [...groups.get(c).values].sort(ascending));
     const part = (share) => sorted.map((v) => quantile(v, share));
@@ -62,7 +62,7 @@ function effects() {
     chart(`effect-${k}`, [{ ...box, width: gap * 0.6 }], {
       xaxis: axis(key.name, { ...ticks({ ...level, texts: text }, 260), range: known.length > MOST_LEVELS ? [at[0] - gap * 0.6, at.at(-1) + gap * 0.6] : [level.at[0] - gap * 0.6, level.at.at(-1) + gap * 0.6], showgrid: false, zeroline: false }),
       yaxis: valueAxis(titled(STATE.metric), [...part(0.05), ...part(0.95)]),
-    }, `${STATE.metric} by ${key.name}: the median, middle half and 5 to 95 % of the completed runs${over.length ? ` over ${listed(over)}` : ""}. ${best ? `${isHigh() ? "Highest" : "Lowest"} median: ${short(best[1])} at ${level.texts[best[0]]}.` : ""}${known.length > MOST_LEVELS ? ` The first ${MOST_LEVELS} of ${known.length} values are drawn.` : ""}${timesText(some)}${level.note}`, 340);
+    }, `${STATE.metric} by ${key.name}: the median, middle half and 5 to 95 % of the completed runs${over.length ? ` over ${listed(over)}` : ""}. ${best ? `${isHigh() ? "Highest" : "Lowest"} median over all runs: ${short(best[1])} at ${level.texts[best[0]]}.` : ""}${known.length > MOST_LEVELS ? ` The first ${MOST_LEVELS} of ${known.length} values are drawn.` : ""}${timesText(some)}${level.note}`, 340);
   });
   if (!KEYS.length) nothing("effects", "Nothing but seeds was swept.");
 }

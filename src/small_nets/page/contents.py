@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,18 +10,11 @@ import polars as pl
 
 from small_nets.nn.early_stopping import losses_in
 from small_nets.page.numbers import number, numbers
-from small_nets.page.standard import Standard
 from small_nets.sweep.results.normalised import normalised_losses
-from small_nets.sweep.results.ranking import (
-    SEEDS,
-    Ranked,
-    Setting,
-    compare,
-    is_alike,
-    is_better_high,
-    rank,
-    settings_of,
-)
+from small_nets.sweep.results.ranking import SEEDS, Ranked, Setting, rank, settings_of
+from small_nets.sweep.results.standard import Standard, is_better_high
+from small_nets.sweep.results.told_apart import beside_best
+from small_nets.sweep.results.words import interval_text, interval_title, said_of_best
 from small_nets.sweep.store.columns import STATUSES, cell, metric_columns
 from small_nets.sweep.store.store import Store
 from small_nets.system.command_names import command
@@ -28,8 +22,10 @@ from small_nets.system.command_names import command
 MOST_RUNS = 20_000
 MOST_SETTINGS = 5_000
 MOST_LOST = 2_000
-MEAN = Standard()
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?")
+# The columns of the statistics of a setting.
+STATISTICS = ("n", "worth", "low", "high", "sure", "succeeded", "share_low", "share_high", "median",
+              "mean", "sd", "wins", "shared", "epochs", "alike", "best", "interval")  # fmt: skip
 ALWAYS = 100  # settings of the highest rank, on every page
 
 
@@ -112,43 +108,45 @@ def _spread(count: int, most: int) -> list[int]:
     return [*range(ALWAYS), *(ALWAYS + i * (count - ALWAYS) // rest for i in range(rest))]
 
 
-def _statistics(
-    ranked: Mapping[Setting, Ranked], order: Sequence[Setting], metric: str, standard: Standard
-) -> list[Any]:
-    """Of each setting: n, mean, sd, low, high, median, whether it is as good as the best, the
-    job of its best run, and the number that settings are compared by.
-    """
-    best = next(iter(ranked.values()))
-    same = compare(best, [ranked[key] for key in order])
+def _statistics(ranked: Mapping[Setting, Ranked], order: Sequence[Setting]) -> list[Any]:
+    """Of each setting: what `STATISTICS` names, in its order; what is lost is null."""
+    places = {key: i for i, key in enumerate(ranked)}
+    beside = beside_best([*ranked.values()])
     found = []
-    for key, difference in zip(order, same, strict=True):
-        r = ranked[key]
-        alike = is_alike(difference, first=r is best)
-        values = (r.n, r.mean, r.sd, r.low, r.high, r.median)
-        worth = number(standard.worth(r, metric))
-        found.append([*(number(v) for v in values), alike, r.best_job, worth])
+    for key in order:
+        r, other = ranked[key], beside[places[key]]
+        interval, share = r.interval, r.share
+        ends = (None, None, None) if interval is None else (
+            interval.low, interval.high, interval.confidence)  # fmt: skip
+        shares = (None, None) if share is None else (share.low, share.high)
+        epochs = None if r.epochs is None else "never" if np.isinf(r.epochs) else r.epochs
+        worth = None if r.stopped else r.worth
+        values = [r.n, worth, *ends, r.succeeded, *shares, r.median, r.mean, r.sd, other.wins]
+        found.append([*map(number, values), other.seeds, epochs, other.is_alike, r.best_job,
+                      interval_text(interval)])  # fmt: skip
     return found
 
 
 def contents(
-    store: Store, table: pl.DataFrame, main: str, standard: Standard = MEAN
+    store: Store, table: pl.DataFrame, standard: Standard
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """The settings with their ranking for each metric, and the runs, column by column.
 
     Also the table of runs with the place of each one's setting as a column, null where the
     setting is not on the page.
 
-    main: the metric that settings are ordered by, and standard: how. Runs and settings beyond
-    what a browser can hold are left out, and `notes` says so; the numbers of a ranking are always
-    of all runs.
+    table: with what `with_success` adds. standard: what settings are ordered by at first. Runs and
+    settings beyond what a browser can hold are left out, and `notes` says so; the numbers of a
+    ranking are always of all runs.
     """
+    main = standard.metric
     names = [key for key in store.swept if key not in SEEDS]
     metrics = metrics_of(table, store.swept)
     metrics = [main, *(m for m in metrics if m != main)]
     rankings = {
         metric: {
             tuple(r.setting.values()): r
-            for r in standard.best_first(rank(table, names, metric), metric)
+            for r in rank(table, names, replace(standard, metric=metric))
         }
         for metric in metrics
     }
@@ -171,7 +169,12 @@ def contents(
             {"name": m, "high": is_better_high(m), "normalised": normalised.get(m)}
             for m in metrics
         ],
-        "standard": {"how": standard.objective, "seeds": standard.seeds},
+        "standard": {
+            "how": standard.by, "seeds": standard.seeds, "success": standard.rule_text,
+            "interval": interval_title([*rankings[main].values()], standard),
+        },
+        "said": {m: [*said_of_best([*ranked.values()])] for m, ranked in rankings.items()},
+        "statistics": STATISTICS,
         "keys": keys,
         "setting_count": len(order),
         "settings": [[at[v] for at, v in zip(place, key, strict=True)] for key in shown],
@@ -179,7 +182,7 @@ def contents(
         "failed": [rankings[main][key].failed for key in shown],
         "stopped": [rankings[main][key].stopped for key in shown],
         "stats": {
-            metric: _statistics(ranked, shown, metric, standard)
+            metric: _statistics(ranked, shown)
             for metric, ranked in rankings.items()
         },
     }  # fmt: skip

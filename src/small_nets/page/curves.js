@@ -12,21 +12,33 @@ function bandsChart() {
   const metric = curveMetric(), choice = byId("isolate").value;
   if (!metric) return nothing("bands", "No run of this sweep has a curve.");
   const shown = DATA.curves.filter((_, i) => (choice === "best" ? i < AT_FIRST : choice === "all" ? true : i === Number(choice)));
-  const traces = [noBand()], every = [], bands = new Map();
+  const traces = [noBand()], medians = [], ends = [], bands = new Map();
   shown.forEach((curve, i) => {
     const [middle, low, high] = curve.of[metric], group = String(curve.setting);
     const alone = DATA.stats[DATA.metrics[0].name][curve.setting][N] < 2;
-    every.push(...middle, ...(alone ? [] : [...low, ...high]));
-    if (!alone) bands.set(group, { x: curve.step, low, high, tint: colour(i) });
+    medians.push(...(worthOf(curve.setting) === null ? [] : middle));
+    if (!alone) ends.push(...low, ...high);
+    const both = curve.step.map((_, j) => j).filter((j) => low[j] !== null && high[j] !== null);
+    if (!alone) bands.set(group, { x: both.map((j) => curve.step[j]), low: both.map((j) => low[j]), high: both.map((j) => high[j]), tint: colour(i) });
     traces.push({ type: "scatter", mode: "lines", x: curve.step, y: middle, name: wrapped(brief(curve.setting), isNarrow() ? 34 : 60), legendgroup: group, line: { color: colour(i), dash: dash(i), width: 2 }, hovertemplate: `${brief(curve.setting)}<br>step %{x}<br>%{y:.4g}<extra></extra>` });
   });
-  const box = chart("bands", traces, { xaxis: stepAxis(), yaxis: valueAxis(titled(metric, metric), every, { fixed: true }), ...legendBelow() },
+  const box = chart("bands", traces, { xaxis: stepAxis(), yaxis: valueAxis(titled(metric, metric), inReach(medians, ends), { fixed: true }), ...legendBelow() },
     curvesText(metric, shown.length, bands.size), 440 + (isNarrow() ? 34 : 14) * shown.length);
   chooseBands(box, bands);
 }
 
+// The values that an axis shows: the medians, and the ends of bands that are not far off. A run
+// on its way to infinity would leave nothing of the others.
+const REACH = 100;
+function inReach(medians, ends) {
+  const known = medians.filter((v) => v !== null);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const near = (v) => v !== null && (low > 0 ? v >= low / REACH && v <= high * REACH : Math.abs(v) <= REACH * Math.max(-low, high));
+  return [...known, ...ends.filter(known.length ? near : (v) => v !== null)];
+}
+
 function curvesText(metric, count, banded) {
-  const what = banded ? "the median over completed runs" : "the completed run";
+  const what = banded ? "the median over all runs, a diverged one being worse than any number" : "the run";
   const where = count > 1 ? "Point at a curve, click it or its name, or choose its setting under Show: the band is" : "The band is";
   const [here, all] = [DATA.curves.length, DATA.setting_count];
   const known = here === all ? "" : DATA.curve_limit === all
@@ -54,7 +66,7 @@ function extremesChart() {
   if (!traces.length) return nothing("extremes", "");
   const by = DATA.metrics[0].name;
   chart("extremes", traces, { xaxis: stepAxis(), yaxis: valueAxis(titled(drawn.size > 1 ? kind : metric, metric), every), ...legendBelow() },
-    `${[...drawn].join(" and ")} of the best, the median and the worst completed run by ${by}: ${DATA.extremes.map((r) => `${r.name} ${short(r.value)}, job ${r.job}, ${label(r.setting)}`).join("; ")}.`, 440);
+    `${[...drawn].join(" and ")} of the best run of the best setting, and of the median and the worst of all runs by ${by}${DATA.extremes.some((r) => r.name === "median") ? "" : " (the median is a run that was lost)"}: ${DATA.extremes.map((r) => `${r.name} ${short(r.value)}, job ${r.job}, ${label(r.setting)}`).join("; ")}.`, 440);
 }
 
 function isolateChoices() {

@@ -1,14 +1,14 @@
 """The learning curves that a page shows: bands over seeds, and single runs."""
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import polars as pl
 
 from small_nets.config.logging_interval import evenly
 from small_nets.page.numbers import number, numbers
-from small_nets.sweep.results.ranking import band, has_finite, is_better_high
+from small_nets.sweep.results.bands import Band, band_of
+from small_nets.sweep.results.standard import ENDED, Standard, has_finite
 from small_nets.sweep.store.store import Store
 
 BEST, SPREAD = 20, 12  # settings with a curve: the best, and others evenly spaced in the ranking
@@ -34,36 +34,52 @@ def bands(
 ) -> list[dict[str, Any]]:
     """Of each setting: its number, its steps, and median, first and last tenth of each metric.
 
-    runs: run_id, setting, status. Only completed runs; what is not finite is left out.
+    runs: run_id, setting, status. Null where so many runs are lost.
     """
-    completed = runs.filter(
-        (pl.col("status") == "completed") & pl.col("setting").is_in(list(settings))
+    trained = runs.filter(
+        pl.col("status").is_in(["completed", "diverged"]) & pl.col("setting").is_in(list(settings))
     )
-    chosen = completed.group_by("setting", maintain_order=True).head(SEEDS)
+    chosen = trained.group_by("setting", maintain_order=True).head(SEEDS)
     curves = store.curves(chosen["run_id"].to_list(), ["step", *metrics])
     curves = curves.join(chosen.select("run_id", "setting"), on="run_id")
-    finite = {m: pl.col(m).filter(pl.col(m).is_finite()) for m in metrics if m in curves.columns}
-    ends = chain.from_iterable(band(values, f"{m} ") for m, values in finite.items())
-    table = curves.group_by("setting", "step").agg(ends)
+    known = [m for m in metrics if m in curves.columns]
+    lost = chosen.filter(pl.col("status") == "diverged")["run_id"].to_list()
+    by_setting = {k[0]: mine for k, mine in curves.group_by("setting")}
     found = []
     for setting in settings:
-        rows = _thin(table.filter(pl.col("setting") == setting).sort("step"))
-        if len(rows):
-            of = {m: [numbers(rows[f"{m} {end}"]) for end in ("middle", "low", "high")]
-                  for m in finite}  # fmt: skip
-            found.append({"setting": setting, "step": rows["step"].to_list(), "of": of})
+        if setting not in by_setting:
+            continue
+        all_of = {m: band_of(by_setting[setting], lost, m) for m in known}
+        steps = sorted({step for band in all_of.values() for step in band.steps})
+        kept = [steps[i] for i in evenly(len(steps), POINTS)]
+        if kept:
+            found.append({"setting": setting, "step": kept,
+                          "of": {m: _at(band, kept) for m, band in all_of.items()}})  # fmt: skip
     return found
 
 
-def extreme_runs(table: pl.DataFrame, metric: str) -> dict[str, Mapping[str, Any]]:
-    """The rows of the best, the median and the worst completed run by a metric.
+def _at(band: Band, steps: Sequence[int]) -> list[list[Any]]:
+    """Middle, low and high at these steps; null where the band has no such step, or no number."""
+    place = {step: i for i, step in enumerate(band.steps)}
+    return [[number(ends[place[s]]) if s in place else None for s in steps]
+            for ends in (band.middle, band.low, band.high)]  # fmt: skip
 
-    Of the settings that are on the page.
+
+def extreme_runs(
+    table: pl.DataFrame, standard: Standard, best_job: int | None
+) -> dict[str, Mapping[str, Any]]:
+    """The best run of the best setting, and the median and the worst run of all by the metric.
+
+    best_job: the number of the first. There is no median run where that is lost. Only runs of
+    settings that are on the page.
     """
-    good = table.filter(has_finite(metric) & pl.col("setting").is_not_null())
-    good = good.sort(metric, "job", descending=[is_better_high(metric), False])
-    places = {"best": 0, "median": (len(good) - 1) // 2, "worst": len(good) - 1}
-    return {name: good.row(i, named=True) for name, i in places.items() if 0 <= i < len(good)}
+    good = table.filter(has_finite(standard.metric) & pl.col("setting").is_not_null())
+    good = good.sort(standard.metric, "job", descending=[standard.is_metric_high, False])
+    ended = table.filter(pl.col("status").is_in(ENDED) & pl.col("setting").is_not_null())
+    best = good.filter(pl.col("job") == best_job)
+    middle = good[(len(ended) - 1) // 2 :][:1] if len(ended) else good[:0]
+    found = {"best": best, "median": middle, "worst": good[-1:]}
+    return {name: rows.row(0, named=True) for name, rows in found.items() if len(rows)}
 
 
 def single_curves(

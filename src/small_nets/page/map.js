@@ -74,9 +74,12 @@ function writeCells(box, ways, xEdges, yEdges, colours) {
   return Boolean(way);
 }
 
+// Whether more of what is drawn is better.
+const highest = () => (STATE.cell === "median" ? isHigh() : isWorthHigh());
+
 // What a group of runs amounts to: its median run, or what its best setting is compared by.
 function worth(group, settings) {
-  if (STATE.cell === "median") return group && group.values.length ? medianOf(group.values) : null;
+  if (STATE.cell === "median") return group ? quantileOf(group, 0.5) : null;
   const best = bestFirst(settings)[0];
   return best === undefined ? null : worthOf(best);
 }
@@ -122,11 +125,11 @@ function heatMap() {
   const told = (c) => (c.group.diverged ? `${c.group.diverged} of ${plural(c.group.all, "run")} diverged` : "none diverged");
   const hover = grid.map((row) => row.map((c) => (c.group ? `${c.of}<br>${drawn()} ${short(c.value) || "none"}<br>${told(c)}` : "")));
   const [low, high] = [Math.min(...known.map(z)), Math.max(...known.map(z))];
-  const share = (v) => { const at = high > low ? (z(v) - low) / (high - low) : 0.5; return isHigh() ? at : 1 - at; };
+  const share = (v) => { const at = high > low ? (z(v) - low) / (high - low) : 0.5; return highest() ? at : 1 - at; };
   const bars = Array.from({ length: high > low ? 5 : 1 }, (_, i) => low + (i * (high - low)) / 4);
   const traces = [{
     type: "heatmap", x: xEdges, y: yEdges, z: grid.map((row) => row.map((c) => z(c.value))), xgap: 2, ygap: 2,
-    colorscale: scaleOf(CIVIDIS), reversescale: !isHigh(), hovertext: hover, hoverinfo: "text",
+    colorscale: scaleOf(CIVIDIS), reversescale: !highest(), hovertext: hover, hoverinfo: "text",
     colorbar: { title: { text: titled(drawn()), side: "right" }, tickmode: "array", tickvals: bars, ticktext: bars.map((m) => short(isLog ? 10 ** m : m)), thickness: 14 },
     showscale: !isNarrow() && known.length > 0, hoverongaps: false,
   }, {

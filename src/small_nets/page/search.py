@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from small_nets.config.errors import InputError
 from small_nets.page.numbers import number, numbers
 from small_nets.run.outputs.directory_kind import STUDY
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.store import Store
 from small_nets.system.command_names import install_command
 
@@ -47,7 +48,6 @@ def search(store: Store, notes: list[str]) -> dict[str, Any] | None:
 
 
 def _of(study: "Study | None", notes: list[str]) -> dict[str, Any] | None:
-    from small_nets.search.objective import objective_text
     from small_nets.search.summary import best_first, command_of
 
     told = [] if study is None else [t for t in study.get_trials() if t.state.is_finished()]
@@ -59,9 +59,9 @@ def _of(study: "Study | None", notes: list[str]) -> dict[str, Any] | None:
     high = about["direction"] == "maximize"
     best = best_first(told, high)
     return {
-        "objective": objective_text(
-            about["search.metric"], about["search.objective"], int(about["search.seeds"])
-        ),
+        "objective": Standard(
+            about["search.metric"], about["search.objective"], seeds=int(about["search.seeds"])
+        ).text,
         "metric": about["search.metric"],
         "high": high,
         "count": len(told),

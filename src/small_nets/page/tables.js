@@ -100,18 +100,19 @@ function rankingTable() {
   const rank = new Map(rows.map((s, i) => [s, i + 1]));
   const overrides = new Map(RUNS.job.map((job, i) => [job, RUNS.overrides[i]]));
   const of = (i) => ({ number: true, value: (s) => statsOf(s)[i], cell: (s) => short(statsOf(s)[i]) });
-  const interval = { name: "95 % of the mean", number: true, value: (s) => statsOf(s)[LOW],
-    cell: (s) => (statsOf(s)[LOW] === null ? "" : `${short(statsOf(s)[LOW], isNarrow() ? 3 : 4)} to ${short(statsOf(s)[HIGH], isNarrow() ? 3 : 4)}`) };
+  const interval = { name: DATA.standard.interval.replace("%", " %"), number: true, value: (s) => statsOf(s)[LOW],
+    cell: (s) => statsOf(s)[INTERVAL] };
   const counts = [
-    { name: "n", title: "completed runs", ...of(N) },
+    { name: "n", title: "runs that have an end, lost ones included", ...of(N) },
     { name: "diverged", number: true, value: (s) => DATA.diverged[s] + DATA.failed[s],
       cell: (s) => [[DATA.diverged[s], ""], [DATA.failed[s], " failed"]].filter(([n]) => n).map(([n, word]) => `${n}${word}`).join(", ") },
   ];
   const judged = [
-    ...(DATA.standard.seeds > 1 ? [{ name: "objective", title: worthName(), ...of(WORTH) }] : []),
-    { name: seeded ? "mean" : STATE.metric, ...of(MEAN) }, ...(seeded ? [interval] : []),
+    ...(HOW === "success" ? [] : [{ name: seeded ? HOW : STATE.metric, title: worthName(), number: true, value: worthOf,
+      cell: (s) => (worthOf(s) === null && statsOf(s)[N] && !DATA.stopped[s] ? "lost" : short(worthOf(s))) }]),
+    ...(seeded && HOW !== "success" ? [interval] : []), ...successColumns(seeded),
   ];
-  const more = seeded ? [{ name: "sd", ...of(SD) }, ...(DATA.standard.how === "median" ? [] : [{ name: "median", ...of(MEDIAN) }])] : [];
+  const more = seeded ? [...(HOW === "median" ? [] : [{ name: "median", ...of(MEDIAN) }]), ...(HOW === "mean" ? [] : [{ name: "mean", ...of(MEAN) }]), { name: "sd", ...of(SD) }] : [];
   const place = { name: "rank", number: true, value: (s) => rank.get(s) };
   const settings = keyColumns((s) => s);
   const columns = [
@@ -129,16 +130,29 @@ function rankingTable() {
   table("ranking-table", `Settings by ${titled(worthName())}`, columns, rows, { order: 0, mark: (s) => seeded && statsOf(s)[ALIKE] });
 }
 
+// How many runs succeeded, between which shares that may lie, and after how many epochs they did.
+function successColumns(seeded) {
+  const known = SETTINGS.map((_, s) => s).filter((s) => statsOf(s)[SUCCEEDED] !== null);
+  if (!known.length) return [];
+  const percent = (share) => `${Math.round(100 * share)} %`;
+  const share = (s) => (statsOf(s)[SUCCEEDED] === null ? null : statsOf(s)[SUCCEEDED] / statsOf(s)[N]);
+  const epochs = (s) => statsOf(s)[EPOCHS];
+  return [
+    { name: "success", title: DATA.standard.success, number: true, value: share,
+      cell: (s) => (share(s) === null ? "" : `${statsOf(s)[SUCCEEDED]} of ${statsOf(s)[N]}`) },
+    ...(seeded ? [{ name: "share", title: "95 % interval of Wilson", number: true, value: (s) => statsOf(s)[SHARE_LOW],
+      cell: (s) => (statsOf(s)[SHARE_LOW] === null ? "" : `${percent(statsOf(s)[SHARE_LOW])} to ${percent(statsOf(s)[SHARE_HIGH])}`) }] : []),
+    ...(known.some((s) => epochs(s) !== null) ? [{ name: "epochs to it", title: "median over all runs", number: true,
+      value: (s) => (epochs(s) === "never" ? Infinity : epochs(s)), cell: (s) => (epochs(s) === "never" ? "never" : short(epochs(s))) }] : []),
+  ];
+}
+
 function rankingText(rows, seeded) {
-  const alike = rows.filter((s) => statsOf(s)[ALIKE] && s !== rows[0]).length, { seeds } = DATA.standard;
   const best = STATE.metric.startsWith("best/") ? `, each run's at the logged point where the loss that judges it was lowest` : "";
-  const lost = seeds ? `, as the search is: of the ${seeds} runs of a setting, one that diverged is infinitely bad` : " over completed runs";
-  const first = `${isHigh() ? "highest" : "lowest"} first. `, order = `Ordered by the ${titled(worthName())}${best}${lost}; ${first}`;
-  if (!seeded) return `Ordered by ${titled(worthName())}${best}, ${first}There is one run of each setting, so nothing can be said of the spread over seeds.`;
-  if (rows.length < 2) return `${order}The interval is a 95 % bootstrap interval of the mean.`;
-  return `${order}The interval is a 95 % bootstrap interval of the mean. ${alike
-    ? `${plural(alike, "more setting")} cannot be told from the best: paired over the seeds that both have, the 95 % interval of the mean difference holds 0. ${alike === 1 ? "It is" : "They are"} marked.`
-    : "Every other setting can be told from the best, paired over the seeds that both have, or shares too few seeds with it."} “Copy” copies the command that trains the best run alone.`;
+  const order = `Ordered by the ${titled(worthName())}${best}; ${isWorthHigh() ? "highest" : "lowest"} first. A run that diverged or failed is worse than any number. `;
+  const success = SETTINGS.some((_, s) => statsOf(s)[SUCCEEDED] !== null) ? `Success: ${DATA.standard.success}. ` : "";
+  if (!seeded) return `${order}${success}There is one run of each setting, so nothing can be said of the spread over seeds.`;
+  return `${order}${success}${DATA.said[STATE.metric].join(" ")} “Copy” copies the command that trains the best run alone.`;
 }
 
 function runsTable() {

@@ -8,12 +8,12 @@ from typing import Any
 import polars as pl
 from plotly.offline import get_plotlyjs
 
-from small_nets.page.contents import MEAN, contents
+from small_nets.page.contents import STATISTICS, contents
 from small_nets.page.curves import bands, extreme_runs, shown_settings, single_curves
 from small_nets.page.fits import fits
 from small_nets.page.search import search
-from small_nets.page.standard import Standard
 from small_nets.run.outputs.provenance import refuse_foreign
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.store import Store
 from small_nets.system.atomic_file import write_whole
 
@@ -22,23 +22,25 @@ SCRIPTS = ("base", "charts", "bands", "tables", "find", "map", "compare", "seeds
            "search", "main")  # fmt: skip
 
 
-def write_page(store: Store, table: pl.DataFrame, metric: str, standard: Standard = MEAN) -> Path:
+def write_page(store: Store, table: pl.DataFrame, standard: Standard) -> Path:
     """report.html in the sweep's directory. Raises InputError, OSError."""
     path = store.directory / "report.html"
     refuse_foreign([path])
-    write_whole(path, page(store, table, metric, standard))
+    write_whole(path, page(store, table, standard))
     return path
 
 
-def page(store: Store, table: pl.DataFrame, metric: str, standard: Standard = MEAN) -> str:
+def page(store: Store, table: pl.DataFrame, standard: Standard) -> str:
     """The report of a sweep as HTML.
 
-    metric: what settings are ranked by at first. standard: how they are.
+    table: with what `with_success` adds. standard: what settings are ranked by at first.
     """
-    data, runs = contents(store, table, metric, standard)
+    data, runs = contents(store, table, standard)
     names = [m["name"] for m in data["metrics"] if not m["name"].startswith("best/")]
     shown = shown_settings(len(data["settings"]))
-    extremes = extreme_runs(runs, metric)
+    first = data["stats"][standard.metric][:1]
+    best = first[0][STATISTICS.index("best")] if first else None
+    extremes = extreme_runs(runs, standard, best)
     data |= {
         "curves": bands(store, runs, shown, names),
         "curve_limit": len(shown),

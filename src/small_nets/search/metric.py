@@ -5,15 +5,16 @@ from itertools import islice
 from typing import Any
 
 from small_nets.config.errors import InputError, unknown
+from small_nets.config.success_rule import read_rule
 from small_nets.nn.early_stopping import losses_in
 from small_nets.run.build.build import build
-from small_nets.run.evaluate import evaluate, more_metrics
-from small_nets.run.result_contents import baseline_of, of_table
+from small_nets.run.evaluate import evaluate
+from small_nets.run.known_metrics import check_success, metric_names
+from small_nets.run.result_contents import baseline_of
 from small_nets.run.spec import Run
 from small_nets.search.conditional import ConditionalSpace
 from small_nets.search.study import Settings
 from small_nets.sweep.jobs.expand import Job
-from small_nets.sweep.results.ranking import is_better_high
 
 MOST = 20  # combinations of choices that are tried, to find one that can be built
 
@@ -27,10 +28,10 @@ def with_metric(
     none of the first combinations of choices is a valid run.
     """
     run = _first_run(space, expand)
-    found = evaluate(run.net, run.loss, run.data)
+    check_success(run)
+    best = [f"best/{name}" for name in evaluate(run.net, run.loss, run.data)]
+    found = metric_names(run)
     losses = losses_in(found)
-    best = [f"best/{name}" for name in found]
-    found |= more_metrics(run.net, run.data.train, run.metrics) | of_table(run)
     if not losses:
         raise InputError("There is nothing to search for: the runs have no target, so no loss.\n"
                          "Fix: an experiment that trains")  # fmt: skip
@@ -39,8 +40,10 @@ def with_metric(
         raise unknown(f"search.metric={name} is not a metric of these runs.", name, [*found, *best],
                       "The metrics are")  # fmt: skip
     constant = baseline_of(run).get(name.removeprefix("best/"), 0.0)  # 0 is the R² of a constant
-    more = {"metric": name, "high": is_better_high(name), "baseline": constant}
-    return Settings(**{**settings, **more})
+    if settings["objective"] == "success":
+        constant = 0.0
+    rule = read_rule(run.config.get("success"))
+    return Settings(**{**settings, "metric": name, "rule": rule, "baseline": constant})
 
 
 def _first_run(space: ConditionalSpace, expand: Callable[[Sequence[str]], Job]) -> Run:

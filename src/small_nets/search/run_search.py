@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 from rich.console import Console
@@ -27,11 +28,14 @@ from small_nets.search.sampler_limits import refuse_space
 from small_nets.search.space import Space
 from small_nets.search.study import Search
 from small_nets.search.summary import show_best, show_progress, show_space
-from small_nets.sweep.halving.rungs import check_halving
+from small_nets.sweep.halving.checks import check_halving
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.jobs.plan import longest
+from small_nets.sweep.planned import Planned
 from small_nets.sweep.results.normalised import unit_of
-from small_nets.sweep.session import Planned, Session
+from small_nets.sweep.results.standard import Standard
+from small_nets.sweep.results.success import SUCCEEDED, with_success
+from small_nets.sweep.session import Session
 from small_nets.sweep.training.in_process import Stop
 
 HOPELESS = 10  # trials that fail, and none that does not
@@ -67,8 +71,8 @@ def search_in(session: Session, space: Space, settings: Mapping[str, Any]) -> in
         if search.repaired is not None:
             warn(session.console, search.repaired)
         session.store.about["study"] = search.path.name
-        session.metric = whole.metric  # which halving ranks by, too
-        train = _Trainer(session, whole.metric, lists, planned)
+        session.standard = whole.standard  # which halving ranks by, too
+        train = _Trainer(session, whole.standard, lists, planned)
         try:
             failed = run_search(search, train, session.console)
         except Stop:
@@ -90,7 +94,7 @@ def run_search(search: Search, train: Train, console: Console) -> int:
         outcomes = train(search.lists(asked), asked[0].number * settings.seeds)
         for place, trial in enumerate(asked):
             runs = outcomes[place * settings.seeds : (place + 1) * settings.seeds]
-            verdict = judge(runs, settings.objective, settings.high)
+            verdict = judge(runs, settings.standard)
             search.tell(trial.number, verdict, time.perf_counter() - began)
         show_progress(console, search)
         failed = _failed(search)
@@ -155,7 +159,7 @@ class _Trainer:
     """
 
     session: Session
-    metric: str
+    standard: Standard
     first: list[list[str]]
     planned: Planned
     jobs: list[Job] = field(default_factory=list)
@@ -170,13 +174,17 @@ class _Trainer:
         if self.session.train(planned):
             raise Stop
         self.session.say_failed(planned.plan)
-        columns = ["run_id", "job", "status", "message", "epochs", self.metric]
-        table = self.session.store.read(columns)
+        store, ids = self.session.store, [job.identity for job in planned.jobs]
+        table = store.read().filter(pl.col("run_id").is_in(ids))
+        if self.standard.by == "success":
+            table = with_success(store, table, {None: self.standard.rule})
         rows = {row["run_id"]: row for row in table.iter_rows(named=True)}
         return [self._outcome(rows[job.identity]) for job in planned.jobs]
 
     def _outcome(self, row: Mapping[str, Any]) -> Outcome:
-        value, message = row.get(self.metric), row.get("message")
+        metric, message = self.standard.metric, row.get("message")
+        value = row.get(metric)
         if row["status"] == "completed" and value is None:
-            return Outcome("failed", None, row["job"], f"a run that ended has no {self.metric}")
-        return Outcome(row["status"], value, row["job"], message, row.get("epochs"))
+            return Outcome("failed", None, row["job"], f"a run that ended has no {metric}")
+        return Outcome(row["status"], value, row["job"], message, row.get("epochs"),
+                       row.get(SUCCEEDED))  # fmt: skip

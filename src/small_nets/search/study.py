@@ -15,12 +15,14 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from small_nets.config.errors import InputError
+from small_nets.config.success_rule import Rule
 from small_nets.run.outputs.directory_kind import STUDY
 from small_nets.search.conditional import ConditionalSpace
 from small_nets.search.journal import open_storage, study_in
-from small_nets.search.objective import Verdict, objective_text
+from small_nets.search.objective import Verdict
 from small_nets.search.proposals import Drawer, FiniteSpace
 from small_nets.search.sampler_limits import LIMITS
+from small_nets.sweep.results.standard import Standard
 
 STATES = {
     "finite": TrialState.COMPLETE, "lost": TrialState.PRUNED, "stopped": TrialState.PRUNED,
@@ -32,8 +34,8 @@ STATES = {
 class Settings:
     """The values of the section `search`, resolved.
 
-    metric: what is optimised. high: whether more is better. baseline: the metric of the constant
-    predictor.
+    metric: of a run. rule: what success is, where the objective is that. baseline: the objective of
+    the constant predictor.
     """
 
     trials: int
@@ -43,13 +45,18 @@ class Settings:
     sampler: str
     seed: int
     metric: str
-    high: bool = False
+    rule: Rule | None = None
     baseline: float = 0.0
 
     @property
-    def objective_text(self) -> str:
-        """The objective in words."""
-        return objective_text(self.metric, self.objective, self.seeds)
+    def standard(self) -> Standard:
+        """What makes one trial better than another."""
+        return Standard(self.metric, self.objective, self.rule, self.seeds)
+
+    @property
+    def high(self) -> bool:
+        """Whether more of the objective is better."""
+        return self.standard.is_high
 
 
 class Search:
@@ -72,6 +79,7 @@ class Search:
         known = {p.name: p.text for p in space.parameters} | {
             "search.metric": settings.metric, "search.objective": settings.objective,
             "search.seeds": str(settings.seeds),
+            **({"success": settings.standard.rule_text} if settings.objective == "success" else {}),
             "direction": "maximize" if settings.high else "minimize",
         }  # fmt: skip
         self.study = _study(self._storage, directory, {**about, **known})

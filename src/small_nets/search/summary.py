@@ -27,7 +27,7 @@ def show_space(console: Console, search: Search, unit: str = "") -> None:
     settings = search.settings
     least = "greatest" if settings.high else "least"
     console.print(
-        f"Search for the {least} {settings.objective_text}{unit}: {settings.trials:,} trials, "
+        f"Search for the {least} {settings.standard.text}{unit}: {settings.trials:,} trials, "
         f"{settings.batch:,} at a time, by {settings.sampler}\n", style="bold", soft_wrap=True,
     )  # fmt: skip
     table = new_table("setting", "values", "")
@@ -79,7 +79,7 @@ def show_best(console: Console, search: Search, unit: str = "") -> None:
                       soft_wrap=True)  # fmt: skip
     if best:
         console.print(
-            f"Best settings by {settings.objective_text}{unit}", style="bold", soft_wrap=True
+            f"Best settings by {settings.standard.text}{unit}", style="bold", soft_wrap=True
         )
         table = new_table("trial", "objective", "diverged", "settings")
         for trial in best[:FEW]:

@@ -25,7 +25,7 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class Interval:
-    """low, high: infinite where no value of the sample ends it. confidence: 0 to 1."""
+    """low, high: NaN where no value of the sample ends it. confidence: 0 to 1."""
 
     low: float
     high: float
@@ -56,7 +56,7 @@ def quantile_interval(values: Array, quantile: float = 0.5) -> Interval | None:
     """
     if len(values) < FEWEST:
         return None
-    ordered = np.concatenate([[-np.inf], np.sort(values), [np.inf]])
+    ordered = np.concatenate([[np.nan], np.sort(values), [np.nan]])
     low, high, confidence = quantile_places(len(values), quantile)
     return Interval(float(ordered[low]), float(ordered[high]), confidence)
 

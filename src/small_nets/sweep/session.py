@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rich.console import Console
 
 from small_nets.config.errors import InputError
 from small_nets.config.grammar_quoting import override
+from small_nets.config.success_rule import read_rule
 from small_nets.config.sweep_settings import section
 from small_nets.engines.cohort import Interrupted
 from small_nets.run.outputs.directory_lock import locked
@@ -24,12 +24,14 @@ from small_nets.sweep.executors.dispatch import execute
 from small_nets.sweep.executors.orphans import cancel_orphans
 from small_nets.sweep.executors.protocol import Cluster
 from small_nets.sweep.executors.select import find_cluster
+from small_nets.sweep.halving.checks import check_batches, check_halving
 from small_nets.sweep.halving.rung_store import latest_rung, remove_rungs
-from small_nets.sweep.halving.rungs import Halving, check_batches, check_halving
+from small_nets.sweep.halving.rungs import Halving
 from small_nets.sweep.halving.train import show_halving, train_by_halving
 from small_nets.sweep.jobs.expand import Expander, Job
 from small_nets.sweep.jobs.plan import Plan, longest, make_plan
 from small_nets.sweep.jobs.whole_sweep import (
+    check_rules,
     first_error,
     refuse_if_all_fail,
     refuse_varying,
@@ -37,8 +39,10 @@ from small_nets.sweep.jobs.whole_sweep import (
     swept_keys,
     table_digests,
 )
+from small_nets.sweep.planned import Planned
 from small_nets.sweep.results.conclude import conclude
 from small_nets.sweep.results.run_directories import MULTIRUN, PICTURES, refuse_in_the_way
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.summary import show_plan
 from small_nets.sweep.store.manifest import CORRUPT
 from small_nets.sweep.store.store import Store
@@ -48,17 +52,6 @@ from small_nets.sweep.training.progress import Bars, Notify, timed
 from small_nets.sweep.training.task import expected_seconds
 from small_nets.system.atomic_file import write_whole
 from small_nets.system.signals import at_end, exit_code
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A batch of jobs, and what will be done with them. parts: the store's, at that time."""
-
-    jobs: list[Job]
-    plan: Plan
-    ready: list[Ready]
-    experiments: list[str]
-    parts: list[str]
 
 
 class Session:
@@ -88,7 +81,8 @@ class Session:
         here = self.settings if self.cluster is None else self.settings | {"device": "cpu"}
         self.means = find_means(here, where.get("workers"))
         self.opened: str | None = None
-        self.metric: str | None = None  # ranks the settings; None for the loss
+        # What makes a setting better; the metric is "" for the loss.
+        self.standard = Standard("", str(master.rank_by), read_rule(master.success))
 
     @property
     def directory(self) -> Path:
@@ -107,6 +101,7 @@ class Session:
         experiments = sorted({str(job.settings()["name"]) for job in jobs if job.error is None})
         refuse_other(self.directory, self.store.about, experiments)
         table_digests(self.store, jobs)  # refuses a changed table before the plan is shown
+        check_rules(jobs)
         if whole and self.halving is not None:  # `longest` looks at every job, which takes time
             check_halving(self.settings["halving"], longest(jobs))
         parts = self.store.parts()
@@ -215,7 +210,7 @@ class Session:
         else:
             train_by_halving(
                 planned.plan, planned.ready, self.store, planned.jobs, self.halving, train,
-                self.console, self.metric,
+                self.console, self.standard,
             )  # fmt: skip
 
     def conclude(self, jobs: Sequence[Job], is_ranked: bool = True) -> int:
@@ -246,5 +241,6 @@ class Session:
         store.begin(
             planned.experiments, swept, numbers, fixed=fixed, command=self.command,
             date=datetime.now().astimezone().isoformat(timespec="seconds"), versions=versions(),
-            git=git_state(), tables=table_digests(store, jobs),
+            git=git_state(), tables=table_digests(store, jobs), rank_by=self.standard.by,
+            success=str(self.standard.rule or ""),
         )  # fmt: skip

@@ -31,7 +31,7 @@ MAX_VALUES = 1000  # of a parameter in result.json
 # Keys that cannot change a number of the result.
 NO_NUMBER = (
     *("name", "description", "ckpt", "logger", "engine", *SWEEP_ONLY),
-    *("print_every", "print", "pictures"),
+    *("print_every", "print", "pictures", "success", "rank_by"),
     *("data.input_name", "data.target_name", "data.unit", "data.classes", "data.range"),
     "data.path",  # the content of a table counts, by data.digest
     "data.drop",  # data.inputs has the names that are left

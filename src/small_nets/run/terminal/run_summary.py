@@ -17,6 +17,7 @@ from small_nets.run.outputs.result import Result
 from small_nets.run.pictures.hessian import Curvature, Descent
 from small_nets.run.raw_errors import errors_of
 from small_nets.run.spec import Run
+from small_nets.run.success import success_text
 from small_nets.run.terminal.predictions import FEW_ROWS, show_predictions
 from small_nets.run.terminal.tables import fitting, new_table, numbers, print_metrics, print_titled
 from small_nets.system.command_names import command
@@ -110,6 +111,8 @@ def _show_metrics(console: Console, run: Run, result: Result) -> None:
     if run.data.is_target_normalised:
         units |= {f"{split}loss": "normalised" for split in splits}
     print_metrics(console, "Final metrics", metrics, constant | result.baseline, units)
+    if (said := success_text(result)) is not None:
+        console.print(f"{said}\n", soft_wrap=True)
 
 
 def _show_status(console: Console, result: Result, directory: Path) -> None:

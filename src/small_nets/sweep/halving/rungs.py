@@ -6,17 +6,18 @@ setting ranks too low stop there. The others go on.
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from statistics import median
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from small_nets.config.errors import InputError
-from small_nets.config.schema import show
+from small_nets.config.success_rule import BELOW
 from small_nets.sweep.jobs.grid import SEEDS
-from small_nets.sweep.results.ranking import Setting, is_better_high, metric_of, settings_of
+from small_nets.sweep.results.ranking import Setting, settings_of
+from small_nets.sweep.results.standard import Standard, metric_of
+from small_nets.sweep.results.success import CONSTANT
 from small_nets.sweep.store.store import Store
 
 IS_COMPLETED = pl.col("status") == "completed"
@@ -60,59 +61,30 @@ def rungs(first: int, factor: float, epochs: int) -> list[int]:
 
 
 def survivors(
-    values: Mapping[Any, Sequence[float]], factor: float, higher_is_better: bool
-) -> Ranks:
-    """Rank settings by the median of a metric over their seeds. One of `factor` goes on.
+    values: Mapping[Any, Sequence[float]], factor: float, standard: Standard,
+    succeeded: Mapping[Any, int] | None = None,
+) -> Ranks:  # fmt: skip
+    """Rank settings by the standard. One of `factor` goes on, at least one.
 
-    values: setting -> the metric of its runs. A value that is not finite counts as the worst.
-    Between equal settings the one given first is ahead. At least one goes on.
+    values: setting -> the metric of its runs; what is not finite is worse than any number.
+    succeeded: setting -> how many of its runs have. Of equal settings the one given first is ahead.
     """
-    ahead = sorted(values, key=lambda setting: _median(values[setting], higher_is_better))
+
+    def order(setting: Any) -> tuple[float, ...]:
+        some = np.array(values[setting] or [np.nan], dtype=float)
+        some[~np.isfinite(some)] = standard.worst
+        return standard.order(some, None if succeeded is None else succeeded[setting])
+
+    ahead = sorted(values, key=order)
     return Ranks(
         {setting: place for place, setting in enumerate(ahead, 1)},
         math.ceil(len(ahead) / _exactly(factor)),
     )
 
 
-def _median(values: Sequence[float], higher_is_better: bool) -> float:
-    """The median, with its sign such that less is better; infinite where there are no runs."""
-    sign = -1 if higher_is_better else 1
-    return median([sign * v if math.isfinite(v) else math.inf for v in values] or [math.inf])
-
-
 def _exactly(factor: float) -> Fraction:
     """The factor as it was typed. In floats 100 * 1.1 exceeds 110, and rounds up to 111."""
     return Fraction(repr(factor))
-
-
-def check_halving(halving: Mapping[str, Any] | None, max_epochs: int) -> None:
-    """Raises InputError where every run ends before the first rung.
-
-    halving: a checked value of `sweep.halving`.
-    """
-    if halving is None or Halving(**halving).first < max_epochs:
-        return
-    found = Halving(**halving)
-    sooner = {"factor": found.factor, "first": max(math.ceil(max_epochs / 10), 1)}
-    instead = "null" if max_epochs < 2 else f"'{show(sooner)}'"
-    raise InputError(
-        f"sweep.halving={show(dict(halving))} stops runs for the first time after {found.first} "
-        f"epochs, but trainer.max_epochs={max_epochs}: all have ended by then.\n"
-        f"Allowed: first below trainer.max_epochs\nFix: sweep.halving={instead}"
-    )
-
-
-def check_batches(halving: Mapping[str, Any] | None, max_batch_size: int | None) -> None:
-    """Raises InputError where Hydra would cut a halved sweep into batches.
-
-    Each batch would be halved by itself.
-    """
-    if halving is not None and max_batch_size is not None:
-        raise InputError(
-            "sweep.halving compares all settings of a sweep, and hydra.sweeper.max_batch_size="
-            f"{max_batch_size} would cut it into batches.\nFix: without hydra.sweeper."
-            "max_batch_size (a sweep is cut into parts by itself)"
-        )
 
 
 @dataclass(frozen=True)
@@ -140,13 +112,14 @@ class SuccessiveHalving:
 
     Settings whose training ends before the rung take no place in the ranking.
 
-    store: the sweep's. ids: the run_ids of the command. metric: ranks them; None for the loss.
+    store: the sweep's. ids: the run_ids of the command. standard: ranks the settings; its metric is
+    "" for the loss. By success, they are ranked by the runs whose rule holds at the rung.
     """
 
     def __init__(
-        self, store: Store, ids: Collection[str], halving: Halving, metric: str | None
+        self, store: Store, ids: Collection[str], halving: Halving, standard: Standard
     ) -> None:
-        self.store, self.ids, self.halving, self.metric = store, list(ids), halving, metric
+        self.store, self.ids, self.halving, self.standard = store, list(ids), halving, standard
         self.keys = [key for key in store.swept if key not in SEEDS]
         self.out: set[Setting] = set()  # settings that stopped at an earlier rung
         self.since = 0  # the epoch of that rung
@@ -163,25 +136,40 @@ class SuccessiveHalving:
         if not len(here):
             return Verdict(Ranks({}, 0), here)
         others = self._in(self.elsewhere.filter(~pl.col("run_id").is_in(list(here["run_id"]))))
-        metric = self.metric or metric_of(_joined(here, others)) or "train/loss"
+        standard = self._standard(_joined(here, others))
+        metric = standard.metric
         reached = (IS_COMPLETED & (pl.col("epochs") == epoch)).fill_null(value=False)
         here = here.with_columns(
             reached.alias("goes_on"), (reached | ~IS_COMPLETED).alias("competes")
         )
         judged = _joined(_valued(here, metric), self._past(others, metric, epoch)).sort("job")
         values: dict[Setting, list[float]] = {}
-        for setting, value in zip(settings_of(judged, self.keys), judged["value"], strict=True):
+        succeeded: dict[Setting, int] = {}
+        for setting, value, yes in zip(
+            settings_of(judged, self.keys), judged["value"], _succeeded(judged, standard),
+            strict=True,
+        ):  # fmt: skip
             values.setdefault(setting, []).append(value)
+            succeeded[setting] = succeeded.get(setting, 0) + yes
         competing = set(settings_of(judged.filter("competes"), self.keys))
         ranks = survivors(
             {setting: some for setting, some in values.items() if setting in competing},
-            self.halving.factor, is_better_high(metric),
+            self.halving.factor, standard, succeeded,
         )  # fmt: skip
         self.out |= competing - set(ranks.going)
         self.since = epoch
         ended = self._ended(here, ranks)
         self.elsewhere = _joined(self.elsewhere, ended.filter(pl.col("status") != "stopped"))
         return Verdict(ranks, ended)
+
+    def _standard(self, table: pl.DataFrame) -> Standard:
+        """The standard with the metric that these runs have at a rung."""
+        loss = metric_of(table) or "train/loss"
+        if self.standard.by != "success":
+            return replace(self.standard, metric=self.standard.metric or loss)
+        rule = self.standard.rule
+        rule = None if rule is None else rule.among(table.columns)
+        return replace(self.standard, rule=rule, metric=loss if rule is None else rule.metric)
 
     def _in(self, table: pl.DataFrame) -> pl.DataFrame:
         """The rows of settings that have not stopped yet."""
@@ -226,6 +214,16 @@ class SuccessiveHalving:
 def _joined(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
     """The rows of two tables, whose columns may differ."""
     return pl.concat([t for t in (one, other) if len(t)] or [one], how="diagonal_relaxed")
+
+
+def _succeeded(judged: pl.DataFrame, standard: Standard) -> pl.Series:
+    """Whether the rule of success holds for the column `value`; false throughout if not asked."""
+    if standard.by != "success":
+        return pl.repeat(value=False, n=len(judged), eager=True)
+    value, rule = pl.col("value"), standard.rule
+    bound = pl.col(CONSTANT) if rule is None else pl.lit(rule.bound)
+    holds = (rule or BELOW).compare(value, bound) & value.is_finite()
+    return judged.select(holds.fill_null(value=False)).to_series()
 
 
 def _valued(table: pl.DataFrame, metric: str) -> pl.DataFrame:

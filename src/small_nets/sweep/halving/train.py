@@ -17,6 +17,7 @@ from small_nets.sweep.halving.rungs import Halving, SuccessiveHalving, rungs
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.jobs.plan import Plan
 from small_nets.sweep.results.ranking import setting_text
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.training.in_process import Stop
 from small_nets.sweep.training.progress import runs
@@ -27,16 +28,16 @@ Train = Callable[[Plan, Sequence[Ready], Store], None]
 
 def train_by_halving(
     plan: Plan, ready: Sequence[Ready], store: Store, jobs: Sequence[Job], halving: Halving,
-    train: Train, console: Console, metric: str | None = None,
+    train: Train, console: Console, standard: Standard,
 ) -> None:  # fmt: skip
     """Train a plan's groups rung by rung. Runs that go alone are trained to their end.
 
     jobs: all jobs of the command, stored ones included. train: trains a plan into a store.
-    metric: ranks the settings; None for the loss. The rungs stay until all is done, so that the
+    standard: ranks the settings. The rungs stay until all is done, so that the
     same command goes on from the last one.
     """
     train(Plan(failed=list(plan.failed)), [], store)
-    settings = SuccessiveHalving(store, {job.run_id for job in jobs}, halving, metric)
+    settings = SuccessiveHalving(store, {job.run_id for job in jobs}, halving, standard)
     under_way = list(ready)
     longest = max((group.group.epochs for group in ready), default=0)
     for epoch in rungs(halving.first, halving.factor, longest):

@@ -16,7 +16,8 @@ from small_nets.config.schema import check_value
 from small_nets.config.sweep_schema import MOST_RUNS
 
 SEEDS = ("seed", "data.split_seed")  # runs that differ only in these have one setting
-GIVEN_ONCE = (*SWEEP_ONLY, "engine", "pictures", "print")  # these keys have one value in a sweep
+# These keys have one value in a sweep.
+GIVEN_ONCE = (*SWEEP_ONLY, "engine", "pictures", "print", "success", "rank_by")
 
 
 def batches(

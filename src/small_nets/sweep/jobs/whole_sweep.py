@@ -11,6 +11,8 @@ from small_nets.config.errors import InputError
 from small_nets.config.override_values import canonical
 from small_nets.config.overrides import key_of, own
 from small_nets.config.sections import GROUPS, keys_of, unknown_key
+from small_nets.run.build.build import build
+from small_nets.run.known_metrics import check_success
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.jobs.grid import GIVEN_ONCE
 from small_nets.sweep.store.store import Store
@@ -53,6 +55,15 @@ def swept_keys(jobs: Sequence[Job], store: Store) -> tuple[list[str], dict[str, 
         keys += [k for k in dict.fromkeys(known) if k not in given and k not in keys]
     keys = [key for key in keys if key.partition(".")[0] not in GIVEN_ONCE]
     return keys, {key: text for key, text in fixed.items() if key not in keys}
+
+
+def check_rules(jobs: Sequence[Job]) -> None:
+    """Raises InputError where the rule of success is of a metric that a job's run will not have."""
+    firsts = {id(job.family): job for job in reversed(jobs) if job.error is None}
+    # Jobs of one family have one experiment and one structure.
+    rules = [s for job in firsts.values() if (s := job.settings()).get("success") is not None]
+    for settings in {str(s["name"]): s for s in reversed(rules)}.values():
+        check_success(build(settings))
 
 
 def table_digests(store: Store, jobs: Sequence[Job]) -> dict[str, str]:

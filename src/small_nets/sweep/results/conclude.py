@@ -12,8 +12,10 @@ from small_nets.nn.early_stopping import losses_in
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.results.normalised import unit
 from small_nets.sweep.results.overlays import MOST, draw_overlays
-from small_nets.sweep.results.ranking import metric_of, rank
+from small_nets.sweep.results.ranking import rank
 from small_nets.sweep.results.run_directories import write_directories
+from small_nets.sweep.results.standard import Standard, metric_of
+from small_nets.sweep.results.success import rules_of, with_success
 from small_nets.sweep.results.summary import show_summary
 from small_nets.sweep.results.sweep_events import SELECTABLE, write_sweep_events
 from small_nets.sweep.results.verify import verify
@@ -34,13 +36,17 @@ def conclude(
     sweep, is_drawn = section(master, "sweep"), master.pictures != "none"
     store.drop_duplicates()
     table = store.read()
-    metric = metric_of(table)
-    ranked = [] if metric is None else rank(table, list(store.swept), metric)
+    metric, ranked, standard = metric_of(table), [], None
+    if metric is not None:
+        rules = rules_of(store, table)
+        standard = Standard(metric, str(master.rank_by), rules.get(None))
+        table = with_success(store, table, rules)
+        ranked = rank(table, list(store.swept), standard)
     is_few = len(table) + len(ranked) <= SELECTABLE
     write_directories(store, table, jobs, sweep["directories"], console, with_events=is_few)
-    show_summary(console, table, ranked if is_ranked else [], metric, unit(store, table, metric))
-    pictures = draw_overlays(store, table, ranked, metric) if is_drawn else []
-    events = write_sweep_events(store, table, ranked) if ranked else None
+    show_summary(console, table, ranked if is_ranked else [], standard, unit(store, table, metric))
+    pictures = draw_overlays(store, table, ranked, standard) if is_drawn and standard else []
+    events = write_sweep_events(store, table, ranked, standard) if standard else None
     code = verify(store, jobs, sweep["verify"], console) if sweep["verify"] else 0
     where = store.directory
     console.print(f"sweep directory: {where}", soft_wrap=True)

@@ -10,8 +10,10 @@ from small_nets.run.figures.loss import Line, losses_figure
 from small_nets.run.pictures.fit import draw_fits, is_one_curve, save_png
 from small_nets.run.pictures.maps import draw_maps, is_map
 from small_nets.run.spec import Run
+from small_nets.sweep.results.bands import band_of
 from small_nets.sweep.results.normalised import unit
-from small_nets.sweep.results.ranking import Ranked, band, counted_in
+from small_nets.sweep.results.ranking import Ranked, of_setting
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.columns import cell
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.store.stored_run import trained_runs
@@ -21,20 +23,22 @@ MOST_MAPS = 24  # settings that have a map of their own
 
 
 def draw_overlays(
-    store: Store, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str | None
+    store: Store, table: pl.DataFrame, ranked: Sequence[Ranked], standard: Standard
 ) -> list[Path]:
     """The files written; of many settings only maps of the best, of several examples none."""
-    known = [r for r in ranked if r.n]
-    if metric is None or not known or "experiment" in store.swept:
+    metric, known = standard.metric, [r for r in ranked if r.best_job is not None]
+    if not known or "experiment" in store.swept:
         return []
-    runs = {
-        _label(r): table.filter(counted_in(r, metric)).sort(metric, "job")
-        for r in known[:MOST_MAPS]
-    }
-    # Of each setting, the run that stands in the middle of its seeds.
+    runs = {_label(r): _sorted(table, r, standard) for r in known[:MOST_MAPS]}
+    # Of each setting, the run that stands in the middle of its seeds; where that is lost, the one
+    # before it that is not.
     chosen = {
-        label: found[(len(found) - 1) // 2].row(0, named=True) for label, found in runs.items()
+        label: found.filter(pl.col(metric).is_finite() & (pl.col("status") == "completed")).filter(
+            pl.col("place") <= (len(found) - 1) // 2
+        )[-1:]
+        for label, found in runs.items()
     }
+    chosen = {label: row.row(0, named=True) for label, row in chosen.items() if len(row)}
     ids = [row["run_id"] for row in chosen.values()]
     if len(known) > MOST and not any(is_map(run) for _, run in trained_runs(store, ids[:1])):
         return []  # before the other runs are read
@@ -90,6 +94,15 @@ def _label(ranked: Ranked) -> str:
     return text if ranked.n == 1 else f"{text}  ({ranked.n}\u00a0seeds)"
 
 
+def _sorted(table: pl.DataFrame, r: Ranked, standard: Standard) -> pl.DataFrame:
+    """The rows of a setting that have an end, the best first, with their `place`."""
+    rows = table.filter(of_setting(r)).with_columns(standard.value().alias("value"))
+    rows = rows.drop_nulls("value").sort(
+        "value", "job", descending=[standard.is_metric_high, False]
+    )
+    return rows.with_row_index("place")
+
+
 def _lines(store: Store, runs: dict[str, pl.DataFrame], metric: str) -> list[Line]:
     """Median over seeds by step, and the band from the first to the last tenth of them."""
     ids = [one for found in runs.values() for one in found["run_id"].to_list()]
@@ -97,7 +110,8 @@ def _lines(store: Store, runs: dict[str, pl.DataFrame], metric: str) -> list[Lin
     lines = []
     for label, found in runs.items():
         mine = curves.filter(pl.col("run_id").is_in(found["run_id"].to_list()))
-        by_step = mine.group_by("step").agg(band(pl.col(metric))).sort("step")
-        ends = (by_step["low"].to_list(), by_step["high"].to_list()) if len(found) > 1 else ()
-        lines.append(Line(label, by_step["step"].to_list(), by_step["middle"].to_list(), *ends))
+        lost = found.filter(pl.col("status") != "completed")["run_id"].to_list()
+        band = band_of(mine, lost, metric)
+        ends = (band.low.tolist(), band.high.tolist()) if len(found) > 1 else ()
+        lines.append(Line(label, band.steps, band.middle.tolist(), *ends))
     return lines

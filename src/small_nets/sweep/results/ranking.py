@@ -1,6 +1,7 @@
-"""The settings of a sweep, ranked by their mean over seeds. Pure."""
+"""The settings of a sweep, ranked by what their runs came to over the seeds. Pure."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from small_nets.config.components import METRICS
-from small_nets.nn.early_stopping import losses_in
+from small_nets.stats.distributions import CONFIDENCE, Array
+from small_nets.stats.intervals import Interval, mean_ends, quantile_interval, wilson
 from small_nets.sweep.jobs.grid import SEEDS
-from small_nets.sweep.results.bootstrap import Array, bootstrap_means
+from small_nets.sweep.results.standard import Standard, as_array
+from small_nets.sweep.results.success import EPOCHS, SUCCEEDED
 from small_nets.sweep.store.columns import cell
 
 TYPED = " typed"  # no key's name
@@ -22,56 +24,57 @@ Setting = tuple[Any, ...]
 class Ranked:
     """One setting over its seeds.
 
-    setting: swept key -> value as its column holds it, or as it was typed, where it cannot. n:
-    completed runs; mean, sd, median: of the metric over them,
-    and low, high: the 95 % bootstrap interval of the mean, None for fewer than two. diverged,
-    failed: runs without a place in the mean. best_job: the completed run with the best value.
-    stopped: of a setting that halving stopped, the last epoch, and its place among all then.
+    - setting: swept key -> value as its column holds it, or as it was typed, where it cannot
+    - values: the metric of each run with an end, (n,), worse than any number of a lost one
+    - worth: the number that settings are compared by; infinite if lost, NaN if there is none
+    - interval: of the worth; None below five runs, or where one of a mean's runs is lost
+    - mean, sd: of the metric, None unless all runs have one
+    - succeeded: how many runs did; None where that is not known
+    - epochs: the median of the epochs to success; infinite where most runs never succeed
+    - diverged, failed: how many runs
+    - scores: seeds -> what the setting is compared by under them; less is better
+    - best_job: the number of the best run
+    - stopped: of a setting that halving stopped, the last epoch, and its place among all then
     """
 
     setting: dict[str, object]
-    n: int
-    mean: float
+    values: Array
+    worth: float
+    interval: Interval | None
+    mean: float | None
     sd: float | None
-    median: float
-    low: float | None
-    high: float | None
+    succeeded: int | None
+    epochs: float | None
     diverged: int
     failed: int
-    by_seed: dict[object, float]
+    scores: dict[object, float]
     best_job: int | None
     stopped: tuple[int, int] | None = None
+
+    @property
+    def n(self) -> int:
+        """The runs that have an end, lost ones included."""
+        return len(self.values)
 
     @property
     def ended(self) -> str:
         """Where halving stopped it, in words."""
         return "" if self.stopped is None else "epoch {:,}, place {:,}".format(*self.stopped)
 
+    @property
+    def median(self) -> float:
+        """The median of the metric over all runs; infinite where half of them are lost."""
+        return float(np.median(self.values)) if self.n else math.nan
 
-def metric_of(table: pl.DataFrame) -> str | None:
-    """What settings are ranked by: val/loss, or train/loss where a run held nothing out."""
-    ended = table.filter(pl.col("status") != "failed")
-    known = losses_in(table.columns)
-    whole = [m for m in known if len(ended) and not ended[m].null_count()]
-    some = [m for m in known if ended[m].null_count() < len(ended)]
-    return next(iter([*whole, *some]), None)
-
-
-def is_better_high(metric: str) -> bool:
-    """Whether more of it is better."""
-    words = metric.removeprefix("best/").split("/", 2)  # val/r2/TARGET: any name may come last
-    name = words[1 if words[0] in ("train", "val") and len(words) > 1 else 0]
-    return name == "r2" or (name in METRICS and METRICS[name].is_better_high)
+    @property
+    def share(self) -> Interval | None:
+        """The interval of the share of runs that succeed."""
+        return wilson(self.succeeded, self.n) if self.succeeded is not None and self.n else None
 
 
-def has_finite(metric: str) -> pl.Expr:
-    """Of the runs that count in a ranking: completed, with a finite metric."""
-    return (pl.col("status") == "completed") & pl.col(metric).is_finite()
-
-
-def counted_in(setting: Ranked, metric: str) -> pl.Expr:
-    """Of the runs of a setting, those that count in its ranking."""
-    wanted = has_finite(metric)
+def of_setting(setting: Ranked) -> pl.Expr:
+    """The rows of a setting in a runs table."""
+    wanted = pl.lit(value=True)
     for key, value in setting.setting.items():
         wanted &= pl.col(key).eq_missing(pl.lit(value))
     return wanted
@@ -114,90 +117,113 @@ def _typed(table: pl.DataFrame, keys: Sequence[str]) -> pl.Series:
     return pl.Series(TYPED, found, dtype=pl.String)
 
 
-def rank(table: pl.DataFrame, swept: Sequence[str], metric: str) -> list[Ranked]:
-    """Best first. Last, the longest trained first, those that halving stopped (of which some runs
-    may have come to an end by themselves, or before) or without a completed run.
+def rank(table: pl.DataFrame, swept: Sequence[str], standard: Standard) -> list[Ranked]:
+    """Best first. Then those without a number, and last, the longest trained first, those that
+    halving stopped (of which some runs may have come to an end by themselves, or before).
+
+    table: a runs table, with what `success.with_success` adds where success is asked for.
     """
     keys = [key for key in swept if key not in SEEDS]
     seeds = [key for key in SEEDS if key in table.columns]
-    good = has_finite(metric)
+    table = table.with_columns(standard.value().alias(" value"), _typed(table, keys))
+    if SUCCEEDED not in table.columns:
+        table = table.with_columns(pl.lit(None, pl.Boolean).alias(SUCCEEDED),
+                                   pl.lit(None, pl.Float64).alias(EPOCHS))  # fmt: skip
+    has_end = pl.col(" value").is_not_null()
     found = [
-        *(pl.col(name).filter(good).alias(f"good {name}") for name in (metric, "job", *seeds)),
+        *(pl.col(name).filter(has_end)
+          for name in (" value", SUCCEEDED, EPOCHS, "job", *seeds)),
         *((pl.col("status") == status).sum().alias(status) for status in ("diverged", "failed")),
         *(pl.col(name).filter(pl.col("status") == "stopped").max().alias(f"stopped {name}")
           for name in ("epochs", "stopped_rank") if "stopped_rank" in table.columns),
     ]  # fmt: skip
     # One pass over all settings: a filter for each of ten thousand takes ten seconds.
-    groups = table.with_columns(_typed(table, keys)).group_by([*keys, TYPED], maintain_order=True)
-    groups = groups.agg(found)
+    groups = table.group_by([*keys, TYPED], maintain_order=True).agg(found)
     settings = settings_of(groups.rename({TYPED: "typed"}), keys)
     rows = list(groups.iter_rows(named=True))
-    losses = [np.asarray(row[f"good {metric}"], dtype=float) for row in rows]
-    intervals = _intervals(losses)
-    sign = -1 if is_better_high(metric) else 1
-    ranked = []
-    for row, setting, values, (low, high) in zip(rows, settings, losses, intervals, strict=True):
-        n = len(values)
-        epoch, stop = row.get("stopped epochs"), row.get("stopped stopped_rank")
-        drawn = zip(*(row[f"good {seed}"] for seed in seeds), strict=True)
-        ranked.append(
-            Ranked(
-                dict(zip(keys, setting, strict=True)),
-                n,
-                float(values.mean()) if n else float("nan"),
-                float(values.std(ddof=1)) if n > 1 else None,
-                float(np.median(values)) if n else float("nan"),
-                low,
-                high,
-                row["diverged"],
-                row["failed"],
-                dict(zip(drawn, values.tolist(), strict=True)) if seeds else {},
-                row["good job"][int((sign * values).argmin())] if n else None,
-                None if epoch is None or stop is None else (epoch, stop),
-            )
+    values = [as_array(row[" value"]) for row in rows]
+    succeeded = [None if None in row[SUCCEEDED] else sum(row[SUCCEEDED]) for row in rows]
+    ranked = [
+        Ranked(
+            setting=dict(zip(keys, setting, strict=True)),
+            values=mine,
+            worth=standard.worth(mine, yes) if len(mine) else math.nan,
+            interval=interval,
+            mean=mean,
+            sd=sd,
+            succeeded=yes if len(mine) else None,
+            epochs=_median_epochs(row[EPOCHS]),
+            diverged=row["diverged"],
+            failed=row["failed"],
+            scores=_scores(standard, mine, row, seeds),
+            best_job=_best_job(standard, mine, row["job"]),
+            stopped=_stopped(row),
         )
+        for row, setting, mine, yes, interval, (mean, sd) in zip(
+            rows, settings, values, succeeded, _intervals(standard, values, succeeded),
+            map(_moments, values), strict=True,
+        )
+    ]  # fmt: skip
 
     def place(r: Ranked) -> tuple[float, ...]:
         epoch, place = r.stopped or (0, 0)
-        return (1, -epoch, place) if r.n == 0 or r.stopped else (0, sign * r.mean)
+        if r.n == 0 or r.stopped:
+            return (2, -epoch, place)
+        return standard.order(r.values, r.succeeded)
 
     return sorted(ranked, key=place)
 
 
-def _intervals(samples: Sequence[Array]) -> list[tuple[float | None, float | None]]:
-    """The interval of each sample's mean; samples of one size together. None below two."""
-    found: list[tuple[float | None, float | None]] = [(None, None)] * len(samples)
-    for size in {len(s) for s in samples if len(s) > 1}:
-        places = [i for i, s in enumerate(samples) if len(s) == size]
-        low, high = bootstrap_means(np.stack([samples[i] for i in places], axis=1))
-        for i, ends in zip(places, zip(low.tolist(), high.tolist(), strict=True), strict=True):
-            found[i] = ends
+def _moments(values: Array) -> tuple[float | None, float | None]:
+    if not len(values) or not np.isfinite(values).all():
+        return None, None
+    return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None
+
+
+def _median_epochs(epochs: Sequence[float | None]) -> float | None:
+    known = [e for e in epochs if e is not None]
+    return float(np.median(known)) if known and len(known) == len(epochs) else None
+
+
+def _scores(
+    standard: Standard, values: Array, row: Mapping[str, Any], seeds: Sequence[str]
+) -> dict[object, float]:
+    """Seeds -> what the setting is compared by under them, less being better."""
+    drawn = [*zip(*(row[seed] for seed in seeds), strict=True)] if seeds else []
+    if standard.by == "success":
+        return {s: math.nan if yes is None else 1.0 - yes
+                for s, yes in zip(drawn, row[SUCCEEDED], strict=True)} if drawn else {}  # fmt: skip
+    signed = -values if standard.is_metric_high else values
+    return dict(zip(drawn, signed.tolist(), strict=True)) if drawn else {}
+
+
+def _best_job(standard: Standard, values: Array, jobs: Sequence[int]) -> int | None:
+    if not np.isfinite(values).any():
+        return None
+    return jobs[int((values.argmax if standard.is_metric_high else values.argmin)())]
+
+
+def _stopped(row: Mapping[str, Any]) -> tuple[int, int] | None:
+    epoch, place = row.get("stopped epochs"), row.get("stopped stopped_rank")
+    return None if epoch is None or place is None else (epoch, place)
+
+
+def _intervals(
+    standard: Standard, samples: Sequence[Array], succeeded: Sequence[int | None]
+) -> list[Interval | None]:
+    """The interval of each setting's worth."""
+    if standard.by == "success":
+        return [None if yes is None or not len(sample) else wilson(yes, len(sample))
+                for sample, yes in zip(samples, succeeded, strict=True)]  # fmt: skip
+    if standard.by not in ("mean", "bound"):
+        share = standard.quantile
+        return [quantile_interval(sample, share) for sample in samples]
+    found: list[Interval | None] = [None] * len(samples)
+    whole = [i for i, s in enumerate(samples) if len(s) and np.isfinite(s).all()]
+    for size in {len(samples[i]) for i in whole}:  # samples of one size together
+        places = [i for i in whole if len(samples[i]) == size]
+        ends = mean_ends(np.stack([samples[i] for i in places], axis=1))
+        for i, low, high in zip(places, *ends, strict=True):
+            if not math.isnan(low):
+                found[i] = Interval(float(low), float(high), CONFIDENCE)
     return found
-
-
-def compare(best: Ranked, others: Sequence[Ranked]) -> list[tuple[int, float, float] | None]:
-    """Of each other: the seeds it shares, and the 95 % interval of the mean of other - best.
-
-    Seed by seed. None where fewer than two seeds are shared. Distinguishable where 0 is outside.
-    """
-    samples = []
-    for other in others:
-        shared = [seed for seed in best.by_seed if seed in other.by_seed]
-        samples.append(np.array([other.by_seed[s] - best.by_seed[s] for s in shared]))
-    return [
-        None if low is None or high is None else (len(sample), low, high)
-        for sample, (low, high) in zip(samples, _intervals(samples), strict=True)
-    ]
-
-
-def is_clear(found: tuple[int, float, float]) -> bool:
-    """Whether a difference that `compare` found has one sign over its whole interval."""
-    return found[1] > 0 or found[2] < 0
-
-
-def is_alike(found: tuple[int, float, float] | None, first: bool) -> bool | None:
-    """Whether a setting cannot be told from the best; None where nothing can be said.
-
-    found: what `compare` found. first: whether it is the best itself.
-    """
-    return first or (None if found is None else not is_clear(found))

@@ -13,8 +13,8 @@ from small_nets.config.errors import InputError
 from small_nets.run.build.build import build
 from small_nets.run.fit import fit
 from small_nets.run.outputs.directory_lock import locked
-from small_nets.sweep.results.ranking import has_finite, is_better_high
 from small_nets.sweep.results.run_directories import outdated, write_hydra, write_runs
+from small_nets.sweep.results.standard import has_finite, is_better_high
 from small_nets.sweep.results.verify import check, show_checks, stopped_at
 from small_nets.sweep.store.columns import no_job
 from small_nets.sweep.store.store import Store

@@ -23,7 +23,7 @@ from small_nets.run.outputs.stored_run import trained
 from small_nets.run.outputs.weights import save_weights
 from small_nets.run.result_contents import conclude
 from small_nets.sweep.jobs.expand import Job
-from small_nets.sweep.results.ranking import metric_of
+from small_nets.sweep.results.standard import metric_of
 from small_nets.sweep.results.sweep_events import FOLDER as TENSORBOARD
 from small_nets.sweep.store.manifest import refuse_links
 from small_nets.sweep.store.store import Store

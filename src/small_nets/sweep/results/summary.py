@@ -10,17 +10,19 @@ from rich.table import Table
 
 from small_nets.config.sweep_schema import UNITS
 from small_nets.run.terminal.tables import natural_width, new_table, print_table, warn
+from small_nets.stats.intervals import FEWEST
 from small_nets.sweep.cohorts.prepare import Means, Ready
 from small_nets.sweep.jobs.plan import Plan
 from small_nets.sweep.jobs.whole_sweep import first_error
-from small_nets.sweep.results.ranking import (
-    Ranked,
-    compare,
-    counted_in,
-    has_finite,
-    is_better_high,
-    is_clear,
-    setting_text,
+from small_nets.sweep.results.ranking import Ranked, of_setting, setting_text
+from small_nets.sweep.results.standard import Standard
+from small_nets.sweep.results.words import (
+    epochs_text,
+    interval_text,
+    interval_title,
+    said_of_best,
+    said_of_success,
+    worth_text,
 )
 from small_nets.sweep.store.columns import cell
 from small_nets.sweep.training.progress import runs
@@ -101,10 +103,10 @@ def _estimate(plan: Plan, ready: Sequence[Ready], means: Means, directories: int
 
 
 def show_summary(
-    console: Console, table: pl.DataFrame, ranked: Sequence[Ranked], metric: str | None,
+    console: Console, table: pl.DataFrame, ranked: Sequence[Ranked], standard: Standard | None,
     unit: str = "",
 ) -> None:  # fmt: skip
-    """Print how many runs ended how, the settings ranked over seeds, and the best run.
+    """Print how many runs ended how, the settings ranked over seeds, and the best setting.
 
     unit: what is said behind the metric's name.
     """
@@ -112,34 +114,33 @@ def show_summary(
     text = ", ".join(f"{counts[s]:,} {s}" for s in ("completed", "stopped", "diverged", "failed")
                      if s in counts)  # fmt: skip
     console.print(f"\n{runs(len(table))}: {text}\n", style="bold", soft_wrap=True)
-    if metric is None or not ranked:
+    if standard is None or not ranked:
         return
-    keys = list(ranked[0].setting)
-    seeds = max(r.n for r in ranked) > 1
-    console.print(f"Settings by mean {metric}{unit}" + (" over seeds" if seeds else ""),
-                  style="bold", soft_wrap=True)  # fmt: skip
-    others = beside(table.columns, metric)
-    columns = {name: [*values] for name, values in _columns(table, ranked[:FEW], metric, others)}
+    has_seeds = max(r.n for r in ranked) > 1
+    title = f"Settings by {standard.text}{unit} over seeds" if has_seeds else (
+        f"Settings by {standard.metric}{unit}")  # fmt: skip
+    console.print(title, style="bold", soft_wrap=True)
+    others = beside(table.columns, standard.metric)
+    columns = {name: [*values] for name, values in _columns(table, ranked[:FEW], standard, others)}
     shown = _table_of(columns)
-    for left_out in ("sd", *others[:0:-1]):  # where the terminal is narrow
+    for left_out in (*others[:0:-1], "epochs to it", "share", *others[:1]):
         if natural_width(console, shown) <= console.width:
             break
-        columns.pop(left_out, None)
+        columns.pop(left_out, None)  # where the terminal is narrow
         shown = _table_of(columns)
     print_table(console, shown)
     if len(ranked) > FEW:
         console.print(f"… and {len(ranked) - FEW} more settings")
-    if len(ranked) < 2 or ranked[1].n == 0:
-        console.print()
-    else:
-        _show_comparison(console, ranked, metric)
-    best = table.filter(has_finite(metric)).sort(metric, descending=is_better_high(metric))
-    if len(best):
-        row = best.row(0, named=True)
-        settings = setting_text({key: row[key] for key in keys})
-        seed = f" seed={row['seed']}" if "seed" in row and "seed" not in keys else ""
-        console.print(f"best run: {row['job']}, {metric} {row[metric]:.6g}  {settings}{seed}",
-                      soft_wrap=True)  # fmt: skip
+    console.print()
+    for line in [*said_of_success(ranked, standard), *said_of_best(ranked)]:
+        console.print(line, soft_wrap=True)
+    best = ranked[0]
+    if best.best_job is not None and not best.stopped:
+        row = table.row(by_predicate=pl.col("job") == best.best_job, named=True)
+        seed = f" seed={row['seed']}" if "seed" in row and "seed" not in best.setting else ""
+        settings = " ".join(filter(None, (setting_text(best.setting), seed.strip())))
+        console.print(f"best run of the best setting: {row['job']}, {standard.metric} "
+                      f"{row[standard.metric]:.6g}  {settings}", soft_wrap=True)  # fmt: skip
 
 
 def _table_of(columns: Mapping[str, Sequence[str]]) -> Table:
@@ -159,7 +160,7 @@ def beside(columns: Sequence[str], metric: str) -> list[str]:
 
 
 def _columns(
-    table: pl.DataFrame, ranked: Sequence[Ranked], metric: str, others: Sequence[str]
+    table: pl.DataFrame, ranked: Sequence[Ranked], standard: Standard, others: Sequence[str]
 ) -> Iterator[tuple[str, Iterable[str]]]:
     """The columns of the ranking: heading, and a text for each setting."""
     if not ranked[0].setting:
@@ -167,16 +168,22 @@ def _columns(
     for key in ranked[0].setting:
         yield key, [cell(r.setting[key]) for r in ranked]
     yield "n", [str(r.n) for r in ranked]
-    yield metric, ["" if r.n == 0 else f"{r.mean:.4g}" for r in ranked]
-    if any(r.n > 1 for r in ranked):
-        yield "sd", ["" if r.sd is None else f"{r.sd:.3g}" for r in ranked]
-        yield (
-            "95 % interval",
-            ["" if r.low is None else f"{r.low:.3g} to {r.high:.3g}" for r in ranked],
-        )
-    means = [_means(table, r, metric, others) for r in ranked]
+    if standard.by != "success":
+        yield standard.metric, [worth_text(r.worth, ".4g") for r in ranked]
+        if any(r.interval for r in ranked):
+            yield interval_title(ranked, standard), [interval_text(r.interval) for r in ranked]
+    if any(r.succeeded is not None for r in ranked):
+        yield "success", [_share(r) for r in ranked]
+        if any(r.n >= FEWEST for r in ranked):
+            yield "share", ["" if (s := r.share) is None else f"{s.low:.0%} to {s.high:.0%}"
+                            for r in ranked]  # fmt: skip
+        if any(r.epochs is not None for r in ranked):
+            yield "epochs to it", [epochs_text(r) for r in ranked]
+    if standard.by == "success":
+        yield standard.metric, [worth_text(r.median, ".4g") for r in ranked]
+    medians = [_medians(table, r, others) for r in ranked]
     for i, name in enumerate(others):
-        yield name, ["" if (v := some[i]) is None else f"{v:.4g}" for some in means]
+        yield name, [worth_text(some[i], ".4g") for some in medians]
     if any(r.diverged or r.failed for r in ranked):
         failed = [f" (+{r.failed} failed)" if r.failed else "" for r in ranked]
         yield "diverged", [str(r.diverged or "") + f for r, f in zip(ranked, failed, strict=True)]
@@ -184,25 +191,13 @@ def _columns(
         yield "stopped", [r.ended for r in ranked]
 
 
-def _means(table: pl.DataFrame, r: Ranked, metric: str, names: Sequence[str]) -> list[float | None]:
-    """Of other metrics, over the runs that the ranking's mean is of."""
-    if r.n == 0:
+def _share(r: Ranked) -> str:
+    return "" if r.succeeded is None or not r.n else f"{r.succeeded} of {r.n}"
+
+
+def _medians(table: pl.DataFrame, r: Ranked, names: Sequence[str]) -> list[float | None]:
+    """The medians of other metrics over all runs of a setting."""
+    if r.n == 0 or not names:
         return [None] * len(names)
-    if not names:
-        return []
-    return [*table.filter(counted_in(r, metric)).select(pl.col(names).mean()).row(0)]
-
-
-def _show_comparison(console: Console, ranked: Sequence[Ranked], metric: str) -> None:
-    (found,) = compare(ranked[0], ranked[1:2])
-    if found is None:
-        console.print("\nThe best and the second share fewer than two seeds: nothing can be said "
-                      "of their difference.", soft_wrap=True)  # fmt: skip
-        return
-    n, low, high = found
-    how = "" if is_clear(found) else "not "
-    console.print(
-        f"\nThe best is {how}distinguishable from the second: paired over {n} seeds, the second's "
-        f"{metric} minus the best's is {low:.3g} to {high:.3g} (95 %).",
-        soft_wrap=True,
-    )
+    values = [Standard(name).value().alias(name) for name in names]
+    return [*table.filter(of_setting(r)).select(values).median().row(0)]

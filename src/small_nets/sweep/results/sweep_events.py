@@ -18,9 +18,10 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore
 from small_nets.config.conf_files import at
 from small_nets.run.outputs.event_files import remove_events, write_events
 from small_nets.run.outputs.hparams import Margin, layout, scalars, session, tag
-from small_nets.sweep.results.bootstrap import bootstrap_means
+from small_nets.sweep.results.bands import band_of, of_median
 from small_nets.sweep.results.normalised import units
 from small_nets.sweep.results.ranking import Ranked, settings_of
+from small_nets.sweep.results.standard import ENDED, Standard
 from small_nets.sweep.store.columns import cell, metric_columns
 from small_nets.sweep.store.store import Store
 from small_nets.system.printable import printable
@@ -29,19 +30,20 @@ FOLDER = "tensorboard"  # in the sweep's directory
 SELECTABLE = 30  # runs
 BANDS = 7  # TensorBoard's colours
 MOST_SEEDS = 1000  # that a band is made of
-DRAWS = 1000  # of an interval at each of a hundred points
 SUFFIX = ".sweep"
 LONG = 100  # characters of a run's name
 Record = tuple[int, Summary]
 Row = Mapping[str, Any]
 
 
-def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranked]) -> Path | None:
+def write_sweep_events(
+    store: Store, table: pl.DataFrame, ranked: Sequence[Ranked], standard: Standard
+) -> Path | None:
     """The folder for TensorBoard; what an earlier end of this sweep left there is replaced.
 
     None for runs that do not log to TensorBoard.
 
-    ranked: by the metric that the sweep is about, best first. Raises OSError.
+    ranked: by the standard, best first. Raises OSError.
     """
     trained = table.filter(pl.col("status") != "failed")["run_id"][:1].to_list()
     configs = store.configs(trained).values() if trained else ()
@@ -57,13 +59,13 @@ def write_sweep_events(store: Store, table: pl.DataFrame, ranked: Sequence[Ranke
         runs[place[setting]].append(row)
     chosen = list(zip(ranked[:SELECTABLE], runs, strict=False))
     shown = [m for m in metrics if not m.startswith("best/")]
-    ids = [_completed(rows)[:MOST_SEEDS] for r, rows in chosen[:BANDS] if r.n]
+    ids = [_trained(rows) for r, rows in chosen[:BANDS] if r.n]
     curves = store.curves([row["run_id"] for rows in ids for row in rows], ["step", *shown])
     charts = _charts(store, table, [m for m in shown if m in curves.columns])
     # One after another, the best first: by when they began TensorBoard orders and colours them.
     for i, (r, rows) in enumerate(chosen):
         points = _band(curves, rows, shown) if i < BANDS and r.n else {}
-        last, values = _end(r, rows, metrics)
+        last, values = _end(r, rows, metrics, standard)
         if points:
             # Where early stopping kept other weights than the last, or runs ended later.
             last = max(last, max(points) + (not _is_end(points[max(points)], values)))
@@ -109,18 +111,30 @@ def _settings(store: Store, r: Ranked) -> dict[str, Any]:
     }
 
 
-def _completed(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if row["status"] == "completed"]
+def _trained(rows: Sequence[Row]) -> list[Row]:
+    """The rows that a band is made of; a run that failed has no curve."""
+    return [row for row in rows if row["status"] in ("completed", "diverged")][:MOST_SEEDS]
 
 
-def _end(r: Ranked, rows: Sequence[Row], metrics: Sequence[str]) -> tuple[int, dict[str, float]]:
-    """The last step of a setting's runs, and the means over those that completed."""
+def _end(
+    r: Ranked, rows: Sequence[Row], metrics: Sequence[str], standard: Standard
+) -> tuple[int, dict[str, float]]:
+    """The last step of a setting's runs, and the medians over all of them that are finite.
+
+    By another summary than the median also that, as worth/METRIC.
+    """
     values = {"runs": float(r.n), "diverged": float(r.diverged)}
-    completed = _completed(rows)
+    if r.succeeded is not None and r.n:
+        values["success"] = r.succeeded / r.n
+    if standard.by not in ("median", "success") and np.isfinite(r.worth):
+        values[f"{standard.by}/{standard.metric}"] = r.worth
     for metric in metrics:
-        known = [row[metric] for row in completed if row[metric] is not None]
-        if known and np.isfinite(known).all():
-            values[metric] = float(np.mean(known))
+        worst = Standard(metric).worst
+        known = [row[metric] if row["status"] == "completed" else worst
+                 for row in rows if row["status"] in ENDED]  # fmt: skip
+        middle = float("nan") if None in known or not known else float(np.median(known))
+        if np.isfinite(middle):
+            values[metric] = middle
     return max((row["steps"] or 0 for row in rows), default=0), values
 
 
@@ -132,20 +146,17 @@ def _is_end(point: Mapping[str, float], values: Mapping[str, float]) -> bool:
 def _band(
     curves: pl.DataFrame, rows: Sequence[Row], metrics: Sequence[str]
 ) -> dict[int, dict[str, float]]:
-    """Step -> each metric's mean over seeds, and its 95 % bootstrap interval."""
-    mine = curves.filter(
-        pl.col("run_id").is_in([row["run_id"] for row in _completed(rows)[:MOST_SEEDS]])
-    )
+    """Step -> each metric's median over seeds, and its interval; none where it is lost."""
+    trained = _trained(rows)
+    lost = [row["run_id"] for row in trained if row["status"] == "diverged"]
+    mine = curves.filter(pl.col("run_id").is_in([row["run_id"] for row in trained]))
     by_step: dict[int, dict[str, float]] = {}
     for metric in (m for m in metrics if m in mine.columns):
-        steps, values = _by_run(mine, metric)
-        if not values.size or not np.isfinite(values).all():
-            continue
-        mean = values.mean(axis=0)
-        low, high = bootstrap_means(values, DRAWS) if len(values) > 1 else (mean, mean)
+        band = band_of(mine, lost, metric, of_median)
         names = [metric, *_ends(metric)]
-        for step, *ends in zip(steps, mean, low, high, strict=True):
-            by_step.setdefault(step, {}).update(zip(names, map(float, ends), strict=True))
+        for step, *ends in zip(band.steps, band.middle, band.low, band.high, strict=True):
+            if np.isfinite(ends).all():
+                by_step.setdefault(step, {}).update(zip(names, map(float, ends), strict=True))
     return by_step
 
 
@@ -158,19 +169,6 @@ def _charts(store: Store, table: pl.DataFrame, metrics: Sequence[str]) -> Summar
     """A chart with bands for each metric, in which every ticked setting has its line."""
     charts, of = {}, units(store, table, metrics)
     for m in sorted(metrics, key=lambda m: (not m.endswith("loss"), m)):
-        title = f"{m}{of[m]}: mean over seeds, 95 % interval"
+        title = f"{m}{of[m]}: median over seeds, 95 % interval"
         charts[title] = [Margin(tag(m), *map(tag, _ends(m)))]
     return layout(f"sweep {store.directory.name}", charts)
-
-
-def _by_run(curves: pl.DataFrame, metric: str) -> tuple[list[int], np.ndarray]:
-    """The steps that every run has, and the metric there, (runs, points)."""
-    known = curves.drop_nulls(metric)
-    # Not polars' pivot, which takes a second for a thousand columns.
-    runs, run = np.unique(known["run_id"].to_numpy(), return_inverse=True)
-    steps, step = np.unique(known["step"].to_numpy(), return_inverse=True)
-    values = np.empty((len(runs), len(steps)))
-    is_there = np.zeros(values.shape, dtype=bool)
-    values[run, step], is_there[run, step] = known[metric].to_numpy(), True
-    everywhere = is_there.all(axis=0)
-    return steps[everywhere].tolist(), values[:, everywhere]

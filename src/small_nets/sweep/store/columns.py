@@ -18,9 +18,10 @@ Config = Mapping[str, Any]
 # metrics, LAST behind them. A table without FIRST is broken.
 FIRST: dict[str, Any] = {"run_id": pl.String, "job": pl.Int64, "status": pl.String}
 LAST: dict[str, Any] = {
-    "best_step": pl.Int64, "diverged_step": pl.Int64, "steps": pl.Int64, "epochs": pl.Int64,
-    "kept_step": pl.Int64, "stopped_rank": pl.Int64, "engine": pl.String, "reason": pl.String,
-    "message": pl.String, "seconds": pl.Float64, "overrides": pl.String, "typed": pl.String,
+    "constant": pl.Float64, "best_step": pl.Int64, "diverged_step": pl.Int64, "steps": pl.Int64,
+    "epochs": pl.Int64, "kept_step": pl.Int64, "stopped_rank": pl.Int64, "engine": pl.String,
+    "reason": pl.String, "message": pl.String, "seconds": pl.Float64, "overrides": pl.String,
+    "typed": pl.String,
 }  # fmt: skip
 TYPES = FIRST | LAST
 COLUMNS: dict[Kind, Any] = {
@@ -64,9 +65,12 @@ def _typed(values: Mapping[str, Any], swept: Mapping[str, Any]) -> str | None:
 
 
 def metric_columns(columns: Iterable[str], swept: Iterable[str]) -> list[str]:
-    """The columns of a runs table that are metrics. columns: of the table. swept: keys."""
+    """The columns of a runs table that are metrics. columns: of the table. swept: keys.
+
+    What a reader adds for itself begins with a space, and is none.
+    """
     taken = {*TYPES, *swept}
-    return [c for c in columns if c not in taken]
+    return [c for c in columns if c not in taken and not c.startswith(" ")]
 
 
 def order(columns: Iterable[str], swept: Iterable[str]) -> list[str]:

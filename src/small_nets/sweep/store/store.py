@@ -164,11 +164,19 @@ class Store:
 
         run_ids: of which runs; None for all. columns: which besides run_id; None for all.
         """
-        names = None if columns is None else ["run_id", *columns]
-        found = [self.checked.curves(part, names, run_ids) for part in self.parts()]
-        tables = [table for table in found if table is not None]
+        tables = [*self.curves_by_part(run_ids, columns)]
         empty = pl.DataFrame(schema={"run_id": pl.String, "step": pl.Int64})
         return pl.concat(tables, how="diagonal_relaxed") if tables else empty
+
+    def curves_by_part(
+        self, run_ids: Collection[str] | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Yield what `curves` returns, a part at a time: those of all runs may be too many."""
+        names = None if columns is None else ["run_id", *columns]
+        for part in self.parts():
+            table = self.checked.curves(part, names, run_ids)
+            if table is not None:
+                yield table
 
     def configs(
         self, run_ids: Collection[str] | None = None

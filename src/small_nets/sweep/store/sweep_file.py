@@ -10,7 +10,7 @@ from small_nets.run.outputs.directory_kind import SWEEP, SWEEP_COPY
 from small_nets.system.atomic_file import write_whole
 from small_nets.system.sealed_json import NotSealed, read_json, seal, unseal
 
-VERSION = 3
+VERSION = 4
 
 
 def new_about() -> dict[str, Any]:
@@ -22,7 +22,8 @@ def new_about() -> dict[str, Any]:
     - jobs: run_id -> job number
 
     Later it also has command, date, versions, git, fixed (key -> override), tables (path ->
-    digest), study (the file of a search) and trained (the runs and seconds of each command).
+    digest), study (the file of a search), trained (the runs and seconds of each command), and of
+    the last command what it ranks by (rank_by) and the success that it typed, "" for none.
     """
     return {"version": VERSION, "token": "", "experiments": [], "swept": [], "jobs": {}}
 
@@ -130,7 +131,8 @@ def _are_paces(value: Any) -> bool:
 
 
 _FORM: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("token", "command", "date", "study"), lambda v: isinstance(v, str)),
+    **dict.fromkeys(("token", "command", "date", "study", "rank_by", "success"),
+                    lambda v: isinstance(v, str)),
     **dict.fromkeys(("experiments", "swept"), lambda v: isinstance(v, list) and _are_texts(v)),
     **dict.fromkeys(("versions", "fixed", "tables"),
                     lambda v: isinstance(v, dict) and _are_texts(v.values())),

@@ -79,6 +79,7 @@ def cohort_part(
     cohort = started.cohort
     assert cohort is not None, "what was trained was a cohort"
     best, best_metrics = _best(trained)
+    constant = _constant(cohort)
     configs = {job.run_id: (job.settings(), job.choices) for job in jobs}
     rows = []
     for i, job in enumerate(jobs):
@@ -88,7 +89,7 @@ def cohort_part(
         row = _ended(
             job, sink, bool(trained.diverged[i]), int(trained.steps[i]), int(trained.epochs[i]),
             None if kept < 0 else kept, **metrics, best_step=int(best[i]), engine=engine,
-            seconds=trained.seconds / len(jobs),
+            constant=constant[i], seconds=trained.seconds / len(jobs),
         )  # fmt: skip
         settings, _ = configs[job.run_id]
         row |= _regression(i, row, settings, cohort, trained, started.target)
@@ -103,6 +104,17 @@ def cohort_part(
                        cohort.targets(cohort.train)),
         trained.paused,
     )  # fmt: skip
+
+
+def _constant(cohort: Cohort) -> list[float]:
+    """Each member's loss of the constant predictor, on the split that judges the member."""
+    judge = cohort.validate or cohort.train
+    train, targets = cohort.targets(cohort.train), cohort.targets(judge)
+    constants = [cohort.loss.best_constant(rows) for rows in train]
+    return [
+        cohort.loss(constant.expand_as(rows), rows).item()
+        for constant, rows in zip(constants, targets, strict=True)
+    ]
 
 
 def _regression(
@@ -197,7 +209,7 @@ def alone_part(job: Job, reason: str, sink: Sink) -> Part:
     at_best = {} if best is None else {f"best/{n}": v[best] for n, v in metrics.items()}
     row = _ended(
         job, sink, result.status == "diverged", result.steps, result.epochs, ending.kept,
-        **result.metrics, **at_best,
+        **result.metrics, **at_best, constant=result.baseline.get(known[0]) if known else None,
         best_step=None if best is None else int(result.curves["step"][best]), engine="lightning",
         reason=reason, seconds=time.perf_counter() - began,
     )  # fmt: skip

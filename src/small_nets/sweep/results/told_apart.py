@@ -1,0 +1,70 @@
+"""Which settings of a ranking can be told from the best one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from small_nets.stats.comparison import FEWEST, LEVEL, compare_with_best
+from small_nets.sweep.results.ranking import Ranked
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A setting beside the best. seeds: under which both were trained.
+
+    is_told: whether it is worse than the best beyond chance; None where nothing can be said. wins:
+    in how many of the seeds the best is better, ties as halves.
+    """
+
+    seeds: int
+    is_told: bool | None
+    wins: float
+
+    @property
+    def is_alike(self) -> bool | None:
+        """Whether it cannot be told from the best; None where nothing can be said."""
+        return None if self.is_told is None else not self.is_told
+
+
+def beside_best(ranked: Sequence[Ranked], level: float = LEVEL) -> list[Beside]:
+    """Each setting of a ranking, whose first is the best, beside the first.
+
+    All that are compared are compared under the seeds that all of them share. So where some have
+    more seeds, as after a race, those that are not told apart are compared again under more.
+    Settings with fewer than FEWEST seeds in common with the best are not compared. `level` is the
+    error of the whole answer: how often it tells any setting apart where all are equal.
+    """
+    if not ranked:
+        return []
+    best = ranked[0]
+    shared = [[s for s in best.scores if s in r.scores] for r in ranked]
+    found = [
+        Beside(len(seeds), None, sum(_win(best.scores[s], r.scores[s]) for s in seeds))
+        for r, seeds in zip(ranked, shared, strict=True)
+    ]
+    if best.n == 0 or best.stopped or not np.isfinite(best.worth):
+        return found
+    left = [i for i, r in enumerate(ranked)
+            if i == 0 or (len(shared[i]) >= FEWEST and r.stopped is None)]  # fmt: skip
+    left = left if len(shared[0]) >= FEWEST else []
+    seen = 0
+    while len(left) > 1:
+        seeds = [s for s in best.scores if all(s in ranked[i].scores for i in left)]
+        while len(seeds) < FEWEST:
+            fewest = min(left[1:], key=lambda i: len(shared[i]))
+            left.remove(fewest)
+            seeds = [s for s in best.scores if all(s in ranked[i].scores for i in left)]
+        if len(left) < 2 or len(seeds) <= seen:
+            break
+        seen = len(seeds)
+        scores = np.array([[ranked[i].scores[s] for i in left] for s in seeds])
+        told = compare_with_best(scores, 0, level).is_told
+        for i, is_told in zip(left, told.tolist(), strict=True):
+            found[i] = Beside(found[i].seeds, is_told, found[i].wins)
+        left = [i for i, is_told in zip(left, told.tolist(), strict=True) if not is_told]
+    return found
+
+
+def _win(best: float, other: float) -> float:
+    return 1.0 if best < other else 0.5 if best == other else 0.0

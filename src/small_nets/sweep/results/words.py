@@ -1,0 +1,95 @@
+"""What is said of a ranking, in the words of the terminal, the tables and the page."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from small_nets.stats.comparison import FEWEST, LEVEL
+from small_nets.stats.distributions import CONFIDENCE
+from small_nets.stats.intervals import BOOTSTRAP_FROM, Interval
+from small_nets.sweep.results.ranking import Ranked, setting_text
+from small_nets.sweep.results.standard import Standard
+from small_nets.sweep.results.told_apart import Beside, beside_best
+
+FEW = 3  # settings that are named in a sentence
+
+
+def worth_text(worth: float | None, form: str = ".6g") -> str:
+    """A number of a setting; "lost" where it is worse than any number."""
+    if worth is None or math.isnan(worth):
+        return ""
+    return "lost" if math.isinf(worth) else format(worth, form)
+
+
+def interval_text(interval: Interval | None) -> str:
+    """The ends of an interval, and its confidence where that is below what the heading says."""
+    if interval is None:
+        return ""
+    if interval.low == interval.high:
+        return _end(interval.low)
+    text = f"{_end(interval.low)} to {_end(interval.high)}"
+    sure = interval.confidence
+    return text if sure >= CONFIDENCE else f"{text} ({sure:.0%})"
+
+
+def _end(value: float) -> str:
+    if math.isnan(value):
+        return "open"  # the sample is too small to end the interval
+    return "lost" if math.isinf(value) else f"{value:.3g}"
+
+
+def interval_title(ranked: Sequence[Ranked], standard: Standard) -> str:
+    """The heading of the intervals: what holds, and how surely."""
+    if standard.by not in ("mean", "bound"):
+        return f"{CONFIDENCE:.0%} interval"
+    # Student's t and its bootstrap hold what they say for values that are near to normal.
+    most = max(r.n for r in ranked)
+    return "t interval" if most < BOOTSTRAP_FROM else "bootstrap-t interval"
+
+
+def epochs_text(r: Ranked) -> str:
+    """The median of the epochs to success."""
+    if r.epochs is None:
+        return ""
+    return "never" if math.isinf(r.epochs) else f"{r.epochs:,.0f}"
+
+
+def said_of_success(ranked: Sequence[Ranked], standard: Standard) -> Iterator[str]:
+    """What success is, and how sure its share."""
+    if any(r.succeeded is not None for r in ranked):
+        many = max(r.n for r in ranked) >= FEWEST
+        sure = ", its share with the 95 % interval of Wilson" if many else ""
+        yield f"success: {standard.rule_text}{sure}"
+
+
+def said_of_best(ranked: Sequence[Ranked]) -> Iterator[str]:
+    """Which settings can be told from the best one, and what is not said of few seeds."""
+    first, others = ranked[0], [r for r in ranked[1:] if r.n]
+    if not others or first.n == 0 or first.stopped:
+        return
+    beside = beside_best([first, *others])[1:]
+    known = [b for b in beside if b.is_told is not None]
+    if not known:
+        fewest = max((b.seeds for b in beside), default=0)
+        yield (f"No verdict: the best and the others share {fewest} seed{'s' * (fewest != 1)}, and "
+               f"{FEWEST} or more are needed to tell settings apart.")  # fmt: skip
+        return
+    alike = [r for r, b in zip(others, beside, strict=True) if b.is_alike]
+    seeds = max(b.seeds for b in known)
+    how = (f"(under the same {seeds} seeds, by ranks; where all are equal, {LEVEL:.0%} of such "
+           "reports tell any apart)")  # fmt: skip
+    what = "the other" if len(known) == 1 else f"all {len(known)} others"
+    if not alike:
+        yield f"The best can be told from {what} {how}."
+    elif len(alike) == len(known):
+        yield f"The best cannot be told from {'' if len(known) == 1 else 'any of '}{what} {how}."
+    else:
+        named = "; ".join(setting_text(r.setting) for r in alike[:FEW])
+        more = f"; and {len(alike) - FEW} more" if len(alike) > FEW else ""
+        yield (f"The best cannot be told from {len(alike)} of the {len(known)} others {how}: "
+               f"{named}{more}.")  # fmt: skip
+    yield _second(others[0], beside[0])
+
+
+def _second(r: Ranked, beside: Beside) -> str:
+    wins = f"{beside.wins:g}"
+    return f"The best is better than the second in {wins} of {beside.seeds} seeds."
