@@ -16,18 +16,22 @@ FILES = {
 ROOMS: dict[str, str] = {
     "system": "",
     "config": "system",
+    "stats": "",
     "nn": "system config",
     "data": "system config",
     "engines": "system config nn",
     "run": "system config nn data engines",
-    "sweep": "system config nn data engines run",
-    "search": "system config nn data engines run sweep",
-    "page": "system config nn data engines run sweep search",
+    "sweep": "system config stats nn data engines run",
+    "search": "system config stats nn data engines run sweep",
+    "page": "system config stats nn data engines run sweep search",
     "commands": "system config nn data engines run sweep search page",
     "notebook": "system config nn data engines run sweep search page commands",
 }
 # The folders of a room that has an order of its own, each of which may import those before it.
-FOLDERS = {"sweep": ["store", "jobs", "cohorts", "training", "executors", "results", "halving"]}
+FOLDERS = {
+    "sweep": ["store", "jobs", "cohorts", "training", "executors", "results", "halving",
+              "confirmation"],
+}  # fmt: skip
 
 
 def imports(path: Path, of_types: bool = True) -> set[str]:

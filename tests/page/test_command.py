@@ -17,11 +17,13 @@ from small_nets.notebook import run
 from small_nets.page.export import ranking_table
 from small_nets.run.pictures.from_directory import _lesson
 from small_nets.sweep.results.ranking import rank
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.manifest import read_manifest, rewrite
 from small_nets.sweep.store.store import Store
 from tests.conftest import Answer, Swept, quiet
 from tests.page.conftest import GRID
 
+LOSS = Standard("val/loss")
 Sweep = Callable[..., Swept]
 
 
@@ -34,7 +36,7 @@ def test_nothing_to_compare(sweep: Sweep, capsys: pytest.CaptureFixture[str]) ->
 
 def test_tables(grid: Store, capsys: pytest.CaptureFixture[str]) -> None:
     directory = str(grid.directory)
-    ranked = rank(grid.read(), list(grid.swept), "val/loss")
+    ranked = rank(grid.read(), list(grid.swept), LOSS)
     for form in ("csv", "parquet", "md"):
         report.main([directory, "--format", form])
     written = capsys.readouterr().out
@@ -42,19 +44,21 @@ def test_tables(grid: Store, capsys: pytest.CaptureFixture[str]) -> None:
             for n in ("ranking.csv", "runs.parquet", "report.md")] == [True] * 3  # fmt: skip
     for name, read in (("csv", pl.read_csv), ("parquet", pl.read_parquet)):
         found = read(grid.directory / f"ranking.{name}")
-        assert found["mean"].to_list() == pytest.approx([r.mean for r in ranked], nan_ok=True)
+        assert found["worth"].to_list() == pytest.approx([r.worth for r in ranked])
+        assert found["mean"].is_null().to_list() == [r.mean is None for r in ranked]
+        assert (found["succeeded"] <= found["n"]).all()
         assert found["optimizer"].to_list() == [r.setting["optimizer"] for r in ranked]
         assert len(read(grid.directory / f"runs.{name}")) == 96
     text = (grid.directory / "report.md").read_text()
     row = next(line for line in text.splitlines() if line.startswith("| 1 |"))
-    assert f"{ranked[0].mean:.6g}" in row
+    assert f"{ranked[0].worth:.6g}" in row
     assert "## Failures and divergences" in text
-    assert ranking_table(ranked)["alike"][0] is True
+    assert ranking_table(ranked, LOSS)["alike"][0] is True
 
 
 def test_a_swept_metric_ranks(grid: Store, capsys: pytest.CaptureFixture[str]) -> None:
     report.main([str(grid.directory), "--format", "md", "--metric", "train/loss"])
-    assert "Settings by mean train/loss over seeds" in capsys.readouterr().out
+    assert "Settings by median train/loss over seeds" in capsys.readouterr().out
 
 
 def test_a_run_gets_its_pictures(
@@ -177,4 +181,6 @@ def test_the_best_run_of_a_metric_that_should_be_high(
     assert done.table["train/accuracy"].n_unique() > 1
     report.main([str(done.store.directory), "--metric", "train/accuracy", "--format", "md"])
     best = done.table["train/accuracy"].max()
-    assert re.search(rf"best run: \d+, train/accuracy {best:.6g}", capsys.readouterr().out)
+    assert re.search(
+        rf"best run of the best setting: \d+, train/accuracy {best:.6g}", capsys.readouterr().out
+    )

@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from small_nets.page.write import page as page_of
+from small_nets.sweep.results.standard import Standard
+from small_nets.sweep.results.success import with_success
 from small_nets.sweep.store.store import Store
 from tests.browser import open_page
 
@@ -27,6 +29,9 @@ RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 OPEN = "#bands .scatterlayer .trace .js-fill"
 
 
+LOSS = Standard("val/loss")
+
+
 @pytest.fixture(scope="module")
 def wide(grid: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The grid as a page of four settings, with long numbers."""
@@ -38,7 +43,7 @@ def wide(grid: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
         .alias("model.activation"),
     )  # fmt: skip
     path = tmp_path_factory.mktemp("wide") / "report.html"
-    path.write_text(page_of(store, table, "val/loss"))
+    path.write_text(page_of(store, with_success(store, table, {None: None}), LOSS))
     return path
 
 
@@ -53,8 +58,8 @@ def test_a_ranking_of_four_settings_fits_or_shows_the_mean_first(
         expect(frame).to_have_class("frame")
         assert heads.nth(1).inner_text() == "optimizer"
         page.set_viewport_size({"width": 400, "height": 900})
-        expect(heads.nth(1)).to_have_text("mean")
-        assert [h.split()[0] for h in heads.all_inner_texts()[:3]] == ["rank", "mean", "95"]
+        expect(heads.nth(1)).to_have_text("median")
+        assert [h.split()[0] for h in heads.all_inner_texts()[:3]] == ["rank", "median", "95"]
         end = heads.nth(2).bounding_box()
         assert end is not None
         assert end["x"] + end["width"] <= 400
@@ -129,7 +134,7 @@ def test_axes_are_titled_with_what_they_draw(opened: Page) -> None:
 
     assert title("#bands") == "val/loss"
     assert title("#extremes") == "loss"  # of both splits
-    assert title("#lines") == "mean val/loss"
+    assert title("#lines") == "median val/loss"
     opened.select_option("#cell", "median")
     assert title("#lines") == "median val/loss"
     assert title("#effect-0") == "val/loss"
@@ -144,7 +149,7 @@ def test_the_best_is_the_same_everywhere(opened: Page) -> None:
         row = opened.locator("#ranking-table tbody tr").first.locator("td").all_inner_texts()
         first = dict(zip(head, row, strict=True))
         words = opened.locator("#heat figcaption").inner_text()
-        assert f"Best: {first['mean']} at" in words
+        assert f"Best: {first['median']} at" in words
         assert f"optimizer.lr {first['lr']}, optimizer {first['optimizer']}, in the frame" in words
         assert opened.locator("#heat .shapelayer path").count() == 1
         label = opened.locator("#strip .ytick").first.text_content() or ""
@@ -155,7 +160,7 @@ def test_the_best_is_the_same_everywhere(opened: Page) -> None:
         tiles[-1]
         == opened.locator("#ranking-table tbody tr")
         .first.locator("td")
-        .nth(head.index("mean"))
+        .nth(head.index("median"))
         .inner_text()
     )
 
@@ -166,7 +171,7 @@ def test_cells_hold_numbers_that_can_be_read_or_none(
 ) -> None:
     table = grid.read().with_columns(**{"optimizer.lr": (pl.col("job") % levels + 1) * 0.01})
     path = tmp_path / "cells.html"
-    path.write_text(page_of(grid, table, "val/loss"))
+    path.write_text(page_of(grid, table, LOSS))
     with open_page(browser, path.as_uri(), width) as page:
         boxes = page.locator("#heat .textpoint text").evaluate_all(
             "nodes => nodes.map((n) => { const b = n.getBoundingClientRect();"

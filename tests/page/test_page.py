@@ -1,5 +1,6 @@
 """The page of every kind of sweep in a real browser: drawn, operated by keys, its tables read."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from small_nets.commands import report
 from small_nets.page.write import page as page_of
 from small_nets.sweep.results.ranking import rank
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.store import Store
 from tests.browser import open_page
 from tests.conftest import Answer, Swept
@@ -39,11 +41,11 @@ def test_in_a_narrow_dark_window(browser: Browser, written: Path, grid: Store) -
 
 def check_whole(page: Page, grid: Store) -> None:
     """Every chart is drawn, and the first of the ranking is that of the table."""
-    ranked = rank(grid.read(), list(grid.swept), "val/loss")
+    ranked = rank(grid.read(), list(grid.swept), Standard("val/loss"))
     expect(page.locator("#ranking-table tbody tr")).to_have_count(len(ranked))
     head = page.locator("#ranking-table th").all_inner_texts()
     first = dict(zip(head, texts(page, "#ranking-table tbody tr:first-child td"), strict=True))
-    assert first["mean"] == f"{ranked[0].mean:.4g}"
+    assert first["median"] == f"{ranked[0].worth:.4g}"
     assert first["like the best"] == "the best"
     charts = page.locator("figure .chart")
     for i in range(charts.count()):  # drawn, and said in words
@@ -51,12 +53,18 @@ def check_whole(page: Page, grid: Store) -> None:
         assert len(charts.nth(i).get_attribute("aria-label") or "") > 30
     assert charts.count() == 2 + 3 + 1 + 2 + 3
     # Diverged cells are marked apart: as many crosses as settings of two without a finite end.
-    lost = sum(r.n == 0 for r in ranked)
+    lost = sum(math.isinf(r.worth) for r in ranked)
     assert lost > 0
     crosses = page.locator("#heat .scatterlayer path.point")
     assert crosses.count() == len(
         {(r.setting["optimizer"], r.setting["optimizer.lr"]) for r in ranked}
-    ) - len({(r.setting["optimizer"], r.setting["optimizer.lr"]) for r in ranked if r.n})
+    ) - len(
+        {
+            (r.setting["optimizer"], r.setting["optimizer.lr"])
+            for r in ranked
+            if math.isfinite(r.worth)
+        }
+    )
 
 
 def check_controls(page: Page) -> None:
@@ -67,7 +75,7 @@ def check_controls(page: Page) -> None:
         return chart.get_attribute("aria-label") or ""
 
     assert "over optimizer.lr (across) and optimizer (down)" in label()
-    assert "the mean val/loss over seed, for the best choice of model.width" in label()
+    assert "the median val/loss over seed, for the best choice of model.width" in label()
     page.select_option("#cell", "median")
     assert "the median val/loss over model.width and seed" in label()
     page.select_option("#x", label="model.width")
@@ -102,9 +110,11 @@ def check_tables(page: Page, grid: Store) -> None:
     button.click()
     column = page.locator("#ranking-table th").all_inner_texts().index("median")
     shown = texts(page, f"#ranking-table tbody td:nth-child({column + 1})")
-    values = [float(t) for t in shown if t]
+    values = [float(t) for t in shown if t != "lost"]
     assert values == sorted(values, reverse=True)
-    assert shown[len(values) :] == [""] * (len(shown) - len(values))  # what is not there is last
+    assert shown[len(values) :] == ["lost"] * (
+        len(shown) - len(values)
+    )  # what is not there is last
     page.fill("#find", "95")
     (row,) = page.locator("#runs-table tbody tr").all()
     wanted = grid.read().filter(job=95)["overrides"][0]
@@ -147,7 +157,7 @@ def test_a_classification_shows_its_confusion(
     done = sweep("data=table", f"data.path={tmp_path / 'my.csv'}", "data.inputs=[a,b,c]",
                  "data.target=kind", "loss=cross_entropy", "trainer.max_epochs=50", "seed=0,1",
                  "optimizer.lr=0.5")  # fmt: skip
-    best, *_ = data_of(page_of(done.store, done.table, "val/loss"))["fits"]["runs"]
+    best, *_ = data_of(page_of(done.store, done.table, Standard("val/loss")))["fits"]["runs"]
     assert (best["kind"], best["classes"]) == ("confusion", ["high", "low", "middle"])
     counts = np.array(best["counts"])
     row = done.table.filter(job=best["job"]).row(0, named=True)

@@ -24,7 +24,7 @@ from small_nets.run.evaluate import (
     squared_errors,
 )
 from small_nets.run.result_contents import baseline_of, of_table
-from small_nets.sweep.results.ranking import is_better_high
+from small_nets.sweep.results.standard import is_better_high
 from tests.conftest import Finished, Swept
 
 Finish = Callable[..., Finished]

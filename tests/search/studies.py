@@ -46,7 +46,7 @@ def run(search: Search, value: Values, stop: int | None = None) -> list[FrozenTr
         for trial in asked:
             found = value(search.trials[trial.number].params)
             outcome = Outcome("completed" if math.isfinite(found) else "diverged", found, 0)
-            verdict = judge([outcome] * 2, "median", search.settings.high)
+            verdict = judge([outcome] * 2, search.settings.standard)
             search.tell(trial.number, verdict, 0.0)
             if trial.number == stop:
                 return search.trials

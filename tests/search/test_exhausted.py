@@ -51,7 +51,7 @@ def run(search: Search, stop: int | None = None) -> list[FrozenTrial]:
             value = random.Random(str(search.space.overrides(trial.params))).random()
             value = math.inf if value > 0.8 else value
             outcome = Outcome("completed" if math.isfinite(value) else "diverged", value, 0)
-            search.tell(trial.number, judge([outcome] * 2, "median", False), 0.0)
+            search.tell(trial.number, judge([outcome] * 2, search.settings.standard), 0.0)
             if trial.number == stop:
                 break
         else:

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +12,15 @@ from optuna.trial import TrialState
 from small_nets.config.errors import InputError
 from small_nets.run.outputs.directory_kind import STUDY
 from small_nets.search.journal import look_at
-from small_nets.search.objective import Outcome, judge, over_seeds, t_quantile
+from small_nets.search.objective import Outcome, judge
 from small_nets.search.run_search import run_search
 from small_nets.search.summary import best_first
+from small_nets.sweep.results.standard import Standard
 from tests.conftest import quiet
 from tests.search.studies import bowl, open_search, run
+
+LEAST = Standard("val/loss")
+METRIC = {False: "val/loss", True: "val/r2"}  # by whether more is better
 
 
 def test_the_best(tmp_path: Path) -> None:
@@ -23,7 +28,7 @@ def test_the_best(tmp_path: Path) -> None:
     for high in (False, True):
         folder = tmp_path / str(high)
         folder.mkdir()
-        run(open_search(folder, high=high), bowl)
+        run(open_search(folder, metric=METRIC[high]), bowl)
         study = look_at(folder / STUDY)[0]
         assert study is not None
         best = best_first(study.trials, high)
@@ -99,7 +104,7 @@ def test_the_objective(name: str) -> None:
     values, objective, high, wanted = OUTCOMES[name]
     outcomes = [Outcome("completed" if v is not None else "diverged", v, i)
                 for i, v in enumerate(values)]  # fmt: skip
-    found = judge(outcomes, objective, high)
+    found = judge(outcomes, Standard(METRIC[high], objective))
     assert (found.ended, found.diverged) == (wanted[0], wanted[2])
     assert found.value == pytest.approx(wanted[1])
     assert found.values == tuple(values)
@@ -108,21 +113,30 @@ def test_the_objective(name: str) -> None:
 
 def test_a_run_that_diverged_is_lost_whatever_it_says() -> None:
     runs = [Outcome("diverged", 0.5), Outcome("completed", math.nan), Outcome("completed", 1.0)]
-    assert judge(runs, "median", False).values == (None, None, 1.0)
-    failed = judge([*runs, Outcome("failed", None, None, "why")], "median", False)
-    assert (failed.ended, failed.message, failed.diverged) == ("failed", "why", 2)
+    assert judge(runs, LEAST).values == (None, None, 1.0)
 
 
-@pytest.mark.parametrize(
-    ("freedom", "wanted"), [(1, 12.7062), (2, 4.30265), (7, 2.36462), (30, 2.04227), (999, 1.96234)]
-)
-def test_students_t(freedom: int, wanted: float) -> None:
-    assert t_quantile(freedom) == pytest.approx(wanted, rel=1e-5)
+def test_a_failed_run_is_as_bad_as_one_that_diverged() -> None:
+    failed, fine = Outcome("failed", None, None, "why"), Outcome("completed", 1.0)
+    some = judge([failed, fine, fine], LEAST)
+    assert (some.ended, some.value, some.message, some.diverged) == ("finite", 1.0, "why", 1)
+    most = judge([failed, failed, fine], LEAST)
+    assert (most.ended, most.value) == ("lost", math.inf)
+    assert judge([failed, failed], LEAST).ended == "failed"
+
+
+def test_success() -> None:
+    standard = Standard("val/loss", "success")
+    outcomes = [Outcome("completed", 1.0, succeeded=yes) for yes in (True, False, True, True)]
+    outcomes.append(Outcome("diverged", None, succeeded=False))
+    found = judge(outcomes, standard)
+    assert (found.ended, found.value, standard.is_high) == ("finite", 0.6, True)
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20))
 def test_a_bound_is_on_the_worse_side_of_the_mean(values: list[float]) -> None:
-    mean = over_seeds(values, "mean", False)
-    assert over_seeds(values, "bound", False) >= mean - 1e-9
-    assert over_seeds(values, "bound", True) <= mean + 1e-9
-    assert min(values) <= over_seeds(values, "median", True) <= max(values)
+    some = np.array(values)
+    mean = Standard("val/loss", "mean").worth(some)
+    assert Standard("val/loss", "bound").worth(some) >= mean - 1e-9
+    assert Standard("val/r2", "bound").worth(some) <= mean + 1e-9
+    assert min(values) <= LEAST.worth(some) <= max(values)

@@ -1,6 +1,7 @@
 """A value that is no value of its key: a failed row, and a sweep that holds whatever follows."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from small_nets.config.schema import FIELDS, kind_of
 from small_nets.page.contents import contents
 from small_nets.page.export import export, ranking_table
 from small_nets.sweep.results.ranking import rank, settings_of
+from small_nets.sweep.results.standard import Standard
+from small_nets.sweep.results.success import rules_of, with_success
 from small_nets.sweep.store.columns import as_column
 from small_nets.sweep.store.store import Store
 from tests.conftest import Swept
@@ -21,6 +24,8 @@ from tests.conftest import Swept
 Sweep = Callable[..., Swept]
 TRAIN = ("+experiment=temperature_mlp", "trainer.max_epochs=4", "seed=1,2")
 BAD = ["nan", "inf", "-inf", "1e999", "abc", "true", "[0.1]", "{a:1}", "''", "'???'", "-1", "null"]
+
+LOSS = Standard("val/loss")
 
 
 @pytest.fixture(scope="module")
@@ -56,26 +61,26 @@ def test_rows(broken: Swept) -> None:
 
 
 def test_settings(broken: Swept) -> None:
-    ranked = rank(broken.table, list(broken.store.swept), "val/loss")
+    ranked = rank(broken.table, list(broken.store.swept), LOSS)
     settings = {tuple(r.setting.values()) for r in ranked}
     assert len(settings) == len(ranked) == 2 * len(BAD)
     assert [(r.n, r.failed) for r in ranked[:1]] == [(2, 0)]
-    assert {(r.n, r.failed) for r in ranked[1:]} == {(0, 2)}
+    assert {(r.n, r.failed, r.worth) for r in ranked[1:]} == {(2, 2, math.inf)}
     assert set(settings_of(broken.table, ["optimizer.lr", "model.width"])) == settings
 
 
 def test_what_is_made_of_it(broken: Swept) -> None:
     store, table = broken.store, broken.table
-    ranked = rank(table, list(store.swept), "val/loss")
-    page, _ = contents(store, table, "val/loss")
+    ranked = rank(table, list(store.swept), LOSS)
+    page, *_ = contents(store, with_success(store, table, rules_of(store, table)), LOSS)
     json.dumps(page, allow_nan=False)
     texts = {key["name"]: key["texts"] for key in page["keys"]}
     assert {"nan", "'???'", "null", "0.01"} <= set(texts["optimizer.lr"])
-    found = ranking_table(ranked)
+    found = ranking_table(ranked, LOSS)
     assert found.schema["optimizer.lr"] == pl.Float64
     assert "optimizer.lr=nan" in found["typed"].to_list()
     for form in ("csv", "parquet", "md"):
-        for path in export(store, table, ranked, "val/loss", form):
+        for path in export(store, table, ranked, LOSS, form):
             assert path.stat().st_size
     assert "nan" in broken.text
     # In TensorBoard a number has no text among its values.
@@ -101,9 +106,9 @@ def test_the_sweep_goes_on(sweep: Sweep) -> None:
     more = sweep(*TRAIN, "logger=none", "optimizer.lr=0.01,inf", "model.bias=true,0")
     table = more.table
     assert dict(table.group_by("status").len().iter_rows()) == {"completed": 4, "failed": 14}
-    ranked = rank(table, list(more.store.swept), "val/loss")
-    best = {r.setting["optimizer.lr"]: (r.n, r.failed) for r in ranked if r.n}
-    assert best == {0.01: (2, 1), 0.02: (2, 1)}  # seed=x is a seed of its setting
+    ranked = rank(table, list(more.store.swept), LOSS)
+    best = {r.setting["optimizer.lr"]: (r.n, r.failed) for r in ranked if r.best_job is not None}
+    assert best == {0.01: (3, 1), 0.02: (3, 1)}  # seed=x is a seed of its setting
 
 
 @pytest.mark.parametrize("key", FIELDS)

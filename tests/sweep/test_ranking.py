@@ -1,55 +1,105 @@
-"""Settings are ranked over their seeds."""
+"""Settings are ranked over all their seeds, and told from the best only beyond chance."""
 
 import math
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from small_nets.sweep.results.bootstrap import bootstrap_means
-from small_nets.sweep.results.ranking import compare, rank
+from small_nets.sweep.results.ranking import rank
+from small_nets.sweep.results.standard import Standard
+from small_nets.sweep.results.success import EPOCHS, SUCCEEDED
+from small_nets.sweep.results.told_apart import beside_best
+from small_nets.sweep.results.words import said_of_best
+
+TABLE = pl.DataFrame(
+    {
+        "run_id": list("abcdefg"),
+        "job": range(7),
+        "status": ["completed"] * 5 + ["diverged", "failed"],
+        "seed": [0, 1, 0, 1, 2, 2, 3],
+        "optimizer": ["sgd", "sgd", "adam", "adam", "adam", "sgd", "sgd"],
+        "val/loss": [1.0, 3.0, 0.5, 2.5, 0.0, math.inf, None],
+    }
+)
+BY_SEED = ["optimizer", "seed"]
 
 
-class TestRanking:
-    table = pl.DataFrame(
-        {
-            "run_id": list("abcdefg"),
-            "job": range(7),
-            "status": ["completed"] * 5 + ["diverged", "failed"],
-            "seed": [0, 1, 0, 1, 2, 2, 3],
-            "optimizer": ["sgd", "sgd", "adam", "adam", "adam", "sgd", "sgd"],
-            "val/loss": [1.0, 3.0, 0.5, 2.5, 0.0, math.inf, None],
-        }
+def test_all_runs_count() -> None:
+    adam, sgd = rank(TABLE, BY_SEED, Standard("val/loss"))
+    assert (adam.setting, adam.n, adam.worth, adam.mean) == ({"optimizer": "adam"}, 3, 0.5, 1.0)
+    assert (sgd.n, sgd.worth, sgd.mean, sgd.diverged, sgd.failed) == (4, math.inf, None, 1, 1)
+    assert (adam.best_job, sgd.best_job) == (4, 0)
+
+
+def test_more_accuracy_is_better() -> None:
+    table = TABLE.rename({"val/loss": "val/accuracy"}).filter(pl.col("status") == "completed")
+    sgd, adam = rank(table, BY_SEED, Standard("val/accuracy"))
+    assert (sgd.setting, sgd.best_job, adam.best_job) == ({"optimizer": "sgd"}, 1, 3)
+
+
+def with_share(succeeded: list[bool | None], epochs: list[float | None]) -> pl.DataFrame:
+    kinds = {SUCCEEDED: pl.Boolean, EPOCHS: pl.Float64}
+    return TABLE.with_columns(
+        pl.Series(name, values, dtype=kinds[name])
+        for name, values in ((SUCCEEDED, succeeded), (EPOCHS, epochs))
     )
 
-    def test_mean_over_completed_seeds(self) -> None:
-        adam, sgd = rank(self.table, ["optimizer", "seed"], "val/loss")
-        assert (adam.setting, adam.n, adam.mean) == ({"optimizer": "adam"}, 3, 1.0)
-        assert (sgd.n, sgd.mean, sgd.diverged, sgd.failed) == (2, 2.0, 1, 1)
-        assert sgd.sd == pytest.approx(math.sqrt(2))
 
-    def test_paired_by_seed(self) -> None:
-        adam, sgd = rank(self.table, ["optimizer", "seed"], "val/loss")
-        assert compare(adam, [sgd]) == [(2, 0.5, 0.5)]  # 0.5 higher for each of the shared seeds
+def test_by_success() -> None:
+    never = math.inf
+    table = with_share([True, True, True, False, False, True, False],
+                       [10.0, 20.0, 5.0, never, never, 30.0, never])  # fmt: skip
+    sgd, adam = rank(table, BY_SEED, Standard("val/loss", "success"))
+    assert (sgd.setting["optimizer"], sgd.succeeded, sgd.worth, sgd.epochs) == ("sgd", 3, 0.75, 25)
+    assert (adam.succeeded, adam.epochs) == (1, never)
+    unknown = with_share([None] * 7, [None] * 7)
+    assert {r.succeeded for r in rank(unknown, BY_SEED, Standard("val/loss"))} == {None}
 
-    def test_bootstrap_covers_the_mean(self) -> None:
-        generator = np.random.default_rng(1)
-        low, high = bootstrap_means(generator.normal(3.0, 1.0, (40, 100)), draws=500)
-        assert 86 <= ((low <= 3.0) & (high >= 3.0)).sum() <= 100
 
-    @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
-    def test_bootstrap_is_of_the_mean(self, values: list[float]) -> None:
-        """Beside draws made one by one, with the same places; and between the extremes."""
-        sample = np.array(values)
-        (low,), (high,) = bootstrap_means(sample[:, None], draws=50)
-        places = np.random.default_rng(0).integers(0, len(sample), (50, len(sample)))
-        ends = np.percentile(sample[places].mean(axis=1), [2.5, 97.5])
-        assert [low, high] == pytest.approx(ends, abs=1e-9 * max(1, np.abs(sample).max()))
-        assert sample.min() - 1e-6 <= low <= high <= sample.max() + 1e-6
+def table_of(worse: float, seeds: int, settings: int = 3) -> pl.DataFrame:
+    random = np.random.default_rng(0)
+    rows = [
+        {"run_id": f"{k}{s}", "status": "completed", "seed": s, "k": k,
+         "val/loss": math.exp(0.2 * random.normal()) * (worse if k == settings - 1 else 1.0)}
+        for k in range(settings) for s in range(seeds)
+    ]  # fmt: skip
+    return pl.DataFrame(rows).with_row_index("job")
 
-    def test_more_accuracy_is_better(self) -> None:
-        table = self.table.rename({"val/loss": "val/accuracy"})
-        sgd, adam = rank(table, ["optimizer", "seed"], "val/accuracy")
-        assert (sgd.setting, sgd.best_job, adam.best_job) == ({"optimizer": "sgd"}, 1, 3)
+
+@pytest.mark.parametrize(
+    ("worse", "seeds", "told", "said"),
+    [
+        (10.0, 20, [False, False, True], "cannot be told from 1 of the 2 others"),
+        (1.0, 20, [False, False, False], "cannot be told from any of all 2 others"),
+        (10.0, 4, [None, None, None], "No verdict: the best and the others share 4 seeds"),
+    ],
+)
+def test_told_apart(worse: float, seeds: int, told: list[bool | None], said: str) -> None:
+    ranked = rank(table_of(worse, seeds), ["k", "seed"], Standard("val/loss"))
+    assert [b.is_told for b in beside_best(ranked)] == told
+    assert said in next(iter(said_of_best(ranked)))
+
+
+def test_seeds_of_a_race() -> None:
+    """One setting has the first seeds only: the others are compared again under all of theirs."""
+    table = table_of(10.0, 40).filter((pl.col("k") != 2) | (pl.col("seed") < 8))
+    table = table.with_columns(
+        pl.when(pl.col("k") == 1).then(pl.col("val/loss") * 1.05).otherwise("val/loss")
+        .alias("val/loss")
+    )  # fmt: skip
+    ranked = rank(table, ["k", "seed"], Standard("val/loss"))
+    found = {r.setting["k"]: b for r, b in zip(ranked, beside_best(ranked), strict=True)}
+    assert [found[k].is_told for k in (0, 1, 2)] == [False, True, True]
+    assert [found[k].seeds for k in (0, 1, 2)] == [40, 40, 8]
+    few = rank(table.filter(pl.col("seed") < 8), ["k", "seed"], Standard("val/loss"))
+    assert [b.is_told for b in beside_best(few)] == [False, False, True]
+
+
+def test_one_run_each_and_no_run() -> None:
+    table = TABLE.filter(pl.col("seed") == 0).drop("seed")
+    ranked = rank(table, ["optimizer"], Standard("val/loss"))
+    assert [b.is_told for b in beside_best(ranked)] == [None, None]
+    assert beside_best([]) == []
+    lost = rank(TABLE.filter(pl.col("status") == "failed"), BY_SEED, Standard("val/loss"))
+    assert [b.is_told for b in beside_best(lost)] == [None]

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from small_nets.config.errors import InputError
 from small_nets.run.build.compose import compose_settings
-from small_nets.sweep.halving.rungs import Halving, check_halving, rungs, survivors
+from small_nets.sweep.halving.checks import check_halving
+from small_nets.sweep.halving.rungs import Halving, rungs, survivors
+from small_nets.sweep.results.standard import Standard
 
 NAN, INF = math.nan, math.inf
+BY = {False: Standard("val/loss"), True: Standard("val/r2")}  # by whether more is better
 factors = st.one_of(
     st.integers(2, 9), st.floats(1.01, 9), st.sampled_from([1.1, 1.5, 1.0000001, 1e22])
 )
@@ -72,7 +75,7 @@ def test_each_rung_is_the_next_whole_multiple(first: int, factor: float, epochs:
 def test_survivors(
     values: dict[object, list[float]], factor: float, high: bool, going: list[object]
 ) -> None:
-    assert survivors(values, factor, high).going == going
+    assert survivors(values, factor, BY[high]).going == going
 
 
 several = st.dictionaries(
@@ -86,7 +89,7 @@ several = st.dictionaries(
 def test_survivors_are_the_better_ones(
     values: dict[int, list[float]], factor: float, high: bool, seed: int
 ) -> None:
-    found = survivors(values, factor, high)
+    found = survivors(values, factor, BY[high])
     count = len(found.going)
     assert sorted(found.of.values()) == [*range(1, len(values) + 1)]
     assert set(found.of) == set(values)
@@ -101,8 +104,8 @@ def test_survivors_are_the_better_ones(
     ranked = [worth(setting) for setting in found.of]
     assert ranked == sorted(ranked, reverse=high)
     shuffled = {s: random.Random(seed).sample(v, len(v)) for s, v in values.items()}
-    assert survivors(shuffled, factor, high) == found
-    assert survivors({s: values[s] for s in found.of}, factor, high) == found
+    assert survivors(shuffled, factor, BY[high]) == found
+    assert survivors({s: values[s] for s in found.of}, factor, BY[high]) == found
 
 
 @pytest.mark.parametrize(

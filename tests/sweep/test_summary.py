@@ -10,8 +10,10 @@ from small_nets.run.build.compose import compose_settings
 from small_nets.run.terminal.tables import PlainConsole
 from small_nets.sweep.results.normalised import unit_of
 from small_nets.sweep.results.ranking import rank
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.summary import beside, show_summary
 
+LOSS = Standard("val/loss")
 SPLITS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
 
 
@@ -33,26 +35,30 @@ def test_what_stands_beside(columns: tuple[str, ...], metric: str, wanted: list[
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_ranking(width: int) -> None:
-    """Means over the runs that completed; the metric and its interval at any width."""
+    """Medians over all runs; the metric and its interval at any width."""
     table = pl.DataFrame(
         {
-            "job": range(6), "status": ["completed"] * 5 + ["diverged"], "seed": [0, 1, 2] * 2,
-            "optimizer.lr": [0.1] * 3 + [0.2] * 3,
-            **{name: [i + 0.1 * j for j in range(5)] + [9.0] for i, name in enumerate(SPLITS)},
+            "job": range(10), "status": ["completed"] * 9 + ["diverged"], "seed": [*range(5)] * 2,
+            "optimizer.lr": [0.1] * 5 + [0.2] * 5,
+            **{name: [i + 0.1 * j for j in range(9)] + [9.0] for i, name in enumerate(SPLITS)},
         }
     )  # fmt: skip
-    ranked, text = rank(table, ["seed", "optimizer.lr"], "val/loss"), io.StringIO()
-    show_summary(PlainConsole(file=text, width=width), table, ranked, "val/loss", " (normalised)")
+    ranked, text = rank(table, ["seed", "optimizer.lr"], LOSS), io.StringIO()
+    show_summary(PlainConsole(file=text, width=width), table, ranked, LOSS, " (normalised)")
     lines = text.getvalue().splitlines()
-    assert "Settings by mean val/loss (normalised) over seeds" in lines
+    assert "Settings by median val/loss (normalised) over seeds" in lines
     heading = next(line for line in lines if line.startswith("optimizer.lr"))
     first = next(line for line in lines if line.startswith("0.1 "))
     assert len(heading) <= width
-    for name, value in (("val/loss", "1.1"), ("95 % interval", "1 to 1.2"), ("train/loss", "0.1")):
+    for name, value in (
+        ("val/loss", "1.2"),
+        ("95% interval", "1 to 1.4 (94%)"),
+        ("train/loss", "0.2"),
+    ):
         end = heading.index(name) + len(name)
         assert first[:end].endswith(value)
     if width == 120:
-        assert first.split()[-2:] == ["3.1", "2.1"]
+        assert first.split()[-2:] == ["3.2", "2.2"]
         assert heading.split()[-3:] == ["val/accuracy", "train/accuracy", "diverged"]
 
 

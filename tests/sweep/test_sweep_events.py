@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
@@ -10,11 +11,14 @@ from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
 from small_nets.run.outputs.hparams import tag
 from small_nets.sweep.results import sweep_events
 from small_nets.sweep.results.ranking import Ranked, rank
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.sweep_events import BANDS, FOLDER, SELECTABLE, write_sweep_events
 from tests.conftest import Swept
 
 Sweep = Callable[..., Swept]
 BASE = ("+experiment=temperature_linear", "trainer.max_epochs=20", "log_every=10")
+
+LOSS = Standard("val/loss")
 
 
 def runs_in(folder: Path) -> list[str]:
@@ -32,7 +36,7 @@ def test_many_settings(sweep: Sweep) -> None:
     rates = ",".join(f"{0.0001 * (i + 1):.4g}" for i in range(33)) + ",10"
     done = sweep(*BASE, f"optimizer.lr={rates}", "seed=0,1")
     folder = done.store.directory / FOLDER
-    ranked = rank(done.table, list(done.store.swept), "val/loss")
+    ranked = rank(done.table, list(done.store.swept), LOSS)
     wanted = [f"{i + 1:02d} optimizer.lr={r.setting['optimizer.lr']}"
               for i, r in enumerate(ranked)]  # fmt: skip
     assert runs_in(folder) == wanted[:SELECTABLE]
@@ -44,9 +48,9 @@ def test_many_settings(sweep: Sweep) -> None:
         events.Reload()
         assert (low in events.Tags()["scalars"]) == (i < BANDS)
         assert SESSION_START_INFO_TAG in events.PluginTagToContent("hparams")
-        assert events.Scalars("val/loss")[-1].value == pytest.approx(ranked[i].mean, rel=1e-5)
+        assert events.Scalars("val/loss")[-1].value == pytest.approx(ranked[i].median, rel=1e-5)
     # A later end of the sweep leaves nothing of the earlier one.
-    write_sweep_events(done.store, done.table, ranked[:1] + ranked[2:] + ranked[1:2])
+    write_sweep_events(done.store, done.table, ranked[:1] + ranked[2:] + ranked[1:2], LOSS)
     assert len(runs_in(folder)) == SELECTABLE
     assert runs_in(folder)[1] == f"02 optimizer.lr={ranked[2].setting['optimizer.lr']}"
 
@@ -67,13 +71,14 @@ def test_kept_weights_end_the_curve(sweep: Sweep) -> None:
     events = EventAccumulator(str(folder))
     events.Reload()
     points = events.Scalars("val/loss")
-    assert points[-1].value == pytest.approx(done.table["val/loss"].mean(), rel=1e-5)
+    assert points[-1].value == pytest.approx(done.table["val/loss"].median(), rel=1e-5)
     assert [p.step for p in points] == sorted({p.step for p in points})
 
 
 @pytest.mark.parametrize("value", ["a/b", "..", "x" * 500, "é" * 300, "two\nlines", "\x1b[31m"])
 def test_any_setting_names_a_folder(value: str) -> None:
-    r = Ranked({"data.path": value}, 1, 0.0, None, 0.0, None, None, 0, 0, {}, 0)
+    values = np.zeros(1)
+    r = Ranked({"data.path": value}, values, 0.0, None, 0.0, None, None, None, 0, 0, {}, 0)
     name = sweep_events._name(0, r)
     assert name.startswith("01 data.path=")
     assert Path(name).name == name

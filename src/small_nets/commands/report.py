@@ -7,58 +7,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from small_nets.commands.report_arguments import arguments_of
 from small_nets.config.errors import InputError, answered, unknown
 from small_nets.config.schema import FIELDS
 from small_nets.config.success_rule import Rule, is_summary, read_rule
 from small_nets.run.outputs.directory_kind import is_job, is_sweep, what_is
-from small_nets.system.argument_parser import Parser
 from small_nets.system.command_names import command
 from small_nets.system.printable import printable, take_any_text
 from small_nets.system.shell_words import quote_path
+
+CONFIRM_SEEDS = 32  # as sweep.confirm_seeds is by default
 
 if TYPE_CHECKING:
     from polars import DataFrame
     from rich.console import Console
 
+    from small_nets.sweep.results.ranking import Ranked
     from small_nets.sweep.results.standard import Standard
     from small_nets.sweep.store.store import Store
 
-FORMATS = ("html", "csv", "parquet", "md")
-
-
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser(
-        prog=command("report"),
-        description="Look at a sweep: report.html in its directory, and the best settings here. "
-        "Or at a run: more pictures of what it has learned, in its directory.",
-        epilog=f"example: {command('report')} outputs/temperature_mlp/SWEEP",
-    )
-    parser.add_argument("directory", type=Path, help="of a sweep or a run, below outputs/")
-    parser.add_argument(
-        "--format", choices=FORMATS,
-        help="html: report.html (default); csv or parquet: ranking.* and runs.*; md: report.md",
-    )  # fmt: skip
-    parser.add_argument(
-        "--metric",
-        help="rank by it; default: val/loss, or train/loss; of a search what it searched for",
-    )
-    parser.add_argument(
-        "--rank-by", metavar="HOW",
-        help="median, mean, success or quantile:0.9 of the metric; default: as the sweep was",
-    )  # fmt: skip
-    parser.add_argument(
-        "--success", metavar="RULE",
-        help="when a run has succeeded, as 'val/loss<0.001'; default: as the sweep says",
-    )  # fmt: skip
-    parser.add_argument(
-        "--tensorboard", metavar="RUNS",
-        help="instead: event files for these runs: 37,42 or best:5 or worst:5",
-    )  # fmt: skip
-    parser.add_argument(
-        "--rerun", metavar="RUN", type=int,
-        help="instead: repeat this run alone, with everything logged, and compare",
-    )  # fmt: skip
-    return parser.parse_args(arguments)
+CONFIRM_SEEDS = 32  # as sweep.confirm_seeds is by default
 
 
 def kind_of(directory: Path) -> str:
@@ -84,12 +52,12 @@ def kind_of(directory: Path) -> str:
 def report(options: argparse.Namespace) -> int:
     """Do what was asked for; the exit code. Raises InputError, OSError."""
     kind = kind_of(options.directory)
-    words = ("rerun", "tensorboard", "metric", "format", "rank_by", "success")
+    words = ("rerun", "tensorboard", "metric", "format", "rank_by", "success", "confirm")
     given = [f"--{word.replace('_', '-')}" for word in words if getattr(options, word) is not None]
     if kind == "run" and given:
         raise InputError(f"{given[0]} is for a sweep, and {options.directory} is a single run")
     others = [word for word in given if word not in ("--metric", "--rank-by", "--success")]
-    if len(others) > 1:
+    if len(others) > 1 and set(others) != {"--confirm", "--format"}:
         raise InputError(f"{' and '.join(others)} do not go together: one at a time")
     # Only now: a wrong directory is answered at once.
     from small_nets.run.terminal.tables import new_console
@@ -157,8 +125,20 @@ def _look(options: argparse.Namespace, store: "Store", console: "Console") -> in
     if standard.by == "success" and table[SUCCEEDED].is_null().all():
         raise InputError(f"settings cannot be ranked by success: the runs of {store.directory} "
                          f"have no {standard.rule_text}")  # fmt: skip
-    _write(store, table, standard, options.format or "html", console)
+    if options.confirm is not None:
+        _check_confirm(store, standard, options.confirm)
+    ranked = _show(store, table, standard, options.confirm, console)
+    _write(store, table, ranked, standard, options.format or "html")
     return 0
+
+
+def _check_confirm(store: "Store", standard: "Standard", count: int) -> None:
+    from small_nets.sweep.confirmation.jobs import refuse_without_seeds
+
+    if count < 1:
+        raise InputError(f"--confirm {count} is not allowed.\nAllowed: a whole number, 1 or more")
+    keys = [*store.swept, *(["seed"] if standard.seeds else [])]  # a search sweeps them by itself
+    refuse_without_seeds(keys, "--confirm")
 
 
 def _refuse_rule(text: str | None, rule: Rule | None, table: "DataFrame", store: "Store") -> None:
@@ -195,16 +175,33 @@ def _metric(store: "Store", table: "DataFrame", asked: str | None, searched: str
     return found
 
 
-def _write(
-    store: "Store", table: "DataFrame", standard: "Standard", form: str, console: "Console"
-) -> None:
+def _show(
+    store: "Store", table: "DataFrame", standard: "Standard", count: int | None,
+    console: "Console",
+) -> list["Ranked"]:  # fmt: skip
+    """Print the ranking, and what is confirmed. count: settings to confirm; None for no more."""
+    from small_nets.run.outputs.directory_lock import locked
+    from small_nets.sweep.cohorts.prepare import find_means
+    from small_nets.sweep.confirmation.confirm import confirm, read_confirmed, show_confirmed
     from small_nets.sweep.results.normalised import unit
     from small_nets.sweep.results.ranking import rank
     from small_nets.sweep.results.summary import show_summary
 
-    began = time.perf_counter()
     ranked = rank(table, list(store.swept), standard)
     show_summary(console, table, ranked, standard, unit(store, table, standard.metric))
+    if count is None:
+        show_confirmed(console, read_confirmed(store, ranked, standard), standard)
+        return ranked
+    means = find_means({"device": "cpu", "memory": None, "compile": None})
+    with locked(store.directory, "", is_kept=False):
+        confirm(store, ranked, standard, count, CONFIRM_SEEDS, means, console)
+    return ranked
+
+
+def _write(
+    store: "Store", table: "DataFrame", ranked: list["Ranked"], standard: "Standard", form: str
+) -> None:
+    began = time.perf_counter()
     if form == "html":
         from small_nets.page.write import write_page
 
@@ -220,7 +217,7 @@ def _write(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; bad input becomes one message on stderr and exit code 2."""
     take_any_text()
-    options = _arguments(arguments)
+    options = arguments_of(arguments)
     with answered():
         code = report(options)
     if code:

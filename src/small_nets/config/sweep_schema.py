@@ -68,6 +68,8 @@ SWEEP_FIELDS: dict[str, Field] = {
             cast=entries({"factor": to_float, "first": to_whole}, {}),
         )
     ),
+    "sweep.confirm": integer(0, example="5"),
+    "sweep.confirm_seeds": integer(5, example="32"),
     "search.trials": integer(1, example="250"),
     "search.batch": integer(1, example="64"),
     "search.seeds": integer(1, example="8"),
@@ -82,6 +84,8 @@ SWEEP_FIELDS: dict[str, Field] = {
     ),
     "search.sampler": one_of(SAMPLERS, example="tpe"),
     "search.seed": SEED,
+    "search.confirm": integer(0, example="5"),
+    "search.confirm_seeds": integer(5, example="32"),
     "executor.kind": one_of(("local", "ray", "slurm"), example="local"),
     "executor.workers": nullable(integer(1, example="4"), "one for each core"),
     "executor.address": nullable(

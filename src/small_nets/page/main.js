@@ -107,4 +107,5 @@ controls();
 isolateChoices();
 drawAll();
 runsTable();
+confirmedTable();
 lostTable();

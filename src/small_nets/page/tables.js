@@ -112,7 +112,7 @@ function rankingTable() {
       cell: (s) => (worthOf(s) === null && statsOf(s)[N] && !DATA.stopped[s] ? "lost" : short(worthOf(s))) }]),
     ...(seeded && HOW !== "success" ? [interval] : []), ...successColumns(seeded),
   ];
-  const more = seeded ? [...(HOW === "median" ? [] : [{ name: "median", ...of(MEDIAN) }]), ...(HOW === "mean" ? [] : [{ name: "mean", ...of(MEAN) }]), { name: "sd", ...of(SD) }] : [];
+  const more = [...(seeded && HOW !== "median" ? [{ name: "median", ...of(MEDIAN) }] : []), ...(HOW === "mean" ? [{ name: "sd", ...of(SD) }] : [])];
   const place = { name: "rank", number: true, value: (s) => rank.get(s) };
   const settings = keyColumns((s) => s);
   const columns = [
@@ -153,6 +153,20 @@ function rankingText(rows, seeded) {
   const success = SETTINGS.some((_, s) => statsOf(s)[SUCCEEDED] !== null) ? `Success: ${DATA.standard.success}. ` : "";
   if (!seeded) return `${order}${success}There is one run of each setting, so nothing can be said of the spread over seeds.`;
   return `${order}${success}${DATA.said[STATE.metric].join(" ")} “Copy” copies the command that trains the best run alone.`;
+}
+
+// The best settings under seeds that nobody had seen, beside what they were chosen by.
+function confirmedTable() {
+  const place = byId("confirmed");
+  if (!DATA.confirmed) return place.remove();
+  const worth = DATA.metrics[0].name, named = (value) => (value === null ? "lost" : short(value));
+  fill(place, el("h3", {}, "Confirmed under fresh seeds"), el("p", {}, DATA.confirmed.said.join(" ")), el("div", { id: "confirmed-table" }));
+  const column = (name, i, more = {}) => ({ name, number: true, value: (row) => row[i], cell: (row) => named(row[i]), ...more });
+  table("confirmed-table", `What settings were chosen by, and what they are worth: ${HOW === "success" ? "share of runs that succeeded" : `${HOW} ${worth}`}`, [
+    { name: "setting", value: (row) => row[0] }, column("when chosen", 1), column("confirmed", 2),
+    { name: DATA.standard.interval.replace("%", " %"), number: true, value: (row) => row[3] }, column("n", 4),
+    { name: "success", number: true, value: (row) => (row[5] === null ? null : row[5] / row[4]), cell: (row) => (row[5] === null ? "" : `${row[5]} of ${row[4]}`) },
+  ], DATA.confirmed.rows);
 }
 
 function runsTable() {

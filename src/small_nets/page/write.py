@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 from plotly.offline import get_plotlyjs
 
-from small_nets.page.contents import STATISTICS, contents
+from small_nets.page.confirmed import confirmed
+from small_nets.page.contents import contents
 from small_nets.page.curves import bands, extreme_runs, shown_settings, single_curves
 from small_nets.page.fits import fits
 from small_nets.page.search import search
@@ -35,12 +36,10 @@ def page(store: Store, table: pl.DataFrame, standard: Standard) -> str:
 
     table: with what `with_success` adds. standard: what settings are ranked by at first.
     """
-    data, runs = contents(store, table, standard)
+    data, runs, ranked = contents(store, table, standard)
     names = [m["name"] for m in data["metrics"] if not m["name"].startswith("best/")]
     shown = shown_settings(len(data["settings"]))
-    first = data["stats"][standard.metric][:1]
-    best = first[0][STATISTICS.index("best")] if first else None
-    extremes = extreme_runs(runs, standard, best)
+    extremes = extreme_runs(runs, standard, ranked[0].best_job if ranked else None)
     data |= {
         "curves": bands(store, runs, shown, names),
         "curve_limit": len(shown),
@@ -48,6 +47,7 @@ def page(store: Store, table: pl.DataFrame, standard: Standard) -> str:
         "fits": fits(store, extremes),
         "search": search(store, data["notes"]),
     }
+    data["confirmed"] = confirmed(store, ranked, standard)
     data["notes"] += [f"Left out: {said}." for said in store.lost()]
     title = f"{', '.join(data['head']['experiments'])}: {len(table):,} runs"
     return _assemble(title, data)

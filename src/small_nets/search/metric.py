@@ -43,7 +43,8 @@ def with_metric(
     if settings["objective"] == "success":
         constant = 0.0
     rule = read_rule(run.config.get("success"))
-    return Settings(**{**settings, "metric": name, "rule": rule, "baseline": constant})
+    own = {key: value for key, value in settings.items() if not key.startswith("confirm")}
+    return Settings(**{**own, "metric": name, "rule": rule, "baseline": constant})
 
 
 def _first_run(space: ConditionalSpace, expand: Callable[[Sequence[str]], Job]) -> Run:

@@ -28,6 +28,7 @@ from small_nets.search.sampler_limits import refuse_space
 from small_nets.search.space import Space
 from small_nets.search.study import Search
 from small_nets.search.summary import show_best, show_progress, show_space
+from small_nets.sweep.confirmation.after import confirm_end
 from small_nets.sweep.halving.checks import check_halving
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.jobs.plan import longest
@@ -77,9 +78,10 @@ def search_in(session: Session, space: Space, settings: Mapping[str, Any]) -> in
             failed = run_search(search, train, session.console)
         except Stop:
             failed = 1
-        code = session.conclude(train.jobs, is_ranked=False)
+        found = session.conclude(train.jobs, is_ranked=False)
         show_best(session.console, search, _unit(planned, whole.metric))
-    return max(code, min(failed, 1))
+        confirm_end(session, found, settings)
+    return max(found.code, min(failed, 1))
 
 
 def run_search(search: Search, train: Train, console: Console) -> int:

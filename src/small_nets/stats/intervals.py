@@ -95,10 +95,12 @@ def mean_ends(values: Array) -> tuple[Array, Array]:
         return nothing, nothing
     mean, sd = values.mean(axis=0), values.std(axis=0, ddof=1)
     error = sd / math.sqrt(n)
-    if n < BOOTSTRAP_FROM:
-        half = t_quantile(n - 1) * error
-        return mean - half, mean + half
-    least, greatest = _studentized(values, mean, sd)
+    least, greatest = -t_quantile(n - 1), t_quantile(n - 1)
+    if n >= BOOTSTRAP_FROM:
+        drawn = _studentized(values, mean, sd)
+        # Where nearly all values are equal, whole draws are, and have no spread.
+        is_known = np.isfinite(drawn).all(axis=0)
+        least, greatest = np.where(is_known, drawn, [[least], [greatest]])
     return mean - greatest * error, mean - least * error
 
 

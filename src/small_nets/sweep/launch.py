@@ -57,6 +57,7 @@ def launch(
                                  "combination.\nFix: hydra/sweeper=search, or without it"
                                  )  # fmt: skip
         # Imported here, so that a wrong command is answered before torch is loaded.
+        from small_nets.sweep.confirmation.after import confirm_end
         from small_nets.sweep.results.conclude import returns
         from small_nets.sweep.session import Session
 
@@ -74,7 +75,9 @@ def launch(
         with session.held():
             session.refuse_changed(planned)
             code = session.train(planned)
-            code = max(code, session.conclude(planned.jobs))
+            found = session.conclude(planned.jobs)
+            code = max(code, found.code)
+            confirm_end(session, found, session.settings)
         code = max(code, session.say_failed(planned.plan))
         return Launched(returns(session.store, planned.jobs), code, said)
 

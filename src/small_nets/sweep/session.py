@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from small_nets.config.errors import InputError
 from small_nets.config.grammar_quoting import override
+from small_nets.config.overrides import key_of
 from small_nets.config.success_rule import read_rule
 from small_nets.config.sweep_settings import section
 from small_nets.engines.cohort import Interrupted
@@ -20,6 +22,7 @@ from small_nets.run.outputs.provenance import MARK
 from small_nets.run.outputs.result import git_state, versions
 from small_nets.run.terminal.tables import warn
 from small_nets.sweep.cohorts.prepare import Ready, find_means, prepare
+from small_nets.sweep.confirmation.jobs import refuse_without_seeds
 from small_nets.sweep.executors.dispatch import execute
 from small_nets.sweep.executors.orphans import cancel_orphans
 from small_nets.sweep.executors.protocol import Cluster
@@ -40,7 +43,7 @@ from small_nets.sweep.jobs.whole_sweep import (
     table_digests,
 )
 from small_nets.sweep.planned import Planned
-from small_nets.sweep.results.conclude import conclude
+from small_nets.sweep.results.conclude import Concluded, conclude
 from small_nets.sweep.results.run_directories import MULTIRUN, PICTURES, refuse_in_the_way
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.summary import show_plan
@@ -95,6 +98,9 @@ class Session:
         whole: whether these are all jobs. If so, InputError is raised where all are invalid.
         """
         refuse_varying(lists)
+        if whole and self.settings["confirm"]:
+            several = {key_of(o) for o in set(chain(*lists)) - set(lists[0]).intersection(*lists)}
+            refuse_without_seeds([*several, *self.store.swept], "sweep.confirm")
         jobs = self.expander.expand(lists, first)
         if whole:
             refuse_if_all_fail(jobs, self.expander.folders)
@@ -213,9 +219,9 @@ class Session:
                 self.console, self.standard,
             )  # fmt: skip
 
-    def conclude(self, jobs: Sequence[Job], is_ranked: bool = True) -> int:
-        """Write directories and pictures, verify, print the summary. Returns the exit code."""
-        return conclude(self.store, jobs, self.master, self.console, is_ranked)
+    def conclude(self, jobs: Sequence[Job], is_ranked: bool = True) -> Concluded:
+        """Write directories and pictures, verify, print the summary."""
+        return conclude(self.store, jobs, self.master, self.console, self.standard, is_ranked)
 
     def say_failed(self, plan: Plan) -> int:
         """Print the first message of runs that failed. Returns the exit code."""

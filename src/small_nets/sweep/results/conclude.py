@@ -1,6 +1,7 @@
 """The end of a command on a sweep: what is made of its store, and said of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 from hydra.core.utils import JobReturn, JobStatus
@@ -12,7 +13,7 @@ from small_nets.nn.early_stopping import losses_in
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.results.normalised import unit
 from small_nets.sweep.results.overlays import MOST, draw_overlays
-from small_nets.sweep.results.ranking import rank
+from small_nets.sweep.results.ranking import Ranked, rank
 from small_nets.sweep.results.run_directories import write_directories
 from small_nets.sweep.results.standard import Standard, metric_of
 from small_nets.sweep.results.success import rules_of, with_success
@@ -24,29 +25,42 @@ from small_nets.system.command_names import command
 from small_nets.system.shell_words import quote_path
 
 
-def conclude(
-    store: Store, jobs: Sequence[Job], master: DictConfig, console: Console,
-    is_ranked: bool = True,
-) -> int:  # fmt: skip
-    """Directories, pictures, verification, summary. The exit code.
+@dataclass(frozen=True)
+class Concluded:
+    """The end of a command. code: its exit code. ranked: the settings by the standard, best first.
 
-    master: the multirun's config. is_ranked: whether the summary ranks the settings; a search has
-    a ranking of its own.
+    standard: with its metric and rule; None where no run has a metric to be ranked by.
+    """
+
+    code: int
+    ranked: Sequence[Ranked]
+    standard: Standard | None
+
+
+def conclude(
+    store: Store, jobs: Sequence[Job], master: DictConfig, console: Console, standard: Standard,
+    is_ranked: bool = True,
+) -> Concluded:  # fmt: skip
+    """Write directories and pictures, verify, and print the summary.
+
+    master: the multirun's config. standard: its metric is "" for the loss. is_ranked: whether the
+    summary ranks the settings; a search has a ranking of its own.
     """
     sweep, is_drawn = section(master, "sweep"), master.pictures != "none"
     store.drop_duplicates()
     table = store.read()
-    metric, ranked, standard = metric_of(table), [], None
-    if metric is not None:
+    metric, ranked = standard.metric or metric_of(table), []
+    found = None
+    if metric in table.columns:
         rules = rules_of(store, table)
-        standard = Standard(metric, str(master.rank_by), rules.get(None))
+        found = replace(standard, metric=metric, rule=rules.get(None))
         table = with_success(store, table, rules)
-        ranked = rank(table, list(store.swept), standard)
+        ranked = rank(table, list(store.swept), found)
     is_few = len(table) + len(ranked) <= SELECTABLE
     write_directories(store, table, jobs, sweep["directories"], console, with_events=is_few)
-    show_summary(console, table, ranked if is_ranked else [], standard, unit(store, table, metric))
-    pictures = draw_overlays(store, table, ranked, standard) if is_drawn and standard else []
-    events = write_sweep_events(store, table, ranked, standard) if standard else None
+    show_summary(console, table, ranked if is_ranked else [], found, unit(store, table, metric))
+    pictures = draw_overlays(store, table, ranked, found) if is_drawn and found else []
+    events = write_sweep_events(store, table, ranked, found) if found else None
     code = verify(store, jobs, sweep["verify"], console) if sweep["verify"] else 0
     where = store.directory
     console.print(f"sweep directory: {where}", soft_wrap=True)
@@ -63,7 +77,7 @@ def conclude(
     if events is not None:
         console.print(f"                 tensorboard --logdir {quote_path(events)}",
                       soft_wrap=True)  # fmt: skip
-    return code
+    return Concluded(code, ranked, found)
 
 
 def returns(store: Store, jobs: Sequence[Job]) -> list[JobReturn]:

@@ -34,6 +34,7 @@ class Ranked:
     - diverged, failed: how many runs
     - scores: seeds -> what the setting is compared by under them; less is better
     - best_job: the number of the best run
+    - jobs: the numbers of the runs with an end
     - stopped: of a setting that halving stopped, the last epoch, and its place among all then
     """
 
@@ -50,6 +51,7 @@ class Ranked:
     scores: dict[object, float]
     best_job: int | None
     stopped: tuple[int, int] | None = None
+    jobs: tuple[int, ...] = ()
 
     @property
     def n(self) -> int:
@@ -73,11 +75,8 @@ class Ranked:
 
 
 def of_setting(setting: Ranked) -> pl.Expr:
-    """The rows of a setting in a runs table."""
-    wanted = pl.lit(value=True)
-    for key, value in setting.setting.items():
-        wanted &= pl.col(key).eq_missing(pl.lit(value))
-    return wanted
+    """The rows of a setting's runs with an end in a runs table."""
+    return pl.col("job").is_in(list(setting.jobs))
 
 
 def band(values: pl.Expr, name: str = "") -> list[pl.Expr]:
@@ -158,6 +157,7 @@ def rank(table: pl.DataFrame, swept: Sequence[str], standard: Standard) -> list[
             scores=_scores(standard, mine, row, seeds),
             best_job=_best_job(standard, mine, row["job"]),
             stopped=_stopped(row),
+            jobs=tuple(row["job"]),
         )
         for row, setting, mine, yes, interval, (mean, sd) in zip(
             rows, settings, values, succeeded, _intervals(standard, values, succeeded),
