@@ -182,7 +182,7 @@ def _show(
     """Print the ranking, and what is confirmed. count: settings to confirm; None for no more."""
     from small_nets.run.outputs.directory_lock import locked
     from small_nets.sweep.cohorts.prepare import find_means
-    from small_nets.sweep.confirmation.confirm import confirm, read_confirmed, show_confirmed
+    from small_nets.sweep.confirmation.confirm import confirm, known_confirmed, show_confirmed
     from small_nets.sweep.results.normalised import unit
     from small_nets.sweep.results.ranking import rank
     from small_nets.sweep.results.summary import show_summary
@@ -190,7 +190,7 @@ def _show(
     ranked = rank(table, list(store.swept), standard)
     show_summary(console, table, ranked, standard, unit(store, table, standard.metric))
     if count is None:
-        show_confirmed(console, read_confirmed(store, ranked, standard), standard)
+        show_confirmed(console, known_confirmed(store, ranked, standard), standard)
         return ranked
     means = find_means({"device": "cpu", "memory": None, "compile": None})
     with locked(store.directory, "", is_kept=False):

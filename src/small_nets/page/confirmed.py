@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from small_nets.config.errors import InputError
 from small_nets.page.numbers import number
-from small_nets.sweep.confirmation.confirm import FOLDER, read_confirmed
+from small_nets.sweep.confirmation.confirm import known_confirmed
 from small_nets.sweep.results.ranking import Ranked, setting_text
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.words import interval_text, said_of_best
@@ -18,11 +17,7 @@ def confirmed(store: Store, ranked: Sequence[Ranked], standard: Standard) -> dic
     ranked: the sweep's settings. A row has the setting, its number when chosen and confirmed, the
     interval of the latter, the runs, and how many of them succeeded.
     """
-    try:
-        found = read_confirmed(store, ranked, standard)
-    except InputError as error:
-        store.said.append(f"{store.directory / FOLDER} cannot be shown: {error}")
-        return None
+    found = known_confirmed(store, ranked, standard)
     if not found:
         return None
     rows = [

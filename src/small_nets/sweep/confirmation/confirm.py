@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rich.console import Console
 
+from small_nets.config.errors import InputError
 from small_nets.run.outputs.directory_lock import locked
 from small_nets.run.outputs.result import git_state, versions
 from small_nets.run.terminal.tables import new_table, print_table
@@ -59,6 +60,18 @@ def read_confirmed(store: Store, ranked: Sequence[Ranked], standard: Standard) -
     chosen = {_key(r): r for r in ranked}
     found = rank(table, list(other.swept), standard)
     return [Confirmed(chosen[_key(r)], r) for r in found if _key(r) in chosen]
+
+
+def known_confirmed(
+    store: Store, ranked: Sequence[Ranked], standard: Standard
+) -> list[Confirmed]:
+    """The same for a reader of the sweep, which a broken confirmation must not stop: it is said."""
+    try:
+        return read_confirmed(store, ranked, standard)
+    except InputError as error:
+        said = f"{store.directory / FOLDER} cannot be shown: {error}".partition("\n")[0]
+        store.said += [] if said in store.said else [said]
+        return []
 
 
 def confirm(
