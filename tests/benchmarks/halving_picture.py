@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from small_nets.config.schema import show
 from small_nets.run.figures.figure import GREY, LIGHT, PALETTE, caption, new_figure
 from small_nets.sweep.halving.rungs import survivors
-from tests.benchmarks.kept import Finished, Replayed
+from tests.benchmarks.kept import LOSS, Finished, Replayed
 
 TOP = 5
 
@@ -41,7 +41,7 @@ def _going(ax: Axes, replayed: Replayed, seeds: int) -> None:
 
 def _ranks(ax: Axes, whole: Finished, replayed: Replayed) -> None:
     epochs = [*replayed.ranks, replayed.epochs]
-    places = [survivors(whole.at(epoch), 1, False).of for epoch in epochs]
+    places = [survivors(whole.at(epoch), 1, LOSS).of for epoch in epochs]
     counts = [ranks.count for ranks in replayed.ranks.values()]
     at = range(len(epochs))
     ax.plot(at[:-1], counts, color=LIGHT, linestyle="--", marker="_", markersize=16)

@@ -7,17 +7,17 @@ was halved.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
-from statistics import median
 from typing import Any
 
 import polars as pl
 
 from small_nets.sweep.halving.rungs import Halving, Ranks, rungs, survivors
 from small_nets.sweep.results.ranking import SEEDS, rank
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.store import Store
 
 METRIC = "val/loss"
+LOSS = Standard(METRIC)
 Setting = tuple[Any, ...]
 Values = Mapping[Setting, Sequence[float]]
 
@@ -50,16 +50,9 @@ class Finished:
         return found
 
     def final(self, by: str) -> dict[Setting, float]:
-        """What each setting is worth at the end, best first.
-
-        by: median, as halving ranks; mean, as the summary does, of the runs that completed.
-        """
-        if by == "mean":
-            ranked = rank(self.table, self.keys, METRIC)
-            return {tuple(r.setting.values()): r.mean for r in ranked}
-        values = self.at(self.epochs)
-        order = survivors(values, 1, False).of
-        return {s: median([v if isfinite(v) else inf for v in values[s]]) for s in order}
+        """What each setting is worth at the end, best first. by: median or mean."""
+        ranked = rank(self.table, self.keys, Standard(METRIC, by))
+        return {tuple(r.setting.values()): r.worth for r in ranked}
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,7 @@ def replay(whole: Finished, halving: Halving) -> Replayed:
         values = whole.at(epoch)
         among = set(going)
         here = {setting: v for setting, v in values.items() if setting in among}
-        found[epoch] = survivors(here, halving.factor, False)
+        found[epoch] = survivors(here, halving.factor, LOSS)
         going = found[epoch].going
     return Replayed(found, going, whole.epochs)
 
@@ -119,7 +112,7 @@ def as_long(whole: Finished, share: float) -> tuple[int, Setting]:
     """
     epoch = whole.curves.filter(pl.col("step") >= share * whole.epochs)["step"].min()
     assert isinstance(epoch, int), "the last epoch is logged"
-    return epoch, survivors(whole.at(epoch), 1, False).going[0]
+    return epoch, survivors(whole.at(epoch), 1, LOSS).going[0]
 
 
 def check(found: Replayed, halved: Store) -> None:

@@ -77,6 +77,7 @@ def test_one_run(folder: Path, call: Call, is_absolute: bool) -> None:
     call("src.predict", where, "--inputs", "[[2.0]]")
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("is_absolute", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_sweep(folder: Path, call: Call, is_absolute: bool) -> None:
     where = str(folder / "t[4]") if is_absolute else "t[4]"
@@ -101,6 +102,7 @@ def test_a_sweep(folder: Path, call: Call, is_absolute: bool) -> None:
     call("src.predict", f"{where}/1", "--inputs", "[[2.0]]")
 
 
+@pytest.mark.more
 def test_a_search(folder: Path, call: Call) -> None:
     line = ("-m", "hydra/sweeper=search", *LINE, "optimizer.lr=interval(0.001,0.1)",
             "search.seeds=1", "search.batch=2", f"sweep.dir={to_the_letter('s[1]')}")  # fmt: skip
@@ -112,6 +114,7 @@ def test_a_search(folder: Path, call: Call) -> None:
     assert alone[0].startswith("seed=")
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("kind", ["parquet", pytest.param("csv", marks=pytest.mark.slow)])
 def test_a_table_with_another_of_a_similar_name(kind: str, folder: Path, call: Call) -> None:
     """d[1].csv as a pattern is d1.csv, which is beside it, and holds other numbers."""

@@ -59,7 +59,7 @@ def test_tensors_by_name(
     assert ("target.shift" in state) == (found.net.target is not None)
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", NETS)
 def test_onnx_gives_the_same_numbers(
     name: str, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -66,7 +66,7 @@ def test_a_path_is_no_option_and_no_home() -> None:
     assert quote("plain") == "plain"
 
 
-@pytest.mark.every(2)
+@pytest.mark.more
 @pytest.mark.parametrize(
     "name",
     [
@@ -110,6 +110,7 @@ def test_a_run_in_a_folder_of_any_name(
     assert list(boards.Reload().Runs()) == [name]
 
 
+@pytest.mark.more
 def test_links_and_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "real").mkdir()

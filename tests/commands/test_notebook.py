@@ -50,6 +50,7 @@ def test_a_run_is_that_of_the_command(finish, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.more
 def test_nothing_is_left_behind() -> None:
     threads, state, alive = torch.get_num_threads(), torch.get_rng_state(), threading.active_count()
     for _ in range(2):
@@ -125,6 +126,7 @@ def test_the_example_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert list((tmp_path / "outputs").iterdir())
 
 
+@pytest.mark.more
 def test_what_went_wrong_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

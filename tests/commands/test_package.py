@@ -68,6 +68,7 @@ def test_all_of_the_package_is_in_the_wheel(installed: Path) -> None:
     assert not (packages / "tests").exists()
 
 
+@pytest.mark.more
 def test_a_run_in_an_empty_folder(call: Call, tmp_path: Path) -> None:
     said = call("small-nets +experiment=xor trainer.max_epochs=5 hydra.run.dir=outputs/x")
     assert "Final metrics" in said

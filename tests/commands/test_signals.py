@@ -171,6 +171,7 @@ def ended_at(folder: Path, command: Sequence[str], number: signal.Signals, delay
 STARTUP = 0.15  # of the interpreter, whose own Ctrl-C is a traceback
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(("name", "number"), [("train", signal.SIGINT), ("search", signal.SIGTERM),
                                               ("sweep", signal.SIGHUP)])  # fmt: skip
 def test_a_moment_of_a_command(name: str, number: signal.Signals, tmp_path: Path) -> None:

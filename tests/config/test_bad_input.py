@@ -193,6 +193,7 @@ def test_the_command(
     assert list(tmp_path.rglob("*")) in ([], [tmp_path / "outputs"])
 
 
+@pytest.mark.more
 def test_a_refused_run_leaves_a_named_directory_usable(
     command: Callable[..., Answer], tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_a_run_of_it_has_the_numbers_of_its_own(
     assert found != pytest.approx(other.result.metrics["val/loss"], rel=1e-9)
 
 
+@pytest.mark.more
 def test_in_a_search(sweep: Sweep) -> None:
     pytest.importorskip("optuna")
     search = ("hydra/sweeper=search", "search.trials=4", "search.seeds=1", DRY)
@@ -199,6 +200,7 @@ def test_what_was_typed_stays_an_error(typed: str) -> None:
         compose_settings(*LAYERS, typed)
 
 
+@pytest.mark.more
 def test_it_is_said_everywhere(
     command: Callable[..., Answer], sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -49,6 +49,7 @@ def test_a_fault_of_ours_is_nobodys_key(word: str, make: Callable[[], BaseExcept
         assert hydra_errors.explain(caught.value, ["+experiment=sine", word]) is None
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("make", FAULTS[:3], ids=lambda make: type(make()).__name__)
 @pytest.mark.parametrize(("where", "word"), [
     ("small_nets.run.build.preflight.refuse_removed", "~description"),

@@ -199,7 +199,7 @@ ALONE = {
 }
 
 
-@pytest.mark.every(3)
+@pytest.mark.more
 @pytest.mark.parametrize("name", ALONE)
 def test_what_no_rule_knows_goes_alone_with_equal_numbers(
     name: str, tmp_path: Path, sweep: Callable[..., Swept], finish: Callable[..., Finished]

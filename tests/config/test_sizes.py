@@ -96,6 +96,7 @@ def test_a_source(overrides: tuple[str, ...]) -> None:
     check(str(caught.value), SOURCES[overrides], began)
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize("arguments", SWEPT, ids=lambda v: " ".join(v)[-60:])
 def test_a_sweep(arguments: tuple[str, ...], command: Command) -> None:
     began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime

@@ -71,6 +71,7 @@ def known() -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.more
 def test_what_is_typed_is_allowed() -> None:
     for config in known():
         assert check_stored(copy.deepcopy(config), "here") == config

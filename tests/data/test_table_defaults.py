@@ -126,6 +126,7 @@ def test_a_sweep_over_the_defaults(table: Path, sweep: Callable[..., Swept]) -> 
     assert found == {(w, lr) for w in (None, 4) for lr in (0.01, 0.001, 0.003)}
 
 
+@pytest.mark.more
 def test_files_of_the_users_own(
     table: Path, tmp_path: Path, command: Callable[..., Answer]
 ) -> None:

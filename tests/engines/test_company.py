@@ -42,7 +42,7 @@ CASES = [
 
 @pytest.mark.usefixtures("engine")
 class TestMembersNeverMeet:
-    @pytest.mark.every(2)
+    @pytest.mark.every(4)
     @pytest.mark.parametrize(("members", "overrides", "layout"), CASES)
     def test_alone_in_company_in_any_order(
         self, members: int, overrides: Any, layout: Layout | None
@@ -90,6 +90,7 @@ class TestMembersNeverMeet:
 class TestCompiled:
     """By the real compiler: what it makes of one member does not depend on the others either."""
 
+    @pytest.mark.every(4)
     @pytest.mark.parametrize(
         ("members", "overrides"),
         [

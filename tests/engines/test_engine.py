@@ -54,6 +54,7 @@ def every_sixth() -> list[Any]:
 
 @pytest.mark.usefixtures("engine")
 class TestEqualNumbers:
+    @pytest.mark.every(3)
     @pytest.mark.parametrize(("experiment", "optimizer", "batch"), every_sixth())
     def test_as_a_single_run(self, experiment: str, optimizer: str, batch: int | None) -> None:
         big = experiment in MINI

@@ -126,6 +126,7 @@ def check_tables(page: Page, grid: Store) -> None:
     assert commands == [f"python -m src.train {o}" for o in lost["overrides"]][:25]
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -145,6 +146,7 @@ def test_every_kind_of_sweep_has_a_page(
         assert page.evaluate("document.documentElement.scrollWidth") == 400
 
 
+@pytest.mark.more
 def test_a_classification_shows_its_confusion(
     browser: Browser, sweep: Sweep, tmp_path: Path
 ) -> None:
@@ -169,6 +171,7 @@ def test_a_classification_shows_its_confusion(
         assert f"of 18 validation rows: {counts.trace()} are right" in label
 
 
+@pytest.mark.more
 def test_a_page_without_its_table(
     sweep: Sweep, browser: Browser, tmp_path: Path, command: Callable[..., Answer]
 ) -> None:
@@ -193,7 +196,7 @@ def test_a_page_of_too_many_settings_draws(
     many = pl.concat([table] * 7).with_columns(job=pl.int_range(pl.len()))
     many = many.with_columns(**{"optimizer.lr": pl.col("job") * 1e-4 + 1e-4})
     path = tmp_path / "many.html"
-    path.write_text(page_of(grid, many, "val/loss"))
+    path.write_text(page_of(grid, many, Standard("val/loss")))
     with open_page(browser, path.as_uri()) as page:
         expect(page.locator("#runs-table tbody tr")).to_have_count(25)
         tiles = dict(zip(texts(page, "#tiles dt"), texts(page, "#tiles dd"), strict=True))

@@ -41,7 +41,7 @@ def test_the_commonest_class_of_the_examples(name: str, finish: Finish) -> None:
         assert split.target is not None
         share = ((split.target > 0.5) == most).double().mean().item()
         assert found[f"{prefix}/accuracy"] == pytest.approx(share)
-        assert done.text.count(f"{prefix}/accuracy") == 1
+        assert done.text.count(f"\n{prefix}/accuracy ") == 1
     line = next(row for row in done.text.splitlines() if row.startswith("train/accuracy"))
     assert float(line.split()[-1]) == pytest.approx(found["train/accuracy"], rel=1e-4)
 
@@ -162,6 +162,7 @@ def test_a_sweep_has_the_scores_of_its_single_runs(
         assert row[name] == pytest.approx(alone.metrics[name], rel=1e-8), name
 
 
+@pytest.mark.more
 def test_a_loss_that_is_no_squared_error(
     table: Path, finish: Finish, sweep: Callable[..., Swept], monkeypatch: pytest.MonkeyPatch
 ) -> None:

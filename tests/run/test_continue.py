@@ -50,6 +50,7 @@ def refused(*overrides: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.more
 def test_checkpoints_that_cannot_be_continued(
     finish: Callable[..., Finished], tmp_path: Path
 ) -> None:

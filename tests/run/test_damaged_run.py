@@ -75,6 +75,7 @@ def whole_of(reader: Callable[[Path], str], whole: Path) -> str:
     return reader(whole)
 
 
+@pytest.mark.more
 @given(st.sampled_from(FILES), st.sampled_from(["bit", "bit", "bit", "cut"]), st.integers(0, 2**40))
 @settings(max_examples=40, deadline=None)
 def test_a_damaged_file(
@@ -165,6 +166,7 @@ def test_weights_of_another_network(whole: Path, tmp_path: Path) -> None:
         assert words in predictions(directory)
 
 
+@pytest.mark.more
 def test_a_checkpoint_that_does_not_go_with_the_run(whole: Path, tmp_path: Path) -> None:
     """By its shapes, its types, its numbers; of another run; not a checkpoint of ours at all."""
     content = torch.load(whole / "checkpoint.ckpt", weights_only=True)

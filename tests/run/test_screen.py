@@ -73,6 +73,7 @@ def test_print_all(tmp_path: Path) -> None:
     assert "print" not in compose_settings("+experiment=sine", "print=all")[0]["trainer"]
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize(
     ("overrides", "wanted"),
     [

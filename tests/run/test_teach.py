@@ -40,7 +40,7 @@ def quiet() -> Console:
 KINDS = ("sine", "temperature_linear", "circles", "xor", "spam", "and_gate")
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(12)
 @pytest.mark.parametrize("name", [
     name if name in KINDS else pytest.param(name, marks=pytest.mark.slow)
     for name in conf_files.experiments()
@@ -66,6 +66,7 @@ def test_every_experiment_has_all_pictures_that_apply(
         assert found == set()
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize("overrides", [
     ("+experiment=temperature_linear", "optimizer.lr=0.1", "log_every=1"),
     ("+experiment=sine", "data.batch_size=200", "optimizer=sgd", "optimizer.lr=1e30",
@@ -106,6 +107,7 @@ def test_a_map_of_several_classes(finish: Callable[..., Finished]) -> None:
     assert lessons_in(done.directory) == {"surface.png", "sharpness.png", "training.gif"}
 
 
+@pytest.mark.more
 def test_the_gif_has_the_frames_promised(finish: Callable[..., Finished]) -> None:
     for name, epochs, frames in (("circles", 45, 40), ("temperature_mlp", 5, 6)):
         done = finish(f"+experiment={name}", f"trainer.max_epochs={epochs}", "log_every=1",
@@ -170,6 +172,7 @@ def test_afterwards_as_at_the_end(run_directory: Callable[..., Path], tmp_path: 
     assert {f"view figures/{Path(name).stem}" for name in PLANE} <= tags
 
 
+@pytest.mark.more
 def test_a_run_of_an_engine_is_trained_again(run_directory: Callable[..., Path]) -> None:
     directory = run_directory("+experiment=xor", "model.width=2", "trainer.max_epochs=20",
                               "logger=none", engine=True)  # fmt: skip

@@ -58,6 +58,7 @@ def test_events(two_runs: list[Finished]) -> None:
     assert "max_epochs: 50" in text
 
 
+@pytest.mark.more
 def test_the_slider_has_ten_moments(finish: Callable[..., Finished]) -> None:
     for more in (("+experiment=sine", "trainer.max_epochs=60"),
                  ("+experiment=circles", "trainer.max_epochs=60")):  # fmt: skip

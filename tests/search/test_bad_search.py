@@ -55,6 +55,7 @@ def test_refused(overrides: tuple[str, ...], tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.more
 def test_refused_in_a_foreign_directory(sweep: Sweep) -> None:
     """Of another sweep, of a run, or of another search: they stay as they were."""
     done = sweep("+experiment=sine", "trainer.max_epochs=2", "seed=0,1", "logger=none")

@@ -82,6 +82,7 @@ def test_what_a_search_is_told_changes_no_run() -> None:
     assert run_id(plain) == run_id(other)
 
 
+@pytest.mark.more
 def test_a_killed_search_goes_on(
     sweep: Sweep, command: Callable[..., Answer], tmp_path: Path
 ) -> None:
@@ -164,6 +165,7 @@ def test_a_metric_that_should_be_high(sweep: Sweep) -> None:
     assert "Search for the greatest mean train/accuracy over 2 seeds" in done.text
 
 
+@pytest.mark.more
 def test_some_trials_fail(sweep: Sweep) -> None:
     """loss=bce takes probabilities: with tanh at the end there is no such run."""
     done = sweep(*MLP, "loss=mse,bce", RATE, "search.trials=6", "search.seeds=2",

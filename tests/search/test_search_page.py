@@ -91,6 +91,7 @@ def test_its_page_in_a_browser(browser: Browser, found: Store, width: int, dark:
         no_overlap(page, "#progress .xtick text")
 
 
+@pytest.mark.more
 def test_a_sweep_has_no_such_section(sweep: Sweep, browser: Browser) -> None:
     store = sweep("+experiment=xor", "seed=0,1", "trainer.max_epochs=3").store
     report.main([str(store.directory)])

@@ -23,6 +23,7 @@ def world(kind: str, random: np.random.Generator, seeds: int, settings: int) -> 
     return -random.binomial(10, 0.9, size=(seeds, settings)) / 10  # accuracies, with many ties
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("kind", ["seeds matter", "stuck", "lost", "accuracy"])
 @pytest.mark.parametrize(("settings", "seeds"), [(2, 8), (10, 8), (10, 20), (60, 8)])
 def test_equal_settings_are_left_equal(kind: str, settings: int, seeds: int) -> None:

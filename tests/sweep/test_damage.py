@@ -128,6 +128,7 @@ def no_reader_believes_a_damaged_file(
     assert Store(directory).lost() == []
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.more)])
 def test_no_reader_believes_a_damaged_file(
     count: int, whole: Path, numbers_of_whole: dict[str, object],

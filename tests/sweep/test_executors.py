@@ -35,6 +35,7 @@ def _dies(*_: object) -> None:
 class TestProcesses:
     GRID = ("+experiment=temperature_mlp", "trainer.max_epochs=20", "engine=lightning")
 
+    @pytest.mark.more
     def test_equal_and_side_by_side(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
         here = sweep(*self.GRID, "seed=range(4)", "executor.workers=2", to="here")
         monkeypatch.setattr(process_executor, "STARTING", 0.0)
@@ -185,6 +186,7 @@ class TestBadInput:
         with pytest.raises(InputError, match="nothing answers there"):
             sweep("+experiment=sine", "seed=1,2", "executor=ray", "executor.address=127.0.0.1:9")
 
+    @pytest.mark.more
     def test_an_address_of_something_else(self, sweep: Sweep) -> None:
         pytest.importorskip("ray")
         with socket.create_server(("127.0.0.1", 0)) as server:

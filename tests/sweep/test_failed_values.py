@@ -97,6 +97,7 @@ def test_what_is_made_of_it(broken: Swept) -> None:
     assert kinds[" model.width"] == {"string_value"}
 
 
+@pytest.mark.more
 def test_the_sweep_goes_on(sweep: Sweep) -> None:
     """Resumed, and extended by values, by seeds, and by a key."""
     first = sweep(*TRAIN, "logger=none", "optimizer.lr=0.01,nan")

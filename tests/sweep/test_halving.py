@@ -14,6 +14,7 @@ from small_nets.search.journal import look_at
 from small_nets.sweep.cohorts import start
 from small_nets.sweep.halving.rungs import SuccessiveHalving, Verdict
 from small_nets.sweep.results.ranking import rank
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.store import Store
 from tests.conftest import Swept
 
@@ -92,6 +93,7 @@ class TestHalving:
         done = sweep(*GRID, HALVING)
         assert_frame_equal(rows(done), rows(whole), check_exact=True)
 
+    @pytest.mark.more
     def test_a_whole_sweep_of_what_was_stopped(self, sweep: Sweep) -> None:
         sweep(*GRID, HALVING)
         again = sweep(*GRID, HALVING)
@@ -166,7 +168,7 @@ class TestHalving:
         known = {lr: value for lr, value, _ in medians.iter_rows() if value is not None}
         worse = set(stopped["optimizer.lr"])
         assert all(known[a] >= known[b] for a in worse for b in set(known) - worse)
-        ranks = rank(table, ["seed", "optimizer.lr"], "val/loss")
+        ranks = rank(table, ["seed", "optimizer.lr"], Standard("val/loss"))
         is_stopped = [r.stopped is not None for r in ranks]
         assert is_stopped == sorted(is_stopped), "what halving stopped comes last"
 
@@ -188,7 +190,7 @@ class TestHalving:
         seeds = same.filter(status="completed").group_by("optimizer.lr").len()
         assert seeds["len"].to_list() == [6], "the best setting has all its seeds"
 
-    @pytest.mark.every(2)
+    @pytest.mark.more
     @pytest.mark.parametrize("fail_fast", [False, True])
     def test_a_failed_run_is_tried_again(
         self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, fail_fast: bool
@@ -232,6 +234,7 @@ class TestHalving:
             sweep(*GRID, "sweep.halving={first: 90}")
 
 
+@pytest.mark.more
 def test_decay_and_none_are_two_programs(sweep: Sweep) -> None:
     grid = ("+experiment=temperature_mlp", "trainer.max_epochs=30", "seed=1,2", "optimizer.lr=0.01")
     both = sweep(*grid, "optimizer.weight_decay=0,0.5,0.1")

@@ -18,6 +18,7 @@ from small_nets.config.conf_files import CONF
 from small_nets.config.errors import InputError
 from small_nets.config.resolve import casts
 from small_nets.config.schema import FIELDS, check_value, kind_of, show
+from small_nets.config.success_rule import in_quotes
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.outputs.result import run_id
 from small_nets.sweep.jobs.expand import Expander, Job
@@ -93,6 +94,7 @@ def test_one_run(overrides: list[str], more: list[str]) -> None:
         assert {other.run_id for other in jobs} == {run_id(alone)}
 
 
+@pytest.mark.more
 def test_several_runs() -> None:
     for overrides in OTHER:
         assert len({job.run_id for job in expand([[*MLP, o] for o in overrides])}) == len(overrides)
@@ -171,7 +173,9 @@ def test_defaults_are_of_their_types() -> None:
         assert casts(config) == {}
     for key, rule in FIELDS.items():
         text = rule.example[1:-1] if rule.example[0] == "'" else rule.example
-        check_value(key, PARSER.parse_override(f"{key}={text}").value())  # what it advises
+        check_value(
+            key, PARSER.parse_override(in_quotes(f"{key}={text}")).value()
+        )  # what it advises
 
 
 class TestSweeps:

@@ -74,6 +74,7 @@ def test_hydra_finds_the_doors() -> None:
 
 
 class TestCommand:
+    @pytest.mark.more
     def test_named_sweep_in_batches(self, command: Command, tmp_path: Path) -> None:
         done = command(
             "src.train", "-m", *MLP, "+sweep=seeds", "hydra.sweeper.params.seed='range(5)'",

@@ -74,6 +74,7 @@ def test_one_in_the_way_is_named(sweep: Sweep, tmp_path: Path, name: str) -> Non
     assert not list(tmp_path.glob("elsewhere/*"))
 
 
+@pytest.mark.more
 def test_a_single_run_where_one_of_the_sweep_would_go_stays(sweep: Sweep, tmp_path: Path) -> None:
     """Its files have our marks, and are the user's all the same."""
     single = tmp_path / "sweep" / "1"

@@ -31,6 +31,7 @@ class TestAgain:
         assert "0 runs to train, 12 already there" in again.text
         assert again.losses == whole.losses
 
+    @pytest.mark.more
     def test_a_new_key_and_a_place_that_is_taken(self, sweep: Sweep) -> None:
         sweep(*MLP, "seed=0,1")
         more = sweep(*MLP, "optimizer.lr=0.001,0.002", "seed=0,1")
@@ -70,6 +71,7 @@ class TestAgain:
         assert_frame_equal(curves(done.store), curves(whole.store))
         assert not list(done.store.directory.rglob("*.tmp"))
 
+    @pytest.mark.more
     def test_ctrl_c_keeps_finished_parts(
         self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -107,6 +109,7 @@ class TestAgain:
         assert len(presses) == 2
         assert (done.store.directory / "sweep.json").exists()
 
+    @pytest.mark.more
     def test_a_corrupt_part_is_moved_and_trained_again(self, sweep: Sweep) -> None:
         first = sweep(*MLP, "optimizer=sgd,adam", "seed=range(3)")
         kinds = {"runs": ".parquet", "weights": ".safetensors"}
@@ -157,6 +160,7 @@ class TestAgain:
         less = sweep(*MLP, "seed=0,1")
         assert "0 runs to train, 2 already there" in less.text
 
+    @pytest.mark.more
     def test_batches_of_a_grid(self, sweep: Sweep) -> None:
         done = sweep(*MLP, "optimizer=sgd,adam", "seed=-1,1,2", size=2)
         assert done.code == 1

@@ -13,6 +13,7 @@ from small_nets.config.errors import InputError
 from small_nets.engines.cohort import Interrupted
 from small_nets.sweep.executors import orphans, slurm_commands, slurm_job
 from small_nets.sweep.results.conclude import conclude
+from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.manifest import part_file, write_part
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.training.sink import PartFormat, RemoteSink
@@ -109,7 +110,7 @@ class TestDuplicates:
         write_part(store.directory, "late", store.token, 3, files)
         assert len(first.table) == 3
         keys = {"sweep": {"directories": 0, "verify": 0}, "pictures": "none"}
-        conclude(first.store, [], OmegaConf.create(keys), quiet())
+        conclude(first.store, [], OmegaConf.create(keys), quiet(), Standard(""))
         assert first.table["job"].to_list() == [0, 1, 2]
         assert set(first.store.curves()["run_id"].value_counts()["count"]) == {3}
 

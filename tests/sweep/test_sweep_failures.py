@@ -102,7 +102,7 @@ class TestFailures:
         assert done.table["val/loss"].is_null().to_list() == [True, True, False, False]
         assert done.losses[:2] == done.table["train/loss"].to_list()[:2]
         assert done.losses[2:] == done.table["val/loss"].to_list()[2:]
-        assert "Settings by mean train/loss" in done.text
+        assert "Settings by median train/loss" in done.text
 
     def test_verify_beside_failures(self, sweep: Sweep) -> None:
         done = sweep(*MLP, "data.batch_size=3,99", "sweep.verify=1")

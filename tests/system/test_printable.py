@@ -78,6 +78,7 @@ def test_errors_and_refused_arguments(capsys: pytest.CaptureFixture[str]) -> Non
     assert found.err.count(r"\x1b]0;owned") == 3
 
 
+@pytest.mark.more
 def test_the_commands(tmp_path: Path, command: Callable[..., Answer]) -> None:
     evil = "\x1b[2J\u202e\x07"
     rows = {evil: [1.0, 2, 3, 4] * 3, "c": ["x\x1b[31m", "y"] * 6}

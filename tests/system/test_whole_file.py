@@ -122,6 +122,7 @@ class TestPredictOut:
             assert words in said
         assert (tmp_path / "file.csv").read_text() == "mine"
 
+    @pytest.mark.more
     def test_a_full_disk_leaves_nothing(self, trained: Path, tmp_path: Path) -> None:
         (tmp_path / "in.csv").write_text("x\n" + "1.25\n" * 20000)
 
@@ -140,6 +141,7 @@ class TestPredictOut:
 
 
 class TestTensors:
+    @pytest.mark.more
     def test_the_same_bytes_in_every_process(self, tmp_path: Path) -> None:
         code = (
             "import sys, torch\nfrom pathlib import Path\n"

@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 
 from small_nets.config.overrides import key_of
 from small_nets.config.schema import cast_value, show
+from small_nets.config.success_rule import in_quotes
 
 WHOLE_NUMBER = re.compile(r"^([A-Za-z_][\w.]*)=(-?(?:0|[1-9]\d{0,17}))$", re.ASCII)
 # What parsing a text may raise. Python raises ValueError for a number of 5,000 digits, and
@@ -21,7 +22,7 @@ REFUSED = (HydraException, ValueError, RecursionError)
 def read(text: str) -> Override | None:
     """Parse an override; None where Hydra's grammar refuses it, or it has no key."""
     try:
-        found = OverridesParser.create().parse_override(text)
+        found = OverridesParser.create().parse_override(in_quotes(text))
     except REFUSED:
         return None
     return found if found.key_or_group else None

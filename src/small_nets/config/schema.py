@@ -25,7 +25,6 @@ from small_nets.config.field_types import (
     text,
 )
 from small_nets.config.grammar_quoting import quote
-from small_nets.config.success_rule import SUMMARIES, is_summary, read_rule
 from small_nets.config.sweep_schema import SWEEP_FIELDS
 
 LAYERS = tuple(name for name, found in ACTIVATIONS.items() if found.is_of_layers)
@@ -83,20 +82,6 @@ FIELDS: dict[str, Field] = {
         "'[mse, accuracy]'",
     ),
     "analysis": nullable(one_of(("curvature", "optimal_lr"), example="curvature"), "none"),
-    "success": nullable(
-        Field(
-            lambda v: read_rule(v) is not None,
-            "a metric, one of < <= > >=, and a number",
-            "'val/loss<0.001'",
-        ),
-        "a loss below the constant predictor's",
-    ),
-    "rank_by": Field(
-        is_summary,
-        "median, mean, success or quantile:Q, with 0 < Q < 1",
-        "median",
-        (*SUMMARIES, "quantile:0.9"),
-    ),
     "print": one_of(("few", "all"), example="all"),
     "pictures": one_of(("none", "few", "all"), example="all"),
     "ckpt": nullable(text("a run's checkpoint.ckpt", example="outputs/sine/RUN/checkpoint.ckpt")),

@@ -1,4 +1,7 @@
-"""The fields of the config's sections sweep, search and executor. Without torch."""
+"""The fields of the config's sections sweep, search and executor, and of what is concluded.
+
+Without torch.
+"""
 
 import re
 
@@ -15,7 +18,7 @@ from small_nets.config.field_types import (
     one_of,
     text,
 )
-from small_nets.config.success_rule import SUMMARIES, is_summary
+from small_nets.config.success_rule import SUMMARIES, is_summary, read_rule
 
 OBJECTIVES = (*SUMMARIES, "bound")
 SAMPLERS = ("tpe", "random", "qmc", "cmaes", "gp")
@@ -50,6 +53,20 @@ def _memory(example: str) -> Field:
 
 
 SWEEP_FIELDS: dict[str, Field] = {
+    "success": nullable(
+        Field(
+            lambda v: read_rule(v) is not None,
+            "a metric, one of < <= > >=, and a number",
+            "'val/loss<0.001'",
+        ),
+        "a loss below the constant predictor's",
+    ),
+    "rank_by": Field(
+        is_summary,
+        "median, mean, success or quantile:Q, with 0 < Q < 1",
+        "median",
+        (*SUMMARIES, "quantile:0.9"),
+    ),
     "sweep.dir": text("a directory", example="outputs/my_sweep"),
     "sweep.dry_run": boolean(example="true"),
     "sweep.verify": integer(0, example="3"),

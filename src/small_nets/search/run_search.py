@@ -28,7 +28,7 @@ from small_nets.search.sampler_limits import refuse_space
 from small_nets.search.space import Space
 from small_nets.search.study import Search
 from small_nets.search.summary import show_best, show_progress, show_space
-from small_nets.sweep.confirmation.after import confirm_end
+from small_nets.sweep.after import confirm_end
 from small_nets.sweep.halving.checks import check_halving
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.jobs.plan import longest

@@ -57,7 +57,7 @@ def launch(
                                  "combination.\nFix: hydra/sweeper=search, or without it"
                                  )  # fmt: skip
         # Imported here, so that a wrong command is answered before torch is loaded.
-        from small_nets.sweep.confirmation.after import confirm_end
+        from small_nets.sweep.after import confirm_end
         from small_nets.sweep.results.conclude import returns
         from small_nets.sweep.session import Session
 

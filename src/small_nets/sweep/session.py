@@ -84,8 +84,7 @@ class Session:
         here = self.settings if self.cluster is None else self.settings | {"device": "cpu"}
         self.means = find_means(here, where.get("workers"))
         self.opened: str | None = None
-        # What makes a setting better; the metric is "" for the loss.
-        self.standard = Standard("", str(master.rank_by), read_rule(master.success))
+        self.standard = Standard("", str(master.rank_by), read_rule(master.success))  # "": the loss
 
     @property
     def directory(self) -> Path:
@@ -131,10 +130,8 @@ class Session:
         """Print the plan."""
         for line in self.expander.dropped:
             self.console.print(line, soft_wrap=True, highlight=False)
-        show_plan(
-            self.console, planned.plan, planned.ready, self.means, self.directory,
-            self.settings["directories"],
-        )  # fmt: skip
+        show_plan(self.console, planned.plan, planned.ready, self.means, self.directory,
+                  self.settings["directories"])  # fmt: skip
         for note in rows_left_out(planned.jobs):
             warn(self.console, f"{note}\n")
         if self.halving is not None and planned.plan.todo:

@@ -62,9 +62,7 @@ def read_confirmed(store: Store, ranked: Sequence[Ranked], standard: Standard) -
     return [Confirmed(chosen[_key(r)], r) for r in found if _key(r) in chosen]
 
 
-def known_confirmed(
-    store: Store, ranked: Sequence[Ranked], standard: Standard
-) -> list[Confirmed]:
+def known_confirmed(store: Store, ranked: Sequence[Ranked], standard: Standard) -> list[Confirmed]:
     """The same for a reader of the sweep, which a broken confirmation must not stop: it is said."""
     try:
         return read_confirmed(store, ranked, standard)

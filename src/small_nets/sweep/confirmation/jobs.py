@@ -36,8 +36,8 @@ def refuse_without_seeds(swept: Sequence[str], flag: str) -> None:
 def fresh_seeds(store: Store, count: int) -> range:
     """So many seeds that no run of the sweep has."""
     table = store.read([key for key in SEEDS if key in store.swept])
-    highest = max((table[key].max() or 0 for key in table.columns), default=0)
-    first = STEP * (1 + max(int(highest), 0) // STEP)
+    typed = [seed for key in table.columns for seed in table[key].drop_nulls()]
+    first = STEP * (1 + max(typed, default=0) // STEP)
     return range(first, first + count)
 
 

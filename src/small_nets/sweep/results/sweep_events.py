@@ -59,18 +59,18 @@ def write_sweep_events(
         runs[place[setting]].append(row)
     chosen = list(zip(ranked[:SELECTABLE], runs, strict=False))
     shown = [m for m in metrics if not m.startswith("best/")]
-    ids = [_trained(rows) for r, rows in chosen[:BANDS] if r.n]
+    ids = [_trained(rows) for r, rows in chosen[:BANDS] if r.best_job is not None]
     curves = store.curves([row["run_id"] for rows in ids for row in rows], ["step", *shown])
     charts = _charts(store, table, [m for m in shown if m in curves.columns])
     # One after another, the best first: by when they began TensorBoard orders and colours them.
     for i, (r, rows) in enumerate(chosen):
-        points = _band(curves, rows, shown) if i < BANDS and r.n else {}
+        points = _band(curves, rows, shown) if i < BANDS and r.best_job is not None else {}
         last, values = _end(r, rows, metrics, standard)
         if points:
             # Where early stopping kept other weights than the last, or runs ended later.
             last = max(last, max(points) + (not _is_end(points[max(points)], values)))
         points[last] = points.get(last, {}) | values
-        about = session(_label(r), _settings(store, r), r.n > 0)
+        about = session(_label(r), _settings(store, r), r.best_job is not None)
         records = [(step, scalars(some)) for step, some in sorted(points.items())]
         write_events(folder / _name(i, r), [(0, about), (0, charts), *records], SUFFIX)
     return folder
