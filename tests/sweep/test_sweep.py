@@ -15,6 +15,9 @@ from small_nets.commands import predict, report
 from small_nets.run.build.build import build
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.outputs.weights import load_weights
+from small_nets.sweep.results.ranking import rank
+from small_nets.sweep.results.standard import Standard
+from small_nets.sweep.results.words import said_of_best
 from small_nets.sweep.store.store import Store
 from small_nets.system.sealed_json import seal
 from tests.conftest import plain_run, predicted
@@ -155,7 +158,9 @@ class TestWholeSweep:
         assert [lr for lr, _ in rows] == ["0.001", "1e-05"]
         middle = done.table.filter(pl.col("optimizer.lr") == 0.001)["val/loss"].median()
         assert rows[0][1] == f"{middle:.4g}"
-        assert "The best can be told from the other (under the same 10 seeds" in done.text
+        ranked = rank(done.table, list(done.store.swept), Standard("val/loss"))
+        assert all(line in done.text for line in said_of_best(ranked))
+        assert "(under the same 10 seeds" in done.text
         assert f"sweep directory: {done.store.directory}" in done.text
 
 

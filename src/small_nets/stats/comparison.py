@@ -24,8 +24,9 @@ from small_nets.stats.distributions import Array, range_quantile
 
 LEVEL = 0.05  # of the whole comparison
 FEWEST = 5  # seeds
-DEALS = 2000
-MOST_DEALT = 20_000_000  # numbers; above, sums of so many ranks are taken for normal
+FEWEST_DEALS, MOST_DEALS = 2000, 20_000
+DEALT = 5_000_000  # numbers that are dealt, if that makes no fewer deals
+MOST_DEALT = 20_000_000  # above, sums of so many ranks are taken for normal
 Flags = NDArray[np.bool_]
 
 
@@ -85,13 +86,15 @@ def _aligned_ranks(values: Array) -> Array:
 def _allowance(ranks: Array, level: float) -> float:
     """How far apart the greatest and the least sum are by luck, but for `level` of the cases."""
     count = ranks.shape[1]
-    if ranks.size * DEALS > MOST_DEALT:
+    if ranks.size * FEWEST_DEALS > MOST_DEALT:
         variance = ranks.var(axis=1).sum() * count / (count - 1)
         return range_quantile(count, 1 - level) * math.sqrt(variance)
+    deals = min(max(DEALT // ranks.size, FEWEST_DEALS), MOST_DEALS)
     random = np.random.default_rng(0)
-    sums = np.zeros((DEALS, count))
+    sums = np.zeros((deals, count))
     for row in ranks:
-        sums += random.permuted(np.broadcast_to(row, (DEALS, count)), axis=1)
+        sums += random.permuted(np.broadcast_to(row, (deals, count)), axis=1)
     ranges = np.sort(np.ptp(sums, axis=1))
-    # With the case that was seen one of the deals, as many or fewer than `level` lie above it.
-    return float(ranges[min(math.ceil((1 - level) * (DEALS + 1)), DEALS) - 1])
+    # So few deals lie above it that, but for one time in twenty, the share of all is `level` too.
+    share = level - 1.645 * math.sqrt(level * (1 - level) / deals)
+    return float(ranges[min(math.ceil((1 - share) * deals), deals) - 1])
