@@ -71,7 +71,7 @@ def table_of(worse: float, seeds: int, settings: int = 3) -> pl.DataFrame:
     ("worse", "seeds", "told", "said"),
     [
         (10.0, 20, [False, False, True], "cannot be told from 1 of the 2 others"),
-        (1.0, 20, [False, False, False], "cannot be told from any of all 2 others"),
+        (1.0, 20, [False, False, False], "cannot be told from any of the 2 others"),
         (10.0, 4, [None, None, None], "No verdict: the best and the others share 4 seeds"),
     ],
 )

@@ -185,10 +185,13 @@ def _show(
     from small_nets.sweep.confirmation.confirm import confirm, known_confirmed, show_confirmed
     from small_nets.sweep.results.normalised import unit
     from small_nets.sweep.results.ranking import rank
+    from small_nets.sweep.results.spread import said_of_spread
     from small_nets.sweep.results.summary import show_summary
 
     ranked = rank(table, list(store.swept), standard)
     show_summary(console, table, ranked, standard, unit(store, table, standard.metric))
+    for line in said_of_spread(store, table):
+        console.print(line, soft_wrap=True)
     if count is None:
         show_confirmed(console, known_confirmed(store, ranked, standard), standard)
         return ranked

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from small_nets.page.numbers import number
-from small_nets.sweep.confirmation.confirm import known_confirmed
+from small_nets.sweep.confirmation.confirm import known_confirmed, said_of_confirmed
 from small_nets.sweep.results.ranking import Ranked, setting_text
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.words import interval_text, said_of_best
@@ -25,4 +25,7 @@ def confirmed(store: Store, ranked: Sequence[Ranked], standard: Standard) -> dic
          interval_text(c.confirmed.interval), c.confirmed.n, c.confirmed.succeeded]
         for c in found
     ]  # fmt: skip
-    return {"rows": rows, "said": [*said_of_best([c.confirmed for c in found])]}
+    return {
+        "rows": rows,
+        "said": [*said_of_confirmed(found, standard), *said_of_best([c.confirmed for c in found])],
+    }

@@ -1,7 +1,7 @@
 """Trains the best settings of a sweep again, under fresh seeds, and says what they are worth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rich.console import Console
@@ -16,7 +16,7 @@ from small_nets.sweep.executors.dispatch import execute
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.jobs.grid import SEEDS
 from small_nets.sweep.jobs.plan import make_plan
-from small_nets.sweep.results.ranking import Ranked, rank
+from small_nets.sweep.results.ranking import Ranked, rank, setting_text
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.success import rules_of, with_success
 from small_nets.sweep.results.words import (
@@ -125,7 +125,8 @@ def show_confirmed(console: Console, found: Sequence[Confirmed], standard: Stand
         return
     fresh = [c.confirmed for c in found]
     interval = interval_title(fresh, standard)
-    console.print(f"Confirmed by {standard.text} under fresh seeds", style="bold", soft_wrap=True)
+    by = replace(standard, seeds=0).text
+    console.print(f"Confirmed by {by} under fresh seeds", style="bold", soft_wrap=True)
     columns = [*found[0].chosen.setting, "when chosen", "n", "confirmed", interval, "success"]
     table = new_table(*columns, numbers=True)
     for c in found:
@@ -136,15 +137,27 @@ def show_confirmed(console: Console, found: Sequence[Confirmed], standard: Stand
             "" if r.succeeded is None else f"{r.succeeded} of {r.n}",
         )  # fmt: skip
     print_table(console, table)
-    first = found[0]
-    when = [worth_text(r.worth, ".4g") for r in (first.chosen, first.confirmed)]
-    console.print(
-        f"\nThe best setting's {standard.text}: {when[0]} when chosen, {when[1]} confirmed",
-        soft_wrap=True,
-    )  # fmt: skip
+    console.print()
+    for line in said_of_confirmed(found, standard):
+        console.print(line, soft_wrap=True)
     for line in said_of_best(fresh):
         console.print(line, soft_wrap=True)
     console.print()
+
+
+def said_of_confirmed(found: Sequence[Confirmed], standard: Standard) -> list[str]:
+    """What became of the setting that was chosen first, and which one is the best now."""
+    high = standard.is_high
+    first = min(found, key=lambda c: -c.chosen.worth if high else c.chosen.worth)
+    said = [f"Chosen as the best: {_both(first)}."]
+    if found[0] is not first:
+        said.append(f"The best under the fresh seeds: {_both(found[0])}.")
+    return said
+
+
+def _both(c: Confirmed) -> str:
+    when, now = (worth_text(r.worth, ".4g") for r in (c.chosen, c.confirmed))
+    return f"{setting_text(c.chosen.setting)}, {when} when chosen, {now} confirmed"
 
 
 def suggest(console: Console, store: Store, ranked: Sequence[Ranked]) -> None:

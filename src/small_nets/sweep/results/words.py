@@ -77,11 +77,12 @@ def said_of_best(ranked: Sequence[Ranked]) -> Iterator[str]:
     seeds = max(b.seeds for b in known)
     how = (f"(under the same {seeds} seeds, by ranks; where all are equal, {LEVEL:.0%} of such "
            "reports tell any apart)")  # fmt: skip
-    what = "the other" if len(known) == 1 else f"all {len(known)} others"
+    others_said = "the other" if len(known) == 1 else f"the {len(known)} others"
+    every, any_of = ("", "") if len(known) == 1 else ("each of ", "any of ")
     if not alike:
-        yield f"The best can be told from {what} {how}."
+        yield f"The best can be told from {every}{others_said} {how}."
     elif len(alike) == len(known):
-        yield f"The best cannot be told from {'' if len(known) == 1 else 'any of '}{what} {how}."
+        yield f"The best cannot be told from {any_of}{others_said} {how}."
     else:
         named = "; ".join(setting_text(r.setting) for r in alike[:FEW])
         more = f"; and {len(alike) - FEW} more" if len(alike) > FEW else ""
