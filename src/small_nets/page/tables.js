@@ -162,8 +162,9 @@ function confirmedTable() {
   const worth = DATA.metrics[0].name, named = (value) => (value === null ? "lost" : short(value));
   fill(place, el("h3", {}, "Confirmed under fresh seeds"), el("p", {}, DATA.confirmed.said.join(" ")), el("div", { id: "confirmed-table" }));
   const column = (name, i, more = {}) => ({ name, number: true, value: (row) => row[i], cell: (row) => named(row[i]), ...more });
+  const setting = { name: "setting", value: (row) => row[0] }, narrow = isNarrow();
   table("confirmed-table", `What settings were chosen by, and what they are worth: ${HOW === "success" ? "share of runs that succeeded" : `${HOW} ${worth}`}`, [
-    { name: "setting", value: (row) => row[0] }, column("when chosen", 1), column("confirmed", 2),
+    ...(narrow ? [] : [setting]), column("when chosen", 1), column("confirmed", 2), ...(narrow ? [setting] : []),
     { name: DATA.standard.interval.replace("%", " %"), number: true, value: (row) => row[3] }, column("n", 4),
     { name: "success", number: true, value: (row) => (row[5] === null ? null : row[5] / row[4]), cell: (row) => (row[5] === null ? "" : `${row[5]} of ${row[4]}`) },
   ], DATA.confirmed.rows);
