@@ -18,7 +18,7 @@ from rich.console import Console
 
 from small_nets.notebook import sweep
 from small_nets.run.terminal.tables import new_console, new_table, print_table
-from small_nets.stats.comparison import compare_with_best
+from small_nets.stats.comparison import told_from_best
 from small_nets.stats.intervals import mean_ends, quantile_interval, quantile_places, wilson
 
 Array = NDArray[np.float64]
@@ -96,7 +96,7 @@ def errors(console: Console, random: np.random.Generator, repeats: int) -> None:
 
 def _told(values: Array) -> NDArray[np.bool_]:
     best = int(np.median(values, axis=0).argmin())
-    return compare_with_best(values, best).is_told
+    return told_from_best(values, best)
 
 
 def power(console: Console, random: np.random.Generator, population: Array, repeats: int) -> None:

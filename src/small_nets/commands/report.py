@@ -16,8 +16,6 @@ from small_nets.system.command_names import command
 from small_nets.system.printable import printable, take_any_text
 from small_nets.system.shell_words import quote_path
 
-CONFIRM_SEEDS = 32  # as sweep.confirm_seeds is by default
-
 if TYPE_CHECKING:
     from polars import DataFrame
     from rich.console import Console

@@ -13,7 +13,7 @@ from small_nets.page.numbers import number, numbers
 from small_nets.sweep.results.normalised import normalised_losses
 from small_nets.sweep.results.ranking import SEEDS, Ranked, Setting, rank, settings_of
 from small_nets.sweep.results.standard import Standard, is_better_high
-from small_nets.sweep.results.told_apart import beside_best
+from small_nets.sweep.results.told_apart import Beside, beside_best
 from small_nets.sweep.results.words import interval_text, interval_title, said_of_best
 from small_nets.sweep.store.columns import STATUSES, cell, metric_columns
 from small_nets.sweep.store.store import Store
@@ -108,10 +108,11 @@ def _spread(count: int, most: int) -> list[int]:
     return [*range(ALWAYS), *(ALWAYS + i * (count - ALWAYS) // rest for i in range(rest))]
 
 
-def _statistics(ranked: Mapping[Setting, Ranked], order: Sequence[Setting]) -> list[Any]:
+def _statistics(
+    ranked: Mapping[Setting, Ranked], order: Sequence[Setting], beside: Sequence[Beside]
+) -> list[Any]:
     """Of each setting: what `STATISTICS` names, in its order; what is lost is null."""
     places = {key: i for i, key in enumerate(ranked)}
-    beside = beside_best([*ranked.values()])
     found = []
     for key in order:
         r, other = ranked[key], beside[places[key]]
@@ -150,6 +151,7 @@ def contents(
         }
         for metric in metrics
     }
+    beside = {m: beside_best([*ranked.values()]) for m, ranked in rankings.items()}
     order = list(rankings[main])
     shown = [order[i] for i in _spread(len(order), MOST_SETTINGS)]
     notes = []
@@ -173,7 +175,9 @@ def contents(
             "how": standard.by, "seeds": standard.seeds, "success": standard.rule_text,
             "interval": interval_title([*rankings[main].values()], standard),
         },
-        "said": {m: [*said_of_best([*ranked.values()])] for m, ranked in rankings.items()},
+        "said": {
+            m: [*said_of_best([*ranked.values()], beside[m])] for m, ranked in rankings.items()
+        },
         "statistics": STATISTICS,
         "keys": keys,
         "setting_count": len(order),
@@ -182,7 +186,7 @@ def contents(
         "failed": [rankings[main][key].failed for key in shown],
         "stopped": [rankings[main][key].stopped for key in shown],
         "stats": {
-            metric: _statistics(ranked, shown)
+            metric: _statistics(ranked, shown, beside[metric])
             for metric, ranked in rankings.items()
         },
     }  # fmt: skip

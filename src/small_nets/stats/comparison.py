@@ -15,43 +15,35 @@ is told apart is left out, and the rest is compared again, which is how a model 
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from small_nets.stats.distributions import Array, range_quantile
+from small_nets.stats.intervals import FEWEST
 
 LEVEL = 0.05  # of the whole comparison
-FEWEST = 5  # seeds
 FEWEST_DEALS, MOST_DEALS = 2000, 20_000
 DEALT = 5_000_000  # numbers that are dealt, if that makes no fewer deals
 MOST_DEALT = 20_000_000  # above, sums of so many ranks are taken for normal
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """The settings beside the best one. seeds: that all of them were compared under.
+def wins_of(best: Array, others: Array) -> Array:
+    """In how many of the seeds the best is better, (settings,); a tie is half a win.
 
-    is_told: (settings,), whether each is worse than the best beyond chance. wins: (settings,), in
-    how many of the seeds the best is better; a tie is half a win.
+    best: (seeds, 1), others: (seeds, settings), less is better.
     """
-
-    seeds: int
-    is_told: Flags
-    wins: Array
+    return ((best < others) + (best == others) / 2).sum(axis=0)
 
 
-def compare_with_best(values: Array, best: int, level: float = LEVEL) -> Comparison:
-    """Compare the settings with one of them that came out best.
+def told_from_best(values: Array, best: int, level: float = LEVEL) -> Flags:
+    """Whether each of the settings is worse than the best beyond chance, (settings,).
 
     values: (seeds, settings), less is better, infinite for a run that was lost. best: a column.
     Below FEWEST seeds none is told. The answer is the same at every call.
     """
     seeds, count = values.shape
-    mine = values[:, [best]]
-    wins = ((mine < values) + (mine == values) / 2).sum(axis=0)
     is_told = np.zeros(count, dtype=bool)
     while seeds >= FEWEST and not is_told.all():
         places = np.flatnonzero(~is_told)
@@ -64,7 +56,7 @@ def compare_with_best(values: Array, best: int, level: float = LEVEL) -> Compari
         if not new.any():
             break
         is_told[places[new]] = True
-    return Comparison(seeds, is_told, wins)
+    return is_told
 
 
 def _aligned_ranks(values: Array) -> Array:

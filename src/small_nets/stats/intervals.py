@@ -18,7 +18,7 @@ from small_nets.stats.distributions import (
     t_quantile,
 )
 
-FEWEST = 5  # values that an interval is made of
+FEWEST = 5  # values that an interval is made of, and seeds that settings are compared under
 BOOTSTRAP_FROM = 20  # values; fewer have too few different draws
 DRAWS = 2000
 

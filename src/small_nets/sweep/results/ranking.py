@@ -79,12 +79,6 @@ def of_setting(setting: Ranked) -> pl.Expr:
     return pl.col("job").is_in(list(setting.jobs))
 
 
-def band(values: pl.Expr, name: str = "") -> list[pl.Expr]:
-    """The median, the first and the last tenth, as `name` with middle, low and high behind it."""
-    return [values.median().alias(f"{name}middle"), values.quantile(0.1).alias(f"{name}low"),
-            values.quantile(0.9).alias(f"{name}high")]  # fmt: skip
-
-
 def setting_text(setting: Mapping[str, object]) -> str:
     """Keys with their values as they are typed; those without a value are left out."""
     return " ".join(f"{key}={cell(value)}" for key, value in setting.items() if value is not None)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from small_nets.stats.comparison import FEWEST, LEVEL, compare_with_best
+from small_nets.stats.comparison import LEVEL, told_from_best, wins_of
+from small_nets.stats.intervals import FEWEST
 from small_nets.sweep.results.ranking import Ranked
 
 
@@ -40,7 +41,7 @@ def beside_best(ranked: Sequence[Ranked], level: float = LEVEL) -> list[Beside]:
     best = ranked[0]
     shared = [[s for s in best.scores if s in r.scores] for r in ranked]
     found = [
-        Beside(len(seeds), None, sum(_win(best.scores[s], r.scores[s]) for s in seeds))
+        Beside(len(seeds), None, _wins(best, r, seeds))
         for r, seeds in zip(ranked, shared, strict=True)
     ]
     if best.n == 0 or best.stopped or not np.isfinite(best.worth):
@@ -59,12 +60,13 @@ def beside_best(ranked: Sequence[Ranked], level: float = LEVEL) -> list[Beside]:
             break
         seen = len(seeds)
         scores = np.array([[ranked[i].scores[s] for i in left] for s in seeds])
-        told = compare_with_best(scores, 0, level).is_told
+        told = told_from_best(scores, 0, level)
         for i, is_told in zip(left, told.tolist(), strict=True):
             found[i] = Beside(found[i].seeds, is_told, found[i].wins)
         left = [i for i, is_told in zip(left, told.tolist(), strict=True) if not is_told]
     return found
 
 
-def _win(best: float, other: float) -> float:
-    return 1.0 if best < other else 0.5 if best == other else 0.0
+def _wins(best: Ranked, other: Ranked, seeds: Sequence[object]) -> float:
+    pairs = np.array([(best.scores[s], other.scores[s]) for s in seeds]).reshape(-1, 2)
+    return float(wins_of(pairs[:, :1], pairs[:, 1:])[0])

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from small_nets.stats.comparison import FEWEST, LEVEL
+from small_nets.stats.comparison import LEVEL
 from small_nets.stats.distributions import CONFIDENCE
-from small_nets.stats.intervals import BOOTSTRAP_FROM, Interval
+from small_nets.stats.intervals import BOOTSTRAP_FROM, FEWEST, Interval
 from small_nets.sweep.results.ranking import Ranked, setting_text
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.told_apart import Beside, beside_best
@@ -61,12 +61,18 @@ def said_of_success(ranked: Sequence[Ranked], standard: Standard) -> Iterator[st
         yield f"success: {standard.rule_text}{sure}"
 
 
-def said_of_best(ranked: Sequence[Ranked]) -> Iterator[str]:
-    """Which settings can be told from the best one, and what is not said of few seeds."""
+def said_of_best(
+    ranked: Sequence[Ranked], known_beside: Sequence[Beside] | None = None
+) -> Iterator[str]:
+    """Which settings can be told from the best one, and what is not said of few seeds.
+
+    known_beside: what `beside_best` says of this ranking, where that is known: it takes a while.
+    """
     first, others = ranked[0], [r for r in ranked[1:] if r.n]
     if not others or first.n == 0 or first.stopped:
         return
-    beside = beside_best([first, *others])[1:]
+    known_beside = beside_best(ranked) if known_beside is None else known_beside
+    beside = [b for r, b in zip(ranked[1:], known_beside[1:], strict=True) if r.n]
     known = [b for b in beside if b.is_told is not None]
     if not known:
         fewest = max((b.seeds for b in beside), default=0)
