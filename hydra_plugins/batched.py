@@ -33,11 +33,12 @@ class BatchedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from small_nets.config.sweep_settings import check_master
-        from small_nets.sweep.jobs.grid import batches
+        from small_nets.sweep.jobs.grid import batches, with_folds
 
         config, context, launcher = self.config, self.hydra_context, self.launcher
         assert config and context and launcher, "Hydra calls setup first"  # noqa: PT018
-        words, most = self._parse_config() + arguments, check_master(config)
+        most = check_master(config)
+        words = with_folds(self._parse_config() + arguments, config)
         returns, first = [], 0
         for batch in batches(words, context.config_loader, self.max_batch_size, most):
             returns.append(launcher.launch(batch, initial_job_idx=first))

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from small_nets.config.normalisations import parse
 from small_nets.data import sources
 from small_nets.data.batches import Batches, epoch_order
+from small_nets.data.division import HeldOut
 from small_nets.data.normalisation import fit
 from small_nets.data.prepared import Prepared
-from small_nets.data.split import split
+from small_nets.data.split import held_out_of, split
 
 METHODS = ["none", "constant:0.1", "lp_norm:5", "lp_norm:2", "standardize", "min_max"]
 
@@ -45,12 +46,12 @@ def test_a_split_is_a_partition(rows: int, fraction: float, seed: int, shuffle: 
     held_out = int(fraction * rows)
     if not 0 < held_out < rows:
         with pytest.raises(ValueError, match="val_fraction"):
-            split(rows, fraction, shuffle, seed)
+            held_out_of(rows, fraction)
         return
-    train, val = split(rows, fraction, shuffle, seed)
+    train, val = split(rows, held_out_of(rows, fraction), shuffle, seed)
     assert len(val) == held_out
     assert sorted(torch.cat([train, val]).tolist()) == list(range(rows))
-    again = split(rows, fraction, shuffle, seed)
+    again = split(rows, held_out_of(rows, fraction), shuffle, seed)
     assert torch.equal(again[0], train)
 
 
@@ -58,7 +59,7 @@ def test_the_split_leaves_the_global_stream_alone() -> None:
     torch.manual_seed(5)
     expected = torch.randn(3)
     torch.manual_seed(5)
-    split(11, 0.2, True, 3)
+    split(11, 2, True, 3)
     assert torch.equal(torch.randn(3), expected)
 
 
@@ -101,7 +102,7 @@ def test_bad_methods(bad: str) -> None:
 
 def test_normalisation_is_fitted_on_the_training_split() -> None:
     table = sources.rows([[0.0], [1.0], [9.0]], [[0.0], [1.0], [9.0]])
-    data = Prepared(table, val_fraction=0.34, shuffle=False, normalize_input="min_max")
+    data = Prepared(table, HeldOut(0.34, shuffle=False), normalize_input="min_max")
     assert data.train.input.flatten().tolist() == [0.0, 1.0]
     assert data.val is not None
     assert data.val.input.item() == 9.0

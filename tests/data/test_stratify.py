@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from small_nets.commands import predict
 from small_nets.config import conf_files
 from small_nets.config.errors import InputError
+from small_nets.data.division import HeldOut
 from small_nets.data.prepared import Prepared
 from small_nets.data.sources import Table
 from small_nets.data.split import split, strata
@@ -38,12 +39,12 @@ def one_hot(counts: list[int]) -> Table:
 def test_each_class_is_held_out_in_its_share(counts: list[int], fraction: float, seed: int) -> None:
     table, rows = one_hot(counts), sum(counts)
     held_out = int(fraction * rows)
-    found = strata(table, fraction, True, None)
+    found = strata(table, held_out, True, None)
     if min(held_out, rows - held_out) < len(counts):
         assert found is None
         return
     assert found is not None
-    train, val = split(rows, fraction, True, seed, found)
+    train, val = split(rows, held_out, True, seed, found)
     assert len(val) == held_out  # what is documented for every split
     assert sorted([*train.tolist(), *val.tolist()]) == list(range(rows))
     assert table.target is not None
@@ -52,24 +53,24 @@ def test_each_class_is_held_out_in_its_share(counts: list[int], fraction: float,
     assert min(*held, *left) >= 1
     if all(1 <= share <= count - 1 for share, count in zip(shares, counts, strict=True)):
         assert all(abs(got - share) < 1 for got, share in zip(held, shares, strict=True))
-    again = split(rows, fraction, True, seed, found)
+    again = split(rows, held_out, True, seed, found)
     assert torch.equal(again[0], train)
 
 
 def test_the_order_is_that_of_the_plain_split() -> None:
     table = one_hot([30, 10, 5])
-    found = strata(table, 0.2, True, True)
-    train, val = split(45, 0.2, True, 4, found)
-    order = torch.cat(split(45, 0.2, True, 4))
+    found = strata(table, 9, True, True)
+    train, val = split(45, 9, True, 4, found)
+    order = torch.cat(split(45, 9, True, 4))
     place = {int(row): i for i, row in enumerate(order)}
     for part in (train, val):
         places = [place[int(row)] for row in part]
         assert places == sorted(places)
-    assert not torch.equal(split(45, 0.2, True, 5, found)[1], val)
+    assert not torch.equal(split(45, 9, True, 5, found)[1], val)
     torch.manual_seed(5)
     expected = torch.randn(3)
     torch.manual_seed(5)
-    split(45, 0.2, True, 4, found)
+    split(45, 9, True, 4, found)
     assert torch.equal(torch.randn(3), expected)
 
 
@@ -89,11 +90,12 @@ def test_true_insists_and_null_does_not(
 ) -> None:
     names = ["a", "b", "c"][: 1 if table.target is None else table.target.shape[1]]
     with pytest.raises(ValueError) as caught:  # noqa: PT011
-        strata(table, fraction, shuffle, True, names)
+        strata(table, int(fraction * len(table.input)), shuffle, True, names)
     assert all(word in str(caught.value) for word in ("data.stratify=true", *words))
     for off in (None, False):
-        data = Prepared(table, val_fraction=fraction, shuffle=shuffle, stratify=off, split_seed=3)
-        plain = split(len(table.input), fraction, shuffle, 3)
+        held_out = HeldOut(fraction, shuffle=shuffle, stratify=off)
+        data = Prepared(table, held_out, split_seed=3)
+        plain = split(len(table.input), int(fraction * len(table.input)), shuffle, 3)
         assert torch.equal(data.train.rows, plain[0])
 
 

@@ -19,7 +19,7 @@ from small_nets.run.build.build import build
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.evaluate import predict as predict_rows
 from small_nets.run.notes import notes
-from small_nets.run.outputs.result import run_id
+from small_nets.run.outputs.identity import run_id
 from small_nets.run.pictures.shown_rows import shown_splits
 from small_nets.run.terminal.run_summary import show_start
 from tests.data.tables import CLASSES, GOOD, Finish, own

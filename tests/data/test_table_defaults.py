@@ -11,7 +11,7 @@ import pytest
 
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.build.differences import differences
-from small_nets.run.outputs.result import run_id
+from small_nets.run.outputs.identity import run_id
 from tests.conftest import ROOT, Answer, Finished, Swept
 
 PATIENT = {"patience": 20, "min_delta": 0.0}

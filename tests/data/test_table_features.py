@@ -21,7 +21,7 @@ from small_nets.data.table_columns import read_columns
 from small_nets.data.table_settings import FILLED_IN, complete, completed
 from small_nets.run.build.build import build
 from small_nets.run.build.compose import compose_settings
-from small_nets.run.outputs.result import run_id
+from small_nets.run.outputs.identity import run_id
 from small_nets.run.prediction.table import with_predictions
 from tests.conftest import Swept, predicted
 

@@ -13,7 +13,7 @@ from small_nets.config.errors import InputError
 from small_nets.run.build.build import _fixed_table, build
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.lightning.train import train_by_lightning
-from small_nets.run.outputs.result import run_id
+from small_nets.run.outputs.identity import run_id
 from small_nets.run.result_contents import conclude
 from small_nets.sweep.training.rows import quiet
 from tests.conftest import Swept, predicted

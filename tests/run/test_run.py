@@ -12,7 +12,7 @@ from small_nets.run.build.build import build_data
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.lightning.datamodule import ExampleData
 from small_nets.run.lightning.module import Example
-from small_nets.run.outputs.result import run_id
+from small_nets.run.outputs.identity import run_id
 from tests.conftest import Finished
 from tests.run.runs import SAME, SHORT
 

@@ -19,7 +19,7 @@ from polars.testing import assert_frame_equal
 from small_nets import notebook
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.outputs.directory_kind import STUDY
-from small_nets.run.outputs.result import run_id
+from small_nets.run.outputs.identity import run_id
 from small_nets.search.journal import look_at
 from small_nets.sweep.store.store import Store
 from tests.conftest import ROOT, Answer, plain_run

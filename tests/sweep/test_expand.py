@@ -15,7 +15,7 @@ from small_nets.config.check import without_hydra
 from small_nets.config.errors import InputError
 from small_nets.config.hydra_errors import explain
 from small_nets.run.build.preflight import check
-from small_nets.run.outputs.result import run_id
+from small_nets.run.outputs.identity import run_id
 from small_nets.sweep.jobs.expand import Expander
 from small_nets.sweep.jobs.grid import batches
 from small_nets.sweep.jobs.plan import cohort_key, program_of

@@ -1,6 +1,7 @@
 """Members that are started together: to the bit what each is when it is built by itself."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from small_nets.data.division import HeldOut
 from small_nets.data.prepared import Prepared, Split
 from small_nets.data.prepared_members import prepare_many
 from small_nets.data.sources import Table
@@ -29,24 +31,29 @@ def same_splits(one: Split | None, other: Split | None) -> None:
         assert a is None or b is None or torch.equal(a, b)
 
 
+HELD = [HeldOut(), HeldOut(0.25), HeldOut(0.5), HeldOut(0.25, 0.25), HeldOut(test_fraction=0.5),
+        HeldOut(folds=3, fold=1), HeldOut(test_fraction=0.25, folds=3, fold=2)]  # fmt: skip
+
+
 @given(
-    rows=st.integers(4, 30), columns=st.integers(1, 3), fraction=st.sampled_from([0.0, 0.25, 0.5]),
+    rows=st.integers(4, 30), columns=st.integers(1, 3), held=st.sampled_from(HELD),
     shuffle=st.booleans(), input=st.sampled_from(METHODS), target=st.sampled_from(METHODS),
     on=st.sampled_from(["train", "all"]), has_target=st.booleans(),
 )  # fmt: skip
 def test_splits_for_many_seeds(
-    rows: int, columns: int, fraction: float, shuffle: bool, input: str, target: str, on: str,
+    rows: int, columns: int, held: HeldOut, shuffle: bool, input: str, target: str, on: str,
     has_target: bool,
 ) -> None:  # fmt: skip
     numbers = torch.Generator().manual_seed(rows)
     x, y = torch.randn(rows, columns, generator=numbers), torch.randn(rows, 2, generator=numbers)
     table = Table(x, y if has_target else None, "regression")
     settings: dict[str, Any] = {
-        "val_fraction": fraction, "normalize_input": input, "normalize_target": target,
+        "normalize_input": input, "normalize_target": target,
         "normalize_on": on,
     }  # fmt: skip
     seeds = (3, 0, 7, 3)
-    singles = [Prepared(table, split_seed=s, shuffle=shuffle, **settings) for s in seeds]
+    held = replace(held, shuffle=shuffle)
+    singles = [Prepared(table, held, split_seed=s, **settings) for s in seeds]
     many = prepare_many(singles[1], seeds, **settings)
     for i, single in enumerate(singles):
 
@@ -56,6 +63,7 @@ def test_splits_for_many_seeds(
 
         same_splits(of(many.train), single.train)
         same_splits(None if many.val is None else of(many.val), single.val)
+        same_splits(None if many.test is None else of(many.test), single.test)
         assert torch.equal(many.input[i].divisor, single.input_normaliser.divisor)
         if single.target_normaliser is not None:
             assert torch.equal(many.target[i].shift, single.target_normaliser.shift)
@@ -69,6 +77,7 @@ def configs_of(*overrides: str) -> list[dict[str, Any]]:
 def same_members(one: Member, other: Member) -> None:
     same_splits(one.train, other.train)
     same_splits(one.val, other.val)
+    same_splits(one.test, other.test)
     assert list(one.parameters) == list(other.parameters)
     for name, p in one.parameters.items():
         assert torch.equal(p, other.parameters[name])

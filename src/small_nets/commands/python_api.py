@@ -20,7 +20,7 @@ from small_nets.config.multirun_keys import for_multirun
 from small_nets.config.sweep_settings import check_master
 from small_nets.run.build.preflight import refuse_hydra
 from small_nets.search.launch import launch_search
-from small_nets.sweep.jobs.grid import batches
+from small_nets.sweep.jobs.grid import batches, with_folds
 from small_nets.sweep.launch import launch
 from small_nets.sweep.training.progress import Notify
 from small_nets.system.command_names import command_words
@@ -84,7 +84,7 @@ def _call(
         return Called(directory, [], done.code, done.said)
     most, size = master.sweep.max_runs, master.hydra.sweeper.max_batch_size
     losses, code, said = [], 0, {}
-    for batch in batches(arguments, loader, size, most):
+    for batch in batches(with_folds(arguments, master), loader, size, most):
         found = launch(master, context, batch, len(losses), console, notify, command)
         losses += [job.return_value for job in found.jobs]
         code = max(code, found.code)

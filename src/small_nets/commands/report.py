@@ -11,6 +11,7 @@ from small_nets.commands.report_arguments import arguments_of
 from small_nets.config.errors import InputError, answered, unknown
 from small_nets.config.schema import FIELDS
 from small_nets.config.success_rule import Rule, is_summary, read_rule
+from small_nets.config.test_metrics import refuse_test
 from small_nets.run.outputs.directory_kind import is_job, is_sweep, what_is
 from small_nets.system.command_names import command
 from small_nets.system.printable import printable, take_any_text
@@ -141,11 +142,12 @@ def _check_confirm(store: "Store", standard: "Standard", count: int) -> None:
 
 def _refuse_rule(text: str | None, rule: Rule | None, table: "DataFrame", store: "Store") -> None:
     """Raises InputError for a rule of a metric that the runs do not have."""
-    from small_nets.sweep.store.columns import metric_columns
+    from small_nets.sweep.store.columns import choosing_metrics
 
     if rule is None:
         return
-    known = metric_columns(table.columns, store.swept)
+    refuse_test(f"--success {text}", rule.metric)
+    known = choosing_metrics(table.columns, store.swept)
     if rule.among(known).metric not in known:
         raise unknown(f"--success {text}: {rule.metric} is not a metric of this sweep.",
                       rule.metric, known, "The metrics are")  # fmt: skip
@@ -155,8 +157,10 @@ def _metric(store: "Store", table: "DataFrame", asked: str | None, searched: str
     """What the runs are compared by. searched: what a search was for."""
     from small_nets.page.contents import metrics_of
     from small_nets.sweep.results.standard import metric_of
-    from small_nets.sweep.store.columns import metric_columns
+    from small_nets.sweep.store.columns import choosing_metrics
 
+    if asked:
+        refuse_test(f"--metric {asked}", asked)
     if searched not in table.columns:
         searched = None
     if (found := asked or searched or metric_of(table)) is None:
@@ -167,7 +171,7 @@ def _metric(store: "Store", table: "DataFrame", asked: str | None, searched: str
     known = metrics_of(table, store.swept)
     if asked and asked not in known:
         what = f"--metric {asked} is no metric of this sweep."
-        if asked in metric_columns(table.columns, store.swept):
+        if asked in choosing_metrics(table.columns, store.swept):
             what = f"--metric {asked} is the same for all runs: there is nothing to rank by."
         raise unknown(what, asked, known, "The metrics are")
     return found
@@ -183,15 +187,15 @@ def _show(
     from small_nets.sweep.confirmation.confirm import confirm, known_confirmed, show_confirmed
     from small_nets.sweep.results.normalised import unit
     from small_nets.sweep.results.ranking import rank
-    from small_nets.sweep.results.spread import said_of_spread
+    from small_nets.sweep.results.spread import said_of_runs
     from small_nets.sweep.results.summary import show_summary
 
     ranked = rank(table, list(store.swept), standard)
     show_summary(console, table, ranked, standard, unit(store, table, standard.metric))
-    for line in said_of_spread(store, table):
+    for line in said_of_runs(store, table, ranked, standard):
         console.print(line, soft_wrap=True)
     if count is None:
-        show_confirmed(console, known_confirmed(store, ranked, standard), standard)
+        show_confirmed(console, store, known_confirmed(store, ranked, standard), standard)
         return ranked
     means = find_means({"device": "cpu", "memory": None, "compile": None})
     with locked(store.directory, "", is_kept=False):

@@ -10,6 +10,8 @@ from small_nets.config import conf_files
 from small_nets.config.components import ACTIVATIONS, METRICS, loss_of_config
 from small_nets.config.conf_files import CONF
 from small_nets.config.errors import InputError, unknown
+from small_nets.config.folds import check_folds, let_folds_hold_out
+from small_nets.config.overrides import key_of
 from small_nets.config.replaced_choice import drop_replaced
 from small_nets.config.schema import check_value
 from small_nets.config.sections import (
@@ -51,7 +53,10 @@ def settle(config: DictConfig) -> list[str]:
     """
     hydra = config.hydra
     typed: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-    return drop_replaced(config, hydra.runtime.choices, list(map(str, typed)), folders_of(hydra))
+    words = list(map(str, typed))
+    lines = drop_replaced(config, hydra.runtime.choices, words, folders_of(hydra))
+    let_folds_hold_out(config, map(key_of, words))
+    return lines
 
 
 def unknown_in(section: str, key: str, known: Iterable[str]) -> InputError:
@@ -147,6 +152,7 @@ def unknown_root(
 def check_combination(config: Mapping[str, Any]) -> None:
     """Raises InputError for values that are allowed one by one, but not together."""
     check_sizes(config)
+    check_folds(config["data"])
     if config["logger"]["histograms"] and not config["logger"]["tensorboard"]:
         raise InputError("logger.histograms=true, but nothing is logged.\nFix: logger=tensorboard")
     if config["optimizer"].get("foreach") and config["optimizer"].get("fused"):

@@ -58,9 +58,13 @@ def _text_or_null(example: str) -> Field:
 
 
 DATA_FIELDS: dict[str, Field] = {
-    # The ranges of val_fraction and batch_size are checked where the number of rows is known.
+    # The ranges of fractions, folds and batch_size are checked where the number of rows is known.
     "data.val_fraction": number(-math.inf, example="0.2"),
     "data.split_seed": SEED,
+    "data.test_fraction": number(-math.inf, example="0.2"),
+    "data.test_seed": SEED,
+    "data.folds": nullable(integer(2, example="5"), "no cross-validation"),
+    "data.fold": nullable(integer(0, example="0"), "a sweep takes every fold"),
     "data.shuffle": boolean(example="true"),
     "data.stratify": nullable(boolean(example="true"), "where every class has enough rows"),
     "data.batch_size": Field(

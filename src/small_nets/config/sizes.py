@@ -30,7 +30,13 @@ def extent(data: Config) -> Extent | None:
 def training_rows(data: Config) -> int | None:
     """The number of rows that are not held out; None where the config does not tell."""
     found = extent(data)
-    return None if found is None else found[0] - int(data["val_fraction"] * found[0])
+    if found is None:
+        return None
+    rows, folds, fold = found[0], data["folds"], data["fold"] or 0
+    left = rows - int(data["test_fraction"] * rows)
+    if folds is None:
+        return left - int(data["val_fraction"] * rows)
+    return left - (left // folds + (fold < left % folds))
 
 
 def check_sizes(config: Config) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from small_nets.data.division import NOTHING, Division, HeldOut
 from small_nets.data.normalisation import Normaliser, fit
 from small_nets.data.sources import Table
-from small_nets.data.split import split, strata
 
 
 @dataclass(frozen=True)
@@ -31,28 +31,25 @@ class Prepared:
     """A table, split and normalised.
 
     - table: in raw units
-    - val_fraction: the part of the rows that is held out
+    - held_out: what is held out for validation and for the test
     - split_seed, order_seed: draw the split, and the order of the rows in each epoch
-    - shuffle: whether rows are shuffled; otherwise the last rows are held out
-    - stratify: whether each class is held out in proportion; None: where that is possible
     - batch_size: rows; None for all at once
-    - normalize_on: "train" fits the normalisation on the training split, "all" on all rows
+    - normalize_on: "train" fits the normalisation on the training split, "all" on all rows but
+      those of the test
     - dtype: of the network, and so of the splits
     - classes: their names, for messages
 
-    Raises ValueError where a split would have no row, where it cannot be stratified as asked, or
-    where a batch is larger than the training split.
+    train, val and test are its splits; val and test may be None. Raises ValueError where rows
+    cannot be held out as asked, or where a batch is larger than the training split.
     """
 
     def __init__(
         self,
         table: Table,
+        held_out: HeldOut = NOTHING,
         *,
-        val_fraction: float = 0.0,
         split_seed: int = 0,
         order_seed: int = 0,
-        shuffle: bool = True,
-        stratify: bool | None = False,
         batch_size: int | None = None,
         normalize_input: str = "none",
         normalize_target: str = "none",
@@ -60,34 +57,40 @@ class Prepared:
         dtype: torch.dtype = torch.float32,
         classes: Sequence[str] | None = None,
     ) -> None:
-        target = None if table.target is None else table.target.double()
-        self.table = replace(table, input=table.input.double(), target=target)
+        self.table = _in_float64(table)
         self.dtype = dtype
-        self.strata = strata(self.table, val_fraction, shuffle, stratify, classes)
-        train, val = split(len(table.input), val_fraction, shuffle, split_seed, self.strata)
+        self.division = Division(self.table, held_out, classes)
+        train, val = self.division.split(split_seed)
         if batch_size is not None and not 1 <= batch_size <= len(train):
             raise ValueError(
                 f"data.batch_size={batch_size} does not suit the training split of "
                 f"{len(train)} rows.\nAllowed: null (all rows at once) or 1 to {len(train)}"
             )
-        fitted_on = train if normalize_on == "train" else torch.arange(len(table.input))
+        fitted_on = train if normalize_on == "train" else self.division.not_tested
         self.input_normaliser = fit(normalize_input, self.table.input[fitted_on])
         self.target_normaliser: Normaliser | None = (
             None
             if self.table.target is None
             else fit(normalize_target, self.table.target[fitted_on])
         )
-        self.train = self._normalised(train)
-        self.val = self._normalised(val) if len(val) else None
+        self.train = self._normalised(self.table, train)
+        self.val = self._normalised(self.table, val) if len(val) else None
+        test = self.division.test
+        self.test = self._normalised(self.tested, test) if len(test) else None
         self.batch_size = batch_size
-        self.shuffle = shuffle
+        self.shuffle = held_out.shuffle
         self.order_seed = order_seed
 
-    def _normalised(self, rows: Tensor) -> Split:
+    @property
+    def tested(self) -> Table:
+        """The table, in raw units, of which `test.rows` are rows."""
+        return self.table.test or self.table
+
+    def _normalised(self, table: Table, rows: Tensor) -> Split:
         target = None
-        if self.table.target is not None and self.target_normaliser is not None:
-            target = self.target_normaliser.apply(self.table.target[rows]).to(self.dtype)
-        return Split(self.to_network(self.table.input[rows]), target, rows)
+        if table.target is not None and self.target_normaliser is not None:
+            target = self.target_normaliser.apply(table.target[rows]).to(self.dtype)
+        return Split(self.to_network(table.input[rows]), target, rows)
 
     def to_network(self, input: Tensor) -> Tensor:
         """Normalise raw inputs, shape (rows, features), and round them to the network's dtype."""
@@ -106,8 +109,16 @@ class Prepared:
 
     @property
     def splits(self) -> dict[str, Split]:
-        """Prefix of the metrics ("train", "val") -> split. "val" may be missing."""
+        """Prefix of the metrics ("train", "val") -> split. "val" may be missing.
+
+        The test split is not among them: what looks at splits during training must not see it.
+        """
         return {"train": self.train} | ({} if self.val is None else {"val": self.val})
+
+    @property
+    def reported(self) -> dict[str, Split]:
+        """The same with "test", for what is said of a net that is trained."""
+        return self.splits | ({} if self.test is None else {"test": self.test})
 
     @property
     def steps_per_epoch(self) -> int:
@@ -123,3 +134,10 @@ class Prepared:
 
         self.train = moved(self.train)
         self.val = None if self.val is None else moved(self.val)
+        self.test = None if self.test is None else moved(self.test)
+
+
+def _in_float64(table: Table) -> Table:
+    target = None if table.target is None else table.target.double()
+    test = None if table.test is None else _in_float64(table.test)
+    return replace(table, input=table.input.double(), target=target, test=test)

@@ -9,50 +9,56 @@ from torch import Tensor
 from small_nets.data.normalisation import Normaliser, fit
 from small_nets.data.prepared import Prepared, Split
 from small_nets.data.rounding import extremes
-from small_nets.data.split import split
+from small_nets.data.sources import Table
 
 
 @dataclass(frozen=True)
 class Many:
     """The splits of many members of one table.
 
-    train, val: as in `Split`, with a first axis of members: (members, rows, columns). input,
-    target: the normaliser of each member; target is empty for a table without targets.
+    train, val, test: as in `Split`, with a first axis of members: (members, rows, columns). input,
+    target: the normaliser of each member; target is empty for a table without targets. test: the
+    same rows for all members, each in its own normalised units.
     """
 
     train: Split
     val: Split | None
+    test: Split | None
     input: list[Normaliser]
     target: list[Normaliser]
 
 
 def prepare_many(
     like: Prepared, seeds: Sequence[int], *,
-    val_fraction: float, normalize_input: str, normalize_target: str, normalize_on: str,
+    normalize_input: str, normalize_target: str, normalize_on: str,
 ) -> Many:  # fmt: skip
     """Prepare a member for each split seed, in other respects as `like` was.
 
     Raises ValueError where rounding makes a member's column constant or infinite.
     """
-    table, count = like.table, len(like.table.input)
-    parts = {
-        s: split(count, val_fraction, like.shuffle, s, like.strata) for s in dict.fromkeys(seeds)
-    }
+    table, division = like.table, like.division
+    parts = {s: division.split(s) for s in dict.fromkeys(seeds)}
     train, val = (torch.stack([parts[s][i] for s in seeds]) for i in (0, 1))
-    fitted_on = {s: rows if normalize_on == "train" else None for s, (rows, _) in parts.items()}
+    is_on_all = normalize_on == "all"
+    fitted_on = division.not_tested if is_on_all else {s: t for s, (t, _) in parts.items()}
     input, input_stack = _fit(normalize_input, table.input, seeds, fitted_on)
     target: list[Normaliser] = []
     target_stack = None
     if table.target is not None:
         target, target_stack = _fit(normalize_target, table.target, seeds, fitted_on)
 
-    def normalised(rows: Tensor) -> Split:
+    def normalised(rows: Tensor, of: Table = table) -> Split | None:
         y = None
-        if table.target is not None and target_stack is not None:
-            y = target_stack.apply(table.target[rows]).to(like.dtype)
-        return Split(input_stack.apply(table.input[rows]).to(like.dtype), y, rows)
+        if not rows.shape[1]:
+            return None
+        if of.target is not None and target_stack is not None:
+            y = target_stack.apply(of.target[rows]).to(like.dtype)
+        return Split(input_stack.apply(of.input[rows]).to(like.dtype), y, rows)
 
-    found = Many(normalised(train), normalised(val) if val.shape[1] else None, input, target)
+    trained = normalised(train)
+    assert trained is not None, "each member has rows to train on"
+    test = normalised(division.test.expand(len(seeds), -1), like.tested)
+    found = Many(trained, normalised(val), test, input, target)
     _refuse_lost(input_stack, table.input, like.dtype)
     if table.target is not None and target_stack is not None:
         _refuse_lost(target_stack, table.target, like.dtype)
@@ -66,16 +72,16 @@ def _refuse_lost(stack: Normaliser, values: Tensor, dtype: torch.dtype) -> None:
 
 
 def _fit(
-    method: str, values: Tensor, seeds: Sequence[int], rows: Mapping[int, Tensor | None]
+    method: str, values: Tensor, seeds: Sequence[int], rows: Mapping[int, Tensor] | Tensor
 ) -> tuple[list[Normaliser], Normaliser]:
     """The normaliser of each member, and one for all, which takes (members, rows, columns).
 
-    rows: split seed -> rows to fit on; None for all rows.
+    rows: to fit on, by split seed, or the same for all.
     """
     # Fitted one by one, because a sum over many members may be added up in another order. Equal
     # rows are fitted only once.
-    if method == "none" or method.startswith("constant") or None in rows.values():
-        each = [fit(method, values)] * len(seeds)
+    if isinstance(rows, Tensor) or method == "none" or method.startswith("constant"):
+        each = [fit(method, values[rows] if isinstance(rows, Tensor) else values)] * len(seeds)
     else:
         fitted = {seed: fit(method, values[places]) for seed, places in rows.items()}
         each = [fitted[seed] for seed in seeds]

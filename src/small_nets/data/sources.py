@@ -28,12 +28,15 @@ class Table:
     """The rows of an example, in raw units, float32 or float64.
 
     input: (rows, features). target: (rows, outputs), or None for an example that is only
-    evaluated. task: "regression", "binary" (targets 0 and 1) or "classes" (one-hot targets).
+    evaluated. task: "regression", "binary" (targets 0 and 1) or "classes" (one-hot targets). test:
+    rows of the same kind that a source brings for the test at the end; None: data.test_fraction
+    decides.
     """
 
     input: Tensor
     target: Tensor | None = None
     task: Task = "regression"
+    test: "Table | None" = None
 
 
 def dtype_of(precision: int) -> torch.dtype:

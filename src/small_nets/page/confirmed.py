@@ -27,5 +27,8 @@ def confirmed(store: Store, ranked: Sequence[Ranked], standard: Standard) -> dic
     ]  # fmt: skip
     return {
         "rows": rows,
-        "said": [*said_of_confirmed(found, standard), *said_of_best([c.confirmed for c in found])],
+        "said": [
+            *said_of_confirmed(store, found, standard),
+            *said_of_best([c.confirmed for c in found]),
+        ],
     }

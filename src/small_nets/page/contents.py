@@ -10,12 +10,13 @@ import polars as pl
 
 from small_nets.nn.early_stopping import losses_in
 from small_nets.page.numbers import number, numbers
+from small_nets.sweep.jobs.grid import IN_A_SETTING
 from small_nets.sweep.results.normalised import normalised_losses
-from small_nets.sweep.results.ranking import SEEDS, Ranked, Setting, rank, settings_of
+from small_nets.sweep.results.ranking import Ranked, Setting, rank, settings_of
 from small_nets.sweep.results.standard import Standard, is_better_high
 from small_nets.sweep.results.told_apart import Beside, beside_best
 from small_nets.sweep.results.words import interval_text, interval_title, said_of_best
-from small_nets.sweep.store.columns import STATUSES, cell, metric_columns
+from small_nets.sweep.store.columns import STATUSES, cell, choosing_metrics
 from small_nets.sweep.store.store import Store
 from small_nets.system.command_names import command
 
@@ -31,7 +32,7 @@ ALWAYS = 100  # settings of the highest rank, on every page
 
 def metrics_of(table: pl.DataFrame, swept: Mapping[str, Any]) -> list[str]:
     """The columns that measure a run: val/loss first, constant and empty ones left out."""
-    found = [c for c in metric_columns(table.columns, swept) if table[c].n_unique() > 1]
+    found = [c for c in choosing_metrics(table.columns, swept) if table[c].n_unique() > 1]
     first = losses_in(found)
     return [*first, *(m for m in found if m not in first)]
 
@@ -141,7 +142,7 @@ def contents(
     ranking are always of all runs.
     """
     main = standard.metric
-    names = [key for key in store.swept if key not in SEEDS]
+    names = [key for key in store.swept if key not in IN_A_SETTING]
     metrics = metrics_of(table, store.swept)
     metrics = [main, *(m for m in metrics if m != main)]
     rankings = {
@@ -203,7 +204,7 @@ def _runs(table: pl.DataFrame, metrics: Sequence[str], notes: list[str]) -> dict
         rows = rows.sample(MOST_RUNS, seed=0).sort("job")
         notes.append(f"The charts and the table of runs show {MOST_RUNS:,} of {len(table):,} runs, "
                      "drawn at random; the ranking is of all.")  # fmt: skip
-    seeds = [key for key in SEEDS if key in rows.columns]
+    seeds = [key for key in IN_A_SETTING if key in rows.columns]
     return {
         "runs": {
             "job": rows["job"].to_list(),

@@ -151,8 +151,10 @@ function rankingText(rows, seeded) {
   const best = STATE.metric.startsWith("best/") ? `, each run's at the logged point where the loss that judges it was lowest` : "";
   const order = `Ordered by the ${titled(worthName())}${best}; ${isWorthHigh() ? "highest" : "lowest"} first. A run that diverged or failed is worse than any number. `;
   const success = SETTINGS.some((_, s) => statsOf(s)[SUCCEEDED] !== null) ? `Success: ${DATA.standard.success}. ` : "";
-  if (!seeded) return `${order}${success}There is one run of each setting, so nothing can be said of the spread over seeds.`;
-  return `${order}${success}${DATA.said[STATE.metric].join(" ")} “Copy” copies the command that trains the best run alone.`;
+  // What the runs differ in, and what the test says, is of the metric by which the best was chosen.
+  const runs = STATE.metric === DATA.metrics[0].name ? DATA.runs_said.map((said) => `${said} `).join("") : "";
+  if (!seeded) return `${order}${success}${runs}There is one run of each setting, so nothing can be said of the spread over seeds.`;
+  return `${order}${success}${DATA.said[STATE.metric].join(" ")} ${runs}“Copy” copies the command that trains the best run alone.`;
 }
 
 // The best settings under seeds that nobody had seen, beside what they were chosen by.

@@ -14,6 +14,7 @@ from small_nets.page.curves import bands, extreme_runs, shown_settings, single_c
 from small_nets.page.fits import fits
 from small_nets.page.search import search
 from small_nets.run.outputs.provenance import refuse_foreign
+from small_nets.sweep.results.spread import said_of_runs
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.store import Store
 from small_nets.system.atomic_file import write_whole
@@ -47,6 +48,7 @@ def page(store: Store, table: pl.DataFrame, standard: Standard) -> str:
         "fits": fits(store, extremes),
         "search": search(store, data["notes"]),
     }
+    data["runs_said"] = [*said_of_runs(store, table, ranked, standard)]
     data["confirmed"] = confirmed(store, ranked, standard)
     data["notes"] += [f"Left out: {said}." for said in store.lost()]
     title = f"{', '.join(data['head']['experiments'])}: {len(table):,} runs"

@@ -1,7 +1,7 @@
 """Evaluates a net on whole splits: losses, metrics, gradients, the constant predictor."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,9 +18,18 @@ Metrics = dict[str, float]
 
 def evaluate(net: nn.Module, loss: Loss, data: Prepared) -> Metrics:
     """`train/loss`, `val/loss` and, for classes, the accuracies. Empty without a target."""
+    return _evaluated(net, loss, data, data.splits)
+
+
+def evaluate_test(net: nn.Module, loss: Loss, data: Prepared) -> Metrics:
+    """The same of the test split; empty where there is none. For the end of a run alone."""
+    return _evaluated(net, loss, data, {} if data.test is None else {"test": data.test})
+
+
+def _evaluated(net: nn.Module, loss: Loss, data: Prepared, splits: Mapping[str, Split]) -> Metrics:
     found: Metrics = {}
     with torch.no_grad():
-        for prefix, split in data.splits.items():
+        for prefix, split in splits.items():
             if split.target is None:
                 continue
             prediction = net(split.input)
@@ -81,7 +90,7 @@ def baseline(loss: Loss, data: Prepared) -> Metrics:
     constant = loss.best_constant(data.train.target)
     common = commonest_of(data.train.target.double().mean(dim=0))
     found: Metrics = {}
-    for prefix, split in data.splits.items():
+    for prefix, split in data.reported.items():
         if split.target is None:
             continue
         found[f"{prefix}/loss"] = loss(constant.expand_as(split.target), split.target).item()

@@ -2,15 +2,20 @@
 
 from small_nets.config.errors import InputError, unknown
 from small_nets.config.success_rule import read_rule
+from small_nets.config.test_metrics import is_of_test, refuse_test
 from small_nets.run.evaluate import evaluate, more_metrics
 from small_nets.run.result_contents import of_table
 from small_nets.run.spec import Run
 
 
 def metric_names(run: Run) -> list[str]:
-    """The names, those of the losses first. run: not trained yet."""
+    """The names, those of the losses first, without those of the test split.
+
+    run: not trained yet.
+    """
     found = evaluate(run.net, run.loss, run.data)
-    return [*found, *more_metrics(run.net, run.data.train, run.metrics), *of_table(run)]
+    found |= more_metrics(run.net, run.data.train, run.metrics) | of_table(run)
+    return [name for name in found if not is_of_test(name)]
 
 
 def check_success(run: Run) -> None:
@@ -19,6 +24,7 @@ def check_success(run: Run) -> None:
     rule = read_rule(text)
     if rule is None:
         return
+    refuse_test(f"success={text}", rule.metric)
     names = metric_names(run)
     if not names:
         raise InputError(f"success={text}: {run.name} has no target, so no metric.\n"

@@ -13,7 +13,7 @@ def scores_of(run: Run, constant: bool = False) -> Metrics:
         return {}
     best = run.loss.best_constant(target)
     found: Metrics = {}
-    for prefix, split in run.data.splits.items():
+    for prefix, split in run.data.reported.items():
         assert split.target is not None, "where the training split has one"
         names = run.labels.of_targets(split.target.shape[1])
         with torch.no_grad():

@@ -10,18 +10,19 @@ from torch import Tensor, nn
 from small_nets.run.evaluate import (
     baseline,
     evaluate,
+    evaluate_test,
     gradients,
     more_metrics,
     predict,
 )
 from small_nets.run.figures.learning_rates import rates_figure
+from small_nets.run.outputs.identity import run_id
 from small_nets.run.outputs.result import (
     MAX_PREDICTIONS,
     MAX_VALUES,
     Ending,
     Result,
     git_state,
-    run_id,
     versions,
 )
 from small_nets.run.pictures.hessian import compare_rates, curvature, hessian
@@ -68,6 +69,8 @@ def _final_metrics(run: Run, ending: Ending) -> dict[str, float]:
         metrics = evaluate(run.net, run.loss, run.data)
     else:
         metrics = {name: v[-1] for name, v in ending.curves.items() if name != "step"}
+    # The only place where a run looks at its test split.
+    metrics |= evaluate_test(run.net, run.loss, run.data)
     return metrics | more_metrics(run.net, run.data.train, run.metrics)
 
 

@@ -14,6 +14,7 @@ from small_nets.config.sweep_settings import check_master, section
 from small_nets.run.terminal.tables import new_console
 from small_nets.search.sampler_limits import refuse_missing
 from small_nets.search.space import space_of
+from small_nets.sweep.jobs.grid import folds_of
 from small_nets.sweep.launch import Launched, refusing, typed_command
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def launch_search(
     search, SystemExit(130) after Ctrl-C.
     """
     with refusing(master, arguments):
-        settings = _settings(master)
+        settings = _settings(master, folds_of(arguments, master) or 1)
         groups = conf_files.groups(folders_of(master.hydra))
         space = space_of(arguments, context.config_loader, groups)
         # Imported here, so that a wrong command is answered before torch is loaded.
@@ -45,18 +46,20 @@ def launch_search(
         return Launched([], code, list(session.expander.dropped))
 
 
-def _settings(master: DictConfig) -> dict[str, Any]:
-    """The checked values of the section `search`. Raises InputError."""
+def _settings(master: DictConfig, folds: int) -> dict[str, Any]:
+    """The checked values of the section `search`, and the folds. Raises InputError."""
     most = check_master(master)
     found = section(master, "search")
     trials, seeds = found["trials"], found["seeds"]
     if found["objective"] == "bound" and seeds < 2:
         raise InputError("search.objective=bound needs the spread over seeds, and search.seeds="
                          f"{seeds}.\nFix: search.seeds=8, or search.objective=median")  # fmt: skip
-    if trials * seeds > most:
+    runs = trials * seeds * folds
+    if runs > most:
+        of_folds = f" and {folds} folds" if folds > 1 else ""
         raise InputError(
-            f"search.trials={trials} of {seeds} seeds are {trials * seeds:,} runs, more than "
-            f"sweep.max_runs={most}.\nFix: sweep.max_runs={trials * seeds}"
+            f"search.trials={trials} of {seeds} seeds{of_folds} are {runs:,} runs, more than "
+            f"sweep.max_runs={most}.\nFix: sweep.max_runs={runs}"
         )
     if master.hydra.sweeper.get("max_batch_size") is not None:
         raise InputError("hydra.sweeper.max_batch_size is for a sweep.\nFix: search.batch=64")
@@ -64,4 +67,4 @@ def _settings(master: DictConfig) -> dict[str, Any]:
         raise InputError("hydra/sweeper=search trains by itself, and needs no other launcher.\n"
                          "Fix: without hydra/launcher=…")  # fmt: skip
     refuse_missing(found["sampler"])
-    return found
+    return found | {"folds": folds}

@@ -5,7 +5,9 @@ from itertools import islice
 from typing import Any
 
 from small_nets.config.errors import InputError, unknown
+from small_nets.config.folds import FOLD
 from small_nets.config.success_rule import read_rule
+from small_nets.config.test_metrics import refuse_test
 from small_nets.nn.early_stopping import losses_in
 from small_nets.run.build.build import build
 from small_nets.run.evaluate import evaluate
@@ -27,7 +29,7 @@ def with_metric(
     expand: overrides -> job. Raises InputError for a metric that the runs will not have, and where
     none of the first combinations of choices is a valid run.
     """
-    run = _first_run(space, expand)
+    run = _first_run(space, expand, settings["folds"] > 1)
     check_success(run)
     best = [f"best/{name}" for name in evaluate(run.net, run.loss, run.data)]
     found = metric_names(run)
@@ -36,6 +38,7 @@ def with_metric(
         raise InputError("There is nothing to search for: the runs have no target, so no loss.\n"
                          "Fix: an experiment that trains")  # fmt: skip
     name = settings["metric"] or losses[0]
+    refuse_test(f"search.metric={name}", name)
     if name not in [*found, *best]:
         raise unknown(f"search.metric={name} is not a metric of these runs.", name, [*found, *best],
                       "The metrics are")  # fmt: skip
@@ -47,11 +50,13 @@ def with_metric(
     return Settings(**{**own, "metric": name, "rule": rule, "baseline": constant})
 
 
-def _first_run(space: ConditionalSpace, expand: Callable[[Sequence[str]], Job]) -> Run:
+def _first_run(
+    space: ConditionalSpace, expand: Callable[[Sequence[str]], Job], has_folds: bool
+) -> Run:
     """An untrained run in the middle of the space, with the first choices that go together."""
     first: InputError | None = None
     for typed in islice(_middles(space), MOST):
-        job = expand([*typed, "seed=0"])
+        job = expand([*typed, "seed=0", *([f"{FOLD}=0"] if has_folds else [])])
         try:
             if job.error is None:
                 return build(job.settings())

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -51,12 +51,14 @@ class Verdict:
     epochs: int | None = None
 
 
-def judge(outcomes: Sequence[Outcome], standard: Standard) -> Verdict:
-    """Judge a trial by the outcomes of its runs.
+def judge(outcomes: Sequence[Outcome], standard: Standard, folds: int = 1) -> Verdict:
+    """Judge a trial by the outcomes of its runs, as a ranking does.
 
-    A run that diverged or failed is worse than any number, as in a ranking.
+    A run that diverged or failed is worse than any number. folds: of each seed, whose runs follow
+    one another.
     """
     jobs = tuple(o.job for o in outcomes if o.job is not None)
+    outcomes = [_seed(outcomes[i : i + folds]) for i in range(0, len(outcomes), folds)]
     finite = [None if o.status in ("diverged", "failed") or o.value is None
               or not math.isfinite(o.value) else o.value for o in outcomes]  # fmt: skip
     failed = [o for o in outcomes if o.status == "failed"]
@@ -71,3 +73,14 @@ def judge(outcomes: Sequence[Outcome], standard: Standard) -> Verdict:
     if stopped and ended == "finite":
         return Verdict("stopped", value, tuple(finite), lost, jobs, message, stopped[0])
     return Verdict(ended, value, tuple(finite), lost, jobs, message)
+
+
+def _seed(folds: Sequence[Outcome]) -> Outcome:
+    """The outcome of one seed: the mean over its folds, or the first fold that is lost."""
+    lost = [o for status in ("failed", "diverged") for o in folds if o.status == status]
+    if lost or len(folds) == 1:
+        return [*lost, *folds][0]
+    values = [math.nan if o.value is None else o.value for o in folds]
+    stopped = next((o for o in folds if o.status == "stopped"), folds[0])
+    return replace(stopped, value=sum(values) / len(values),
+                   succeeded=all(o.succeeded for o in folds))  # fmt: skip

@@ -19,7 +19,7 @@ from small_nets.config.errors import InputError
 from small_nets.config.override_values import one_text
 from small_nets.config.overrides import key_of
 from small_nets.run.outputs.directory_kind import STUDY
-from small_nets.run.outputs.result import NO_NUMBER
+from small_nets.run.outputs.identity import NO_NUMBER
 from small_nets.run.terminal.tables import warn
 from small_nets.search.conditional import ConditionalSpace
 from small_nets.search.metric import with_metric
@@ -93,10 +93,10 @@ def run_search(search: Search, train: Train, console: Console) -> int:
     settings, failed = search.settings, _failed(search)
     began = time.perf_counter() - search.seconds
     while asked := search.batch():
-        outcomes = train(search.lists(asked), asked[0].number * settings.seeds)
+        outcomes = train(search.lists(asked), asked[0].number * settings.runs)
         for place, trial in enumerate(asked):
-            runs = outcomes[place * settings.seeds : (place + 1) * settings.seeds]
-            verdict = judge(runs, settings.standard)
+            runs = outcomes[place * settings.runs : (place + 1) * settings.runs]
+            verdict = judge(runs, settings.standard, settings.folds)
             search.tell(trial.number, verdict, time.perf_counter() - began)
         show_progress(console, search)
         failed = _failed(search)
@@ -126,7 +126,7 @@ def _first_batch(
         search = make(file)
         batch = search.batch()
         lists = search.lists(batch)
-        first = batch[0].number * search.settings.seeds if batch else 0
+        first = batch[0].number * search.settings.runs if batch else 0
         planned = session.plan(lists, first, whole=False)
         # Refused where no trial that may come reaches the first rung of halving.
         epochs = [longest(planned.jobs)]

@@ -14,7 +14,7 @@ from small_nets.config.errors import InputError, nearest
 from small_nets.config.field_types import LARGEST
 from small_nets.config.override_values import one_text
 from small_nets.config.overrides import key_of
-from small_nets.sweep.jobs.grid import GIVEN_ONCE, SEEDS, parsed, range_of
+from small_nets.sweep.jobs.grid import FOLD, GIVEN_ONCE, SEEDS, parsed, range_of
 
 Kind = Literal["float", "int", "choice"]
 FORMS = "interval(low,high)  tag(log, interval(low,high))  range(low,high,step)  choice(a,b)  a,b"
@@ -123,6 +123,9 @@ def space_of(arguments: Sequence[str], loader: Any, groups: Container[str]) -> S
     parameters, fixed, settings = [], {}, []
     for key, override in parsed(arguments, loader).items():
         name, text = key_of(key), override.input_line
+        if name == FOLD:
+            raise InputError(f"{text}: folds are not searched; every trial is trained on all of "
+                             f"them.\nFix: without {name}")  # fmt: skip
         if name in SEEDS:
             raise InputError(
                 f"{text}: seeds are not searched; every trial is trained with the same ones, "

@@ -15,6 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from small_nets.config.errors import InputError
+from small_nets.config.folds import FOLD
 from small_nets.config.success_rule import Rule
 from small_nets.run.outputs.directory_kind import STUDY
 from small_nets.search.conditional import ConditionalSpace
@@ -34,8 +35,8 @@ STATES = {
 class Settings:
     """The values of the section `search`, resolved.
 
-    metric: of a run. rule: what success is, where the objective is that. baseline: the objective of
-    the constant predictor.
+    metric: of a run. folds: of each seed, 1 without cross-validation. rule: what success is, where
+    the objective is that. baseline: the objective of the constant predictor.
     """
 
     trials: int
@@ -45,6 +46,7 @@ class Settings:
     sampler: str
     seed: int
     metric: str
+    folds: int = 1
     rule: Rule | None = None
     baseline: float = 0.0
 
@@ -52,6 +54,11 @@ class Settings:
     def standard(self) -> Standard:
         """What makes one trial better than another."""
         return Standard(self.metric, self.objective, self.rule, self.seeds)
+
+    @property
+    def runs(self) -> int:
+        """Of each trial."""
+        return self.seeds * self.folds
 
     @property
     def high(self) -> bool:
@@ -109,9 +116,11 @@ class Search:
         return [trial for trial in self.trials if trial.state == TrialState.RUNNING]
 
     def lists(self, asked: Sequence[FrozenTrial]) -> list[list[str]]:
-        """The override lists of the trials' runs: for each trial one for each seed."""
-        seeds = range(self.settings.seeds)
-        return [[*self.space.overrides(t.params), f"seed={s}"] for t in asked for s in seeds]
+        """The override lists of the trials' runs: for each trial one for each seed and fold."""
+        seeds, folds = range(self.settings.seeds), range(self.settings.folds)
+        of_folds = [[f"{FOLD}={f}"] for f in folds] if len(folds) > 1 else [[]]
+        return [[*self.space.overrides(t.params), f"seed={s}", *fold]
+                for t in asked for s in seeds for fold in of_folds]  # fmt: skip
 
     @property
     def seconds(self) -> float:

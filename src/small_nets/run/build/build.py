@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from small_nets.config.components import NETWORKS, SOURCES, is_table, loss_of_co
 from small_nets.config.errors import InputError
 from small_nets.config.logging_interval import log_every
 from small_nets.config.schema import show
+from small_nets.data.division import HeldOut
 from small_nets.data.feature_columns import feature_names
 from small_nets.data.prepared import Prepared
 from small_nets.data.sources import Table, dtype_of
@@ -81,12 +82,13 @@ def build_data(config: Mapping[str, Any]) -> Prepared:
 def _split(config: Mapping[str, Any], table: Table) -> Prepared:
     data = config["data"]
     names = (
-        *("val_fraction", "split_seed", "shuffle", "stratify", "batch_size", "classes"),
+        *("split_seed", "batch_size", "classes"),
         *("normalize_input", "normalize_target", "normalize_on"),
     )
     try:
         return Prepared(
             table,
+            HeldOut(**{field.name: data[field.name] for field in fields(HeldOut)}),
             order_seed=config["seed"],
             dtype=dtype_of(config["precision"]),
             **{name: data[name] for name in names},

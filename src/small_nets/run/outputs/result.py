@@ -1,12 +1,9 @@
-"""The result of a run: result.json, its digest, and what identifies the run."""
+"""The result of a run: what result.json holds, with the versions that made it."""
 
-import hashlib
-import json
 import math
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -14,9 +11,6 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
-from small_nets.config.logging_interval import log_every
-from small_nets.config.overrides import SWEEP_ONLY
-from small_nets.config.sizes import training_rows
 from small_nets.system.atomic_file import write_whole
 from small_nets.system.command_names import PACKAGE
 from small_nets.system.sealed_json import seal, unseal
@@ -28,22 +22,6 @@ if TYPE_CHECKING:
 Status = Literal["completed", "diverged", "interrupted", "stopped"]
 MAX_PREDICTIONS = 1000  # in result.json
 MAX_VALUES = 1000  # of a parameter in result.json
-# Keys that cannot change a number of the result.
-NO_NUMBER = (
-    *("name", "description", "ckpt", "logger", "engine", *SWEEP_ONLY),
-    *("print_every", "print", "pictures", "success", "rank_by"),
-    *("data.input_name", "data.target_name", "data.unit", "data.classes", "data.range"),
-    "data.path",  # the content of a table counts, by data.digest
-    "data.drop",  # data.inputs has the names that are left
-    *("data.label_type", "data.categories", "data.dropped"),  # these follow from the content
-    # A run that refuses missing values does not exist. Unseen ones only concern predictions.
-    *("data.missing", "data.unseen"),
-)
-# Key of `numbers_of` -> the config's keys on which it depends besides the same key.
-READS = {
-    "log_every": ("trainer.max_epochs",),
-    "scheduler": ("trainer.max_epochs", "data.batch_size", "data.val_fraction", "data.source"),
-}
 
 
 class _End:
@@ -161,10 +139,6 @@ def _is_value(value: object) -> bool:
     return value is None or type(value) in (int, float)
 
 
-# One encoder for all calls: json.dumps would make one at each call.
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -173,49 +147,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(item) for item in value]
     return value
-
-
-def numbers_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a resolved config that can change a number of the result.
-
-    A null is replaced by what it stands for, so that both are the same run: the logged points, the
-    steps of a schedule, a batch of all rows. The rows of a table are not known here, so for a
-    table only the logged points are replaced.
-    """
-    kept = {key: value for key, value in config.items() if key not in NO_NUMBER}
-    kept["data"] = {k: v for k, v in config["data"].items() if f"data.{k}" not in NO_NUMBER}
-    kept["log_every"] = log_every(config)
-    rows, size = training_rows(config["data"]), config["data"]["batch_size"]
-    if size is not None and size == rows:
-        size = kept["data"]["batch_size"] = None
-    batches = 1 if size is None else None if rows is None else -(-rows // size)
-    if config["scheduler"].get("steps", 0) is None and batches is not None:
-        steps = max(config["trainer"]["max_epochs"] * batches, 1)
-        kept["scheduler"] = config["scheduler"] | {"steps": steps}
-    return kept
-
-
-def pair_text(key: str, value: Any) -> str:
-    """One entry of a mapping as JSON. Equal plain containers give equal texts."""
-    return f"{_encode(key)}:{_encode(value)}"
-
-
-def digest(content: Any, known: Mapping[str, str] | None = None) -> str:
-    """A digest of plain containers, 16 hexadecimal digits.
-
-    known: key -> `pair_text`, of entries of a mapping that were written out before.
-    """
-    if known:
-        texts = [known.get(key) or pair_text(key, content[key]) for key in sorted(content)]
-        text = f"{{{','.join(texts)}}}"
-    else:
-        text = _encode(content)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def run_id(config: Mapping[str, Any]) -> str:
-    """A digest of everything in a resolved config that can change a number of the result."""
-    return digest(numbers_of(config))
 
 
 @cache

@@ -10,10 +10,11 @@ from small_nets.config.schema import kind_of, show
 from small_nets.nn.early_stopping import losses_in
 from small_nets.run.outputs.event_files import TensorBoard
 from small_nets.run.outputs.hparams import loss_charts, session
-from small_nets.run.outputs.result import NO_NUMBER, Result, digest, numbers_of
+from small_nets.run.outputs.identity import NO_NUMBER, digest, numbers_of
+from small_nets.run.outputs.result import Result
 from small_nets.run.spec import Run
 
-SEEDS = ("seed", "data.split_seed")
+SEEDS = ("seed", "data.split_seed", "data.fold")
 
 
 def log_end(logger: TensorBoard, run: Run, result: Result) -> None:
@@ -45,7 +46,7 @@ def log_session(logger: TensorBoard, run: Run, result: Result) -> None:
     loss before its end.
     """
     completed = result.status == "completed"
-    data = {k: v for k, v in run.config["data"].items() if k != "split_seed"}
+    data = {k: v for k, v in run.config["data"].items() if k not in ("split_seed", "fold")}
     rest = numbers_of(run.config | {"data": data, "seed": None})
     group = f"{run.name} {digest(rest)}" + ("" if completed else f" {result.status}")
     settings = {"experiment": run.name} | _flat_settings(run.config)

@@ -46,7 +46,7 @@ def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> No
     print_titled(
         console, f"Layers, {count:,} parameters, and what they give for the training rows", layers
     )
-    splits = "  ".join(f"{name} {len(split)}" for name, split in run.data.splits.items())
+    splits = "  ".join(f"{name} {len(split)}" for name, split in run.data.reported.items())
     losses = "   losses: of normalised targets" if run.data.is_target_normalised else ""
     console.print(f"rows: {splits}   steps: {run.steps:,}{losses}\n")
     for note in notes(run):
@@ -102,7 +102,7 @@ def _show_metrics(console: Console, run: Run, result: Result) -> None:
     if not result.metrics:
         return
     raw, constant = errors_of(run), errors_of(run, constant=True)
-    splits = [f"{split}/" for split in run.data.splits]
+    splits = [f"{split}/" for split in run.data.reported]
     of_rates = () if run.print_all else ("contraction", "measured")
     metrics = {n: v for n, v in result.metrics.items() if n.partition("/")[0] not in of_rates}
     metrics |= {name: value for name, value in raw.items() if name not in metrics}

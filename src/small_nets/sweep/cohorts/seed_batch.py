@@ -32,12 +32,13 @@ FEW = 4  # members; up to so many it is quicker to build each
 class Member:
     """What one run starts from.
 
-    train, val: its normalised rows. input, target: its normalisers. parameters: name -> initial
-    values. class_weights: (classes,); None where the loss has none.
+    train, val, test: its normalised rows. input, target: its normalisers. parameters: name ->
+    initial values. class_weights: (classes,); None where the loss has none.
     """
 
     train: Split
     val: Split | None
+    test: Split | None
     input: Normaliser
     target: Normaliser | None
     parameters: Mapping[str, Tensor]
@@ -71,7 +72,7 @@ def _check(config: Config, data: Prepared) -> None:
 
 def _member(config: Config, data: Prepared, parameters: Mapping[str, Tensor]) -> Member:
     return Member(
-        data.train, data.val, data.input_normaliser, data.target_normaliser, parameters,
+        data.train, data.val, data.test, data.input_normaliser, data.target_normaliser, parameters,
         _class_weights(config, data.train.target),
     )  # fmt: skip
 
@@ -130,17 +131,19 @@ def _drawn(configs: Sequence[Config], redraw: Redraw) -> list[Member]:
 
 def _of_one_table(configs: Sequence[Config], data: Prepared, redraw: Redraw) -> list[Member]:
     settings = configs[0]["data"]
-    names = ("val_fraction", "normalize_input", "normalize_target", "normalize_on")
+    names = ("normalize_input", "normalize_target", "normalize_on")
     many = prepare_many(
         data, [c["data"]["split_seed"] for c in configs], **{name: settings[name] for name in names}
     )
     seeds = [config["seed"] for config in configs]
     stream = torch.default_generator
     parameters = redraw.draw(lambda i: stream.manual_seed(seeds[i]), len(configs))
-    train, val = _splits(many.train), None if many.val is None else _splits(many.val)
+    train = _splits(many.train)
+    val, test = ([None] * len(train) if of is None else _splits(of)
+                 for of in (many.val, many.test))  # fmt: skip
     return [
         Member(
-            train[i], None if val is None else val[i], many.input[i],
+            train[i], val[i], test[i], many.input[i],
             many.target[i] if many.target else None, p,
             _class_weights(configs[i], train[i].target),
         )
@@ -166,7 +169,7 @@ def _same(one: Member, other: Member) -> bool:
     The fast way is compared with the slow one each time, not only in tests.
     """
     pairs = [(one.parameters[name], p) for name, p in other.parameters.items()]
-    for a, b in ((one.train, other.train), (one.val, other.val)):
+    for a, b in ((one.train, other.train), (one.val, other.val), (one.test, other.test)):
         if a is not None and b is not None:
             pairs += [(a.rows, b.rows), (a.input, b.input)]
             pairs += [] if a.target is None or b.target is None else [(a.target, b.target)]

@@ -28,7 +28,7 @@ class Started:
 
     cohort: None where nothing could be built. places: the position in `configs` of each member.
     failed: position in `configs` -> message. input, target: the normalisers of each member, in
-    the order of `places`.
+    the order of `places`. test: the test split of each, which no engine sees.
     """
 
     cohort: Cohort | None
@@ -36,6 +36,7 @@ class Started:
     failed: dict[int, str]
     input: list[Normaliser]
     target: list[Normaliser]
+    test: Rows | None = None
 
 
 def start(configs: Sequence[Config], device: str = "cpu") -> Started:
@@ -52,6 +53,7 @@ def start(configs: Sequence[Config], device: str = "cpu") -> Started:
         failed,
         [member.input for member in members],
         [member.target for member in members if member.target is not None],
+        None if members[0].test is None else _rows([m.test for m in members], members, device),
     )
 
 

@@ -19,6 +19,7 @@ from small_nets.sweep.jobs.plan import make_plan
 from small_nets.sweep.results.ranking import Ranked, rank, setting_text
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.success import rules_of, with_success
+from small_nets.sweep.results.tested import said_of_test
 from small_nets.sweep.results.words import (
     interval_text,
     interval_title,
@@ -99,7 +100,7 @@ def confirm(
             execute(plan, ready, other, means, Bars(console, notify))
     wanted = {_key(r) for r in chosen}
     found = read_confirmed(store, ranked, standard)
-    show_confirmed(console, [c for c in found if _key(c.chosen) in wanted], standard)
+    show_confirmed(console, store, [c for c in found if _key(c.chosen) in wanted], standard)
 
 
 def _key(r: Ranked) -> tuple[tuple[str, object], ...]:
@@ -119,8 +120,13 @@ def _begin(other: Store, store: Store, jobs: Sequence[Job], standard: Standard) 
     )  # fmt: skip
 
 
-def show_confirmed(console: Console, found: Sequence[Confirmed], standard: Standard) -> None:
-    """Print what the settings were chosen by and what they are worth, the best one first."""
+def show_confirmed(
+    console: Console, store: Store, found: Sequence[Confirmed], standard: Standard
+) -> None:
+    """Print what the settings were chosen by and what they are worth, the best one first.
+
+    store: the sweep's.
+    """
     if not found:
         return
     fresh = [c.confirmed for c in found]
@@ -138,21 +144,25 @@ def show_confirmed(console: Console, found: Sequence[Confirmed], standard: Stand
         )  # fmt: skip
     print_table(console, table)
     console.print()
-    for line in said_of_confirmed(found, standard):
+    for line in said_of_confirmed(store, found, standard):
         console.print(line, soft_wrap=True)
     for line in said_of_best(fresh):
         console.print(line, soft_wrap=True)
     console.print()
 
 
-def said_of_confirmed(found: Sequence[Confirmed], standard: Standard) -> list[str]:
-    """What became of the setting that was chosen first, and which one is the best now."""
+def said_of_confirmed(store: Store, found: Sequence[Confirmed], standard: Standard) -> list[str]:
+    """What became of the setting that was chosen first, which is the best now, and its test.
+
+    store: the sweep's. found: the best under the fresh seeds first.
+    """
     high = standard.is_high
     first = min(found, key=lambda c: -c.chosen.worth if high else c.chosen.worth)
     said = [f"Chosen as the best: {_both(first)}."]
     if found[0] is not first:
         said.append(f"The best under the fresh seeds: {_both(found[0])}.")
-    return said
+    other = Store(store.directory / FOLDER)
+    return [*said, *said_of_test(other, other.read(), found[0].confirmed, standard)]
 
 
 def _both(c: Confirmed) -> str:

@@ -6,6 +6,7 @@ other seeds say what it is worth.
 
 import shlex
 from collections.abc import Sequence
+from itertools import product
 
 import polars as pl
 from omegaconf import OmegaConf
@@ -13,10 +14,10 @@ from omegaconf import OmegaConf
 from small_nets.config.conf_files import at
 from small_nets.config.errors import InputError
 from small_nets.config.overrides import key_of
-from small_nets.run.outputs.result import numbers_of
+from small_nets.run.outputs.identity import numbers_of
 from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.jobs.family import Family
-from small_nets.sweep.jobs.grid import SEEDS
+from small_nets.sweep.jobs.grid import FOLD, IN_A_SETTING, SEEDS
 from small_nets.sweep.results.ranking import Ranked, of_setting
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.store.stored_run import checked_of
@@ -44,14 +45,17 @@ def fresh_seeds(store: Store, count: int) -> range:
 def confirmation_jobs(
     store: Store, table: pl.DataFrame, chosen: Sequence[Ranked], seeds: Sequence[int]
 ) -> list[Job]:
-    """A job for each setting and seed. table: the sweep's runs. Raises InputError."""
+    """A job for each setting, seed and fold. table: the sweep's runs. Raises InputError."""
     jobs: list[Job] = []
     for setting in chosen:
         rows = table.filter(of_setting(setting) & (pl.col("status") != "failed"))
         family, overrides = _family(store, rows)
-        for seed in seeds:
-            typed = [*overrides, *(f"{key}={seed}" for key in family.keys if key != _FOLLOWS)]
-            job = Job(len(jobs), typed, family, (seed,) * len(family.keys))
+        folds = rows[FOLD].unique().sort().to_list() if FOLD in family.keys else [None]
+        for seed, fold in product(seeds, folds):
+            values = tuple(fold if key == FOLD else seed for key in family.keys)
+            pairs = zip(family.keys, values, strict=True)
+            typed = [*overrides, *(f"{key}={value}" for key, value in pairs if key != _FOLLOWS)]
+            job = Job(len(jobs), typed, family, values)
             job.run_id = job.digest(job.settings(), numbers_of)
             jobs.append(job)
     return jobs
@@ -71,8 +75,9 @@ def _family(store: Store, rows: pl.DataFrame) -> tuple[Family, list[str]]:
     follows = all(at(c, ("data", "split_seed")) == c.get("seed") for c, _ in found.values())
     if follows and _FOLLOWS not in (*store.swept, *store.about.get("fixed", {})):
         keys = ["seed", _FOLLOWS]
+    keys += [FOLD] if FOLD in store.swept else []
     _, choices = found[row["run_id"]]
     config |= {"ckpt": None}
     family = Family(OmegaConf.create(config), config, dict(choices), tuple(keys), {})
-    overrides = [o for o in shlex.split(row["overrides"]) if key_of(o) not in SEEDS]
+    overrides = [o for o in shlex.split(row["overrides"]) if key_of(o) not in IN_A_SETTING]
     return family, overrides

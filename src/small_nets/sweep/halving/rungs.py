@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from small_nets.config.success_rule import BELOW
-from small_nets.sweep.jobs.grid import SEEDS
+from small_nets.sweep.jobs.grid import IN_A_SETTING
+from small_nets.sweep.results.folds import seeds_of
 from small_nets.sweep.results.ranking import Setting, settings_of
 from small_nets.sweep.results.standard import Standard, metric_of
 from small_nets.sweep.results.success import CONSTANT
@@ -120,7 +121,7 @@ class SuccessiveHalving:
         self, store: Store, ids: Collection[str], halving: Halving, standard: Standard
     ) -> None:
         self.store, self.ids, self.halving, self.standard = store, list(ids), halving, standard
-        self.keys = [key for key in store.swept if key not in SEEDS]
+        self.keys = [key for key in store.swept if key not in IN_A_SETTING]
         self.out: set[Setting] = set()  # settings that stopped at an earlier rung
         self.since = 0  # the epoch of that rung
         rows = store.read()
@@ -143,14 +144,17 @@ class SuccessiveHalving:
             reached.alias("goes_on"), (reached | ~IS_COMPLETED).alias("competes")
         )
         judged = _joined(_valued(here, metric), self._past(others, metric, epoch)).sort("job")
+        folds: dict[tuple[Setting, object], list[tuple[float, bool]]] = {}
+        for setting, seed, value, yes in zip(
+            settings_of(judged, self.keys), seeds_of(judged), judged["value"],
+            _succeeded(judged, standard), strict=True,
+        ):  # fmt: skip
+            folds.setdefault((setting, seed), []).append((value, yes))
         values: dict[Setting, list[float]] = {}
         succeeded: dict[Setting, int] = {}
-        for setting, value, yes in zip(
-            settings_of(judged, self.keys), judged["value"], _succeeded(judged, standard),
-            strict=True,
-        ):  # fmt: skip
-            values.setdefault(setting, []).append(value)
-            succeeded[setting] = succeeded.get(setting, 0) + yes
+        for (setting, _), some in folds.items():  # NaN with a lost fold
+            values.setdefault(setting, []).append(sum(v for v, _ in some) / len(some))
+            succeeded[setting] = succeeded.get(setting, 0) + all(yes for _, yes in some)
         competing = set(settings_of(judged.filter("competes"), self.keys))
         ranks = survivors(
             {setting: some for setting, some in values.items() if setting in competing},

@@ -30,7 +30,7 @@ from small_nets.config.override_values import WHOLE_NUMBER, canonical
 from small_nets.config.overrides import own
 from small_nets.config.resolve import resolve, typed
 from small_nets.data.table_settings import complete
-from small_nets.run.outputs.result import digest, numbers_of
+from small_nets.run.outputs.identity import digest, numbers_of
 from small_nets.sweep.jobs.family import Family, Reduce, is_simple, overlap
 
 

@@ -12,7 +12,7 @@ from small_nets.config.conf_files import NOTHING, at
 from small_nets.config.errors import InputError
 from small_nets.config.resolve import resolve, typed
 from small_nets.config.schema import cast_value, check_value, kind_of
-from small_nets.run.outputs.result import READS, digest, pair_text
+from small_nets.run.outputs.identity import READS, digest, pair_text
 
 Reduce = Callable[[Mapping[str, Any]], dict[str, Any]]
 REFERENCE = re.compile(r"\$\{([^${}]*)\}")

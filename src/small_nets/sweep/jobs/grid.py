@@ -2,20 +2,24 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
+from omegaconf import DictConfig
 
 from small_nets.config.errors import InputError
-from small_nets.config.multirun_keys import refuse_mixtures
-from small_nets.config.overrides import SWEEP_ONLY
+from small_nets.config.folds import FOLD, FOLDS
+from small_nets.config.multirun_keys import as_typed, refuse_mixtures
+from small_nets.config.overrides import SWEEP_ONLY, key_of
 from small_nets.config.schema import check_value
 from small_nets.config.sweep_schema import MOST_RUNS
 
-SEEDS = ("seed", "data.split_seed")  # runs that differ only in these have one setting
+SEEDS = ("seed", "data.split_seed")
+IN_A_SETTING = (*SEEDS, FOLD)  # runs that differ only in these have one setting
 # These keys have one value in a sweep.
 GIVEN_ONCE = (*SWEEP_ONLY, "engine", "pictures", "print", "success", "rank_by")
 
@@ -51,6 +55,34 @@ def batches(
     jobs = map(list, itertools.product(*lists))
     while batch := list(itertools.islice(jobs, size or count)):
         yield batch
+
+
+def folds_of(arguments: Sequence[str], master: DictConfig) -> int | None:
+    """The number of folds of all jobs of a multirun; None without cross-validation.
+
+    master: what all jobs share. Raises InputError for several numbers.
+    """
+    typed = [as_typed(o).partition("=")[2] for o in arguments if key_of(o) == FOLDS]
+    if not typed:
+        data = master.get("data")
+        found = data.get("folds") if isinstance(data, DictConfig) else None
+    elif re.fullmatch(r"null|\d{1,9}", typed[-1]):
+        found = None if typed[-1] == "null" else int(typed[-1])
+    else:
+        raise InputError(f"{FOLDS}={typed[-1]}: a sweep has one number of folds, and takes every "
+                         f"fold of it.\nFix: {FOLDS}=5")  # fmt: skip
+    return check_value(FOLDS, found)
+
+
+def with_folds(arguments: Sequence[str], master: DictConfig) -> list[str]:
+    """The overrides of a multirun, with an axis of all folds where none is typed.
+
+    master: what all jobs share. Raises InputError.
+    """
+    count = folds_of(arguments, master)
+    if count is None or any(key_of(o) == FOLD for o in arguments):
+        return list(arguments)
+    return [*arguments, f"{FOLD}=range({count})"]
 
 
 def parsed(arguments: Sequence[str], config_loader: Any) -> dict[str, Override]:

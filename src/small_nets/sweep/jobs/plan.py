@@ -6,7 +6,7 @@ from typing import Any
 
 from small_nets.engines.snapshot import Paused
 from small_nets.nn.rule_lookup import why_alone, without_numbers
-from small_nets.run.outputs.result import digest, numbers_of
+from small_nets.run.outputs.identity import digest, numbers_of
 from small_nets.sweep.jobs.expand import Job
 
 # Keys that may differ between members of a cohort: they change numbers, but no shapes.

@@ -15,7 +15,7 @@ from small_nets.sweep.results.normalised import unit
 from small_nets.sweep.results.overlays import MOST, draw_overlays
 from small_nets.sweep.results.ranking import Ranked, rank
 from small_nets.sweep.results.run_directories import write_directories
-from small_nets.sweep.results.spread import said_of_spread
+from small_nets.sweep.results.spread import said_of_runs
 from small_nets.sweep.results.standard import Standard, metric_of
 from small_nets.sweep.results.success import rules_of, with_success
 from small_nets.sweep.results.summary import show_summary
@@ -61,7 +61,7 @@ def conclude(
     write_directories(store, table, jobs, sweep["directories"], console, with_events=is_few)
     show_summary(console, table, ranked if is_ranked else [], found, unit(store, table, metric))
     if found is not None and is_ranked:
-        for line in said_of_spread(store, table):
+        for line in said_of_runs(store, table, ranked, found):
             console.print(line, soft_wrap=True)
     pictures = draw_overlays(store, table, ranked, found) if is_drawn and found else []
     events = write_sweep_events(store, table, ranked, found) if found else None

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from small_nets.sweep.jobs.grid import SEEDS
+from small_nets.sweep.jobs.grid import IN_A_SETTING
 from small_nets.sweep.store.columns import value_of
 from small_nets.sweep.store.store import Store
 
@@ -16,7 +16,9 @@ MOST = 1_000  # configs that are looked at
 
 def _decides(key: str) -> bool:
     """Whether a swept key may decide how targets are normalised."""
-    return key in ("data", "experiment", "loss") or (key.startswith("data.") and key not in SEEDS)
+    return key in ("data", "experiment", "loss") or (
+        key.startswith("data.") and key not in IN_A_SETTING
+    )
 
 
 def normalised_losses(

@@ -11,7 +11,8 @@ import polars as pl
 
 from small_nets.stats.distributions import CONFIDENCE, Array
 from small_nets.stats.intervals import Interval, mean_ends, quantile_interval, wilson
-from small_nets.sweep.jobs.grid import SEEDS
+from small_nets.sweep.jobs.grid import IN_A_SETTING, SEEDS
+from small_nets.sweep.results.folds import RUN, VALUE, over_folds
 from small_nets.sweep.results.standard import Standard, as_array
 from small_nets.sweep.results.success import EPOCHS, SUCCEEDED
 from small_nets.sweep.store.columns import cell
@@ -25,7 +26,8 @@ class Ranked:
     """One setting over its seeds.
 
     - setting: swept key -> value as its column holds it, or as it was typed, where it cannot
-    - values: the metric of each run with an end, (n,), worse than any number of a lost one
+    - values: the metric of each run with an end, (n,), worse than any number of a lost one; of
+      a sweep over folds one for each seed, the mean over the seed's folds
     - worth: the number that settings are compared by; infinite if lost, NaN if there is none
     - interval: of the worth; None below five runs, or where one of a mean's runs is lost
     - mean, sd: of the metric, None unless all runs have one
@@ -55,7 +57,7 @@ class Ranked:
 
     @property
     def n(self) -> int:
-        """The runs that have an end, lost ones included."""
+        """The runs that have an end, lost ones included; of a sweep over folds the seeds."""
         return len(self.values)
 
     @property
@@ -116,16 +118,17 @@ def rank(table: pl.DataFrame, swept: Sequence[str], standard: Standard) -> list[
 
     table: a runs table, with what `success.with_success` adds where success is asked for.
     """
-    keys = [key for key in swept if key not in SEEDS]
+    keys = [key for key in swept if key not in IN_A_SETTING]
     seeds = [key for key in SEEDS if key in table.columns]
-    table = table.with_columns(standard.value().alias(" value"), _typed(table, keys))
+    table = table.with_columns(standard.value().alias(VALUE), _typed(table, keys))
     if SUCCEEDED not in table.columns:
         table = table.with_columns(pl.lit(None, pl.Boolean).alias(SUCCEEDED),
                                    pl.lit(None, pl.Float64).alias(EPOCHS))  # fmt: skip
-    has_end = pl.col(" value").is_not_null()
+    table = over_folds(table, [*keys, TYPED], seeds)
     found = [
-        *(pl.col(name).filter(has_end)
-          for name in (" value", SUCCEEDED, EPOCHS, "job", *seeds)),
+        *(pl.col(name).filter(pl.col(VALUE).is_not_null())
+          for name in (VALUE, SUCCEEDED, EPOCHS, *seeds)),
+        *(pl.col(name).filter(pl.col(RUN).is_not_null()) for name in (RUN, "job")),
         *((pl.col("status") == status).sum().alias(status) for status in ("diverged", "failed")),
         *(pl.col(name).filter(pl.col("status") == "stopped").max().alias(f"stopped {name}")
           for name in ("epochs", "stopped_rank") if "stopped_rank" in table.columns),
@@ -134,7 +137,7 @@ def rank(table: pl.DataFrame, swept: Sequence[str], standard: Standard) -> list[
     groups = table.group_by([*keys, TYPED], maintain_order=True).agg(found)
     settings = settings_of(groups.rename({TYPED: "typed"}), keys)
     rows = list(groups.iter_rows(named=True))
-    values = [as_array(row[" value"]) for row in rows]
+    values = [as_array(row[VALUE]) for row in rows]
     succeeded = [None if None in row[SUCCEEDED] else sum(row[SUCCEEDED]) for row in rows]
     ranked = [
         Ranked(
@@ -149,7 +152,7 @@ def rank(table: pl.DataFrame, swept: Sequence[str], standard: Standard) -> list[
             diverged=row["diverged"],
             failed=row["failed"],
             scores=_scores(standard, mine, row, seeds),
-            best_job=_best_job(standard, mine, row["job"]),
+            best_job=_best_job(standard, as_array(row[RUN]), row["job"]),
             stopped=_stopped(row),
             jobs=tuple(row["job"]),
         )

@@ -116,7 +116,7 @@ def has_finite(metric: str) -> pl.Expr:
 def is_better_high(metric: str) -> bool:
     """Whether more of it is better."""
     words = metric.removeprefix("best/").split("/", 2)  # val/r2/TARGET: any name may come last
-    name = words[1 if words[0] in ("train", "val") and len(words) > 1 else 0]
+    name = words[1 if words[0] in ("train", "val", "test") and len(words) > 1 else 0]
     return name == "r2" or (name in METRICS and METRICS[name].is_better_high)
 
 

@@ -12,8 +12,10 @@ from small_nets.config.sweep_schema import UNITS
 from small_nets.run.terminal.tables import natural_width, new_table, print_table, warn
 from small_nets.stats.intervals import FEWEST
 from small_nets.sweep.cohorts.prepare import Means, Ready
+from small_nets.sweep.jobs.grid import SEEDS
 from small_nets.sweep.jobs.plan import Plan
 from small_nets.sweep.jobs.whole_sweep import first_error
+from small_nets.sweep.results.folds import has_folds
 from small_nets.sweep.results.ranking import Ranked, of_setting, setting_text
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.words import (
@@ -200,4 +202,9 @@ def _medians(table: pl.DataFrame, r: Ranked, names: Sequence[str]) -> list[float
     if r.n == 0 or not names:
         return [None] * len(names)
     values = [Standard(name).value().alias(name) for name in names]
-    return [*table.filter(of_setting(r)).select(values).median().row(0)]
+    rows = table.filter(of_setting(r))
+    if has_folds(table):
+        rows = rows.with_columns(values).group_by([k for k in SEEDS if k in rows.columns] or
+                                                  pl.lit(1)).agg(pl.col(names).mean())  # fmt: skip
+        return [*rows.select(names).median().row(0)]
+    return [*rows.select(values).median().row(0)]

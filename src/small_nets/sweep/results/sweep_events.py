@@ -22,7 +22,7 @@ from small_nets.sweep.results.bands import band_of, of_median
 from small_nets.sweep.results.normalised import units
 from small_nets.sweep.results.ranking import Ranked, settings_of
 from small_nets.sweep.results.standard import ENDED, Standard
-from small_nets.sweep.store.columns import cell, metric_columns
+from small_nets.sweep.store.columns import cell, choosing_metrics
 from small_nets.sweep.store.store import Store
 from small_nets.system.printable import printable
 
@@ -51,7 +51,7 @@ def write_sweep_events(
         return None
     folder = store.directory / FOLDER
     _remove(folder)
-    metrics = metric_columns(table.columns, store.swept)
+    metrics = choosing_metrics(table.columns, store.swept)
     place = {tuple(r.setting.values()): i for i, r in enumerate(ranked)}
     runs: list[list[Row]] = [[] for _ in ranked]
     settings = settings_of(table, list(ranked[0].setting))
@@ -135,6 +135,8 @@ def _end(
         middle = float("nan") if None in known or not known else float(np.median(known))
         if np.isfinite(middle):
             values[metric] = middle
+    if np.isfinite(r.median):
+        values[standard.metric] = r.median  # of a sweep over folds that of the seeds' means
     return max((row["steps"] or 0 for row in rows), default=0), values
 
 

@@ -11,6 +11,7 @@ from small_nets.config.conf_files import NOTHING, at
 from small_nets.config.errors import InputError
 from small_nets.config.field_types import Kind, is_integer, is_number
 from small_nets.config.schema import kind_of, show
+from small_nets.config.test_metrics import is_of_test
 from small_nets.engines.cohort import Trained
 
 Config = Mapping[str, Any]
@@ -28,7 +29,8 @@ COLUMNS: dict[Kind, Any] = {
     "float": pl.Float64, "int": pl.Int64, "bool": pl.Boolean, "text": pl.String,
 }  # fmt: skip
 STATUSES = ("completed", "diverged", "failed", "stopped")
-METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
+METRICS = tuple(f"{split}/{name}" for split in ("train", "val", "test")
+                for name in ("loss", "accuracy"))  # fmt: skip
 
 
 def column_type(key: str) -> Any:
@@ -71,6 +73,11 @@ def metric_columns(columns: Iterable[str], swept: Iterable[str]) -> list[str]:
     """
     taken = {*TYPES, *swept}
     return [c for c in columns if c not in taken and not c.startswith(" ")]
+
+
+def choosing_metrics(columns: Iterable[str], swept: Iterable[str]) -> list[str]:
+    """The metrics that settings can be compared by: those of the test split are not among them."""
+    return [m for m in metric_columns(columns, swept) if not is_of_test(m)]
 
 
 def order(columns: Iterable[str], swept: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from small_nets.config.errors import InputError
-from small_nets.run.outputs.result import digest
+from small_nets.run.outputs.identity import digest
 from small_nets.system.atomic_file import write_whole
 from small_nets.system.sealed_json import digest_of, seal, unseal
 

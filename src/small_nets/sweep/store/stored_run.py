@@ -12,6 +12,7 @@ from torch import Tensor
 from small_nets.config.errors import InputError
 from small_nets.config.stored_config import check_stored
 from small_nets.data.normalisation import Normaliser
+from small_nets.data.prepared import Prepared
 from small_nets.data.table_settings import completed
 from small_nets.run.build.build import build_start
 from small_nets.run.outputs.result import Result
@@ -60,6 +61,12 @@ def _read(store: Store, directory: Path) -> StoredRun:
     weights = Weights(parameters, input, target, outputs, seen, about)
     tell = partial(_result, store, part, run_id, config)
     return StoredRun(directory, config, check_weights(weights, str(directory)), tell)
+
+
+def data_of(store: Store, run_id: str) -> tuple[dict[str, Any], Prepared]:
+    """The config of a run and its rows. Raises InputError where its table is gone, or changed."""
+    config = checked_config(store, run_id)
+    return config, build_start(config)[0]
 
 
 def stopped_early(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:

@@ -32,6 +32,7 @@ from small_nets.sweep.jobs.expand import Job
 from small_nets.sweep.store.columns import Config, curves_table
 from small_nets.sweep.store.part import Part
 from small_nets.sweep.training.sink import Sink
+from small_nets.sweep.training.tested import test_metrics
 from small_nets.system.signals import at_end
 
 Row = dict[str, Any]
@@ -80,10 +81,11 @@ def cohort_part(
     assert cohort is not None, "what was trained was a cohort"
     best, best_metrics = _best(trained)
     constant = _constant(cohort)
+    final = trained.metrics | test_metrics(cohort, trained, started.test)
     configs = {job.run_id: (job.settings(), job.choices) for job in jobs}
     rows = []
     for i, job in enumerate(jobs):
-        metrics = {name: values[i].item() for name, values in trained.metrics.items()}
+        metrics = {name: values[i].item() for name, values in final.items()}
         metrics |= {f"best/{name}": float(values[i]) for name, values in best_metrics.items()}
         kept = int(trained.kept[i])
         row = _ended(
@@ -92,7 +94,7 @@ def cohort_part(
             constant=constant[i], seconds=trained.seconds / len(jobs),
         )  # fmt: skip
         settings, _ = configs[job.run_id]
-        row |= _regression(i, row, settings, cohort, trained, started.target)
+        row |= _regression(i, row, settings, started, trained)
         row |= _analysis(i, row, settings, trained)
         rows.append(row)
     return Part(
@@ -117,17 +119,16 @@ def _constant(cohort: Cohort) -> list[float]:
     ]
 
 
-def _regression(
-    i: int, row: Row, settings: Config, cohort: Cohort, trained: Trained,
-    target: Sequence[Normaliser],
-) -> Row:  # fmt: skip
+def _regression(i: int, row: Row, settings: Config, started: Started, trained: Trained) -> Row:
     """R² and RMSE of member i, as a single run has them; empty without a table of numbers."""
+    cohort, test = started.cohort, started.test
+    assert cohort is not None, "what was trained was a cohort"
     if loss_of_config(settings).task != "regression" or not is_table(settings["data"]):
         return {}
     found: Row = {}
     outputs = cohort.train.target.shape[2]
     names = labels_of(settings["data"]).of_targets(outputs) if outputs > 1 else [""]
-    for prefix, split in cohort.splits.items():
+    for prefix, split in (cohort.splits | ({} if test is None else {"test": test})).items():
         input, wanted = split.input[i].cpu(), split.target[i].cpu()
         if outputs == 1 and cohort.loss in MEAN_SQUARES:
             errors = [row[f"{prefix}/loss"]]  # saves a forward pass, as long as a small run
@@ -135,7 +136,7 @@ def _regression(
             with torch.no_grad():
                 prediction = functional_call(cohort.net, _member(i, trained), (input,))
             errors = squared_errors(prediction, wanted)
-        scores = regression_metrics(errors, wanted, target[i], names)
+        scores = regression_metrics(errors, wanted, started.target[i], names)
         found |= {f"{prefix}/{name}": value for name, value in scores.items()}
     return found
 
