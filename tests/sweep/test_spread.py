@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from small_nets.sweep.results.spread import said_of_spread
+from small_nets.sweep.results.spread import said_of_runs
+from small_nets.sweep.results.standard import Standard
 from tests.conftest import Swept
+
+LOSS = Standard("val/loss")
 
 TEMPERATURE = ("+experiment=temperature_mlp", "trainer.max_epochs=2")
 
@@ -34,5 +37,5 @@ def test_what_differs(
     sweep: Callable[..., Swept], words: tuple[str, ...], said: str | None
 ) -> None:
     done = sweep(*words)
-    assert [*said_of_spread(done.store, done.table)] == ([] if said is None else [said])
+    assert [*said_of_runs(done.store, done.table, [], LOSS)] == ([] if said is None else [said])
     assert (said or "The spread over") in done.text or said is None

@@ -46,7 +46,7 @@ def log_session(logger: TensorBoard, run: Run, result: Result) -> None:
     loss before its end.
     """
     completed = result.status == "completed"
-    data = {k: v for k, v in run.config["data"].items() if k not in ("split_seed", "fold")}
+    data = run.config["data"] | {"split_seed": None, "fold": None}
     rest = numbers_of(run.config | {"data": data, "seed": None})
     group = f"{run.name} {digest(rest)}" + ("" if completed else f" {result.status}")
     settings = {"experiment": run.name} | _flat_settings(run.config)
