@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 from polars.testing import assert_frame_equal
 
 from small_nets import notebook
+from small_nets.config.errors import InputError
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.outputs.directory_kind import STUDY
 from small_nets.run.outputs.identity import run_id
@@ -203,3 +204,17 @@ def test_in_a_notebook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert len(table) == 9
     assert len(trials_of(Store(tmp_path / "out"))) == 3
     assert "9 completed" in capsys.readouterr().out
+
+
+def test_fresh_seeds(sweep: Sweep) -> None:
+    """Each batch has the next seeds, also where the search goes on after it stopped."""
+    words = (*MLP, RATE, "search.batch=2", "search.seeds=3", "search.fresh_seeds=true")
+    done = sweep(*words, "search.trials=4")
+    found = done.table.group_by("optimizer.lr").agg(pl.col("seed").sort())["seed"].to_list()
+    assert sorted(found) == [[0, 1, 2], [0, 1, 2], [3, 4, 5], [3, 4, 5]]
+    more = sweep(*words, "search.trials=5")
+    assert sorted(set(more.table["seed"])) == [*range(9)]
+    with pytest.raises(InputError, match="a search of something else"):
+        sweep(*words[:-1], "search.trials=6")
+    with pytest.raises(InputError, match="ranks trials among each other"):
+        sweep(*words, "search.sampler=cmaes", to="other")

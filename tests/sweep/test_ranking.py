@@ -22,6 +22,7 @@ TABLE = pl.DataFrame(
         "val/loss": [1.0, 3.0, 0.5, 2.5, 0.0, math.inf, None],
     }
 )
+LOSS = Standard("val/loss")
 BY_SEED = ["optimizer", "seed"]
 
 
@@ -77,8 +78,8 @@ def table_of(worse: float, seeds: int, settings: int = 3) -> pl.DataFrame:
 )
 def test_told_apart(worse: float, seeds: int, told: list[bool | None], said: str) -> None:
     ranked = rank(table_of(worse, seeds), ["k", "seed"], Standard("val/loss"))
-    assert [b.is_told for b in beside_best(ranked)] == told
-    assert said in next(iter(said_of_best(ranked)))
+    assert [b.is_told for b in beside_best(ranked, LOSS)] == told
+    assert said in next(iter(said_of_best(ranked, LOSS)))
 
 
 def test_seeds_of_a_race() -> None:
@@ -89,17 +90,17 @@ def test_seeds_of_a_race() -> None:
         .alias("val/loss")
     )  # fmt: skip
     ranked = rank(table, ["k", "seed"], Standard("val/loss"))
-    found = {r.setting["k"]: b for r, b in zip(ranked, beside_best(ranked), strict=True)}
+    found = {r.setting["k"]: b for r, b in zip(ranked, beside_best(ranked, LOSS), strict=True)}
     assert [found[k].is_told for k in (0, 1, 2)] == [False, True, True]
     assert [found[k].seeds for k in (0, 1, 2)] == [40, 40, 8]
     few = rank(table.filter(pl.col("seed") < 8), ["k", "seed"], Standard("val/loss"))
-    assert [b.is_told for b in beside_best(few)] == [False, False, True]
+    assert [b.is_told for b in beside_best(few, LOSS)] == [False, False, True]
 
 
 def test_one_run_each_and_no_run() -> None:
     table = TABLE.filter(pl.col("seed") == 0).drop("seed")
     ranked = rank(table, ["optimizer"], Standard("val/loss"))
-    assert [b.is_told for b in beside_best(ranked)] == [None, None]
-    assert beside_best([]) == []
+    assert [b.is_told for b in beside_best(ranked, LOSS)] == [None, None]
+    assert beside_best([], LOSS) == []
     lost = rank(TABLE.filter(pl.col("status") == "failed"), BY_SEED, Standard("val/loss"))
-    assert [b.is_told for b in beside_best(lost)] == [None]
+    assert [b.is_told for b in beside_best(lost, LOSS)] == [None]

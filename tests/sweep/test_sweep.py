@@ -158,8 +158,9 @@ class TestWholeSweep:
         assert [lr for lr, _ in rows] == ["0.001", "1e-05"]
         middle = done.table.filter(pl.col("optimizer.lr") == 0.001)["val/loss"].median()
         assert rows[0][1] == f"{middle:.4g}"
-        ranked = rank(done.table, list(done.store.swept), Standard("val/loss"))
-        assert all(line in done.text for line in said_of_best(ranked))
+        loss = Standard("val/loss")
+        ranked = rank(done.table, list(done.store.swept), loss)
+        assert all(line in done.text for line in said_of_best(ranked, loss))
         assert "(under the same 10 seeds" in done.text
         assert f"sweep directory: {done.store.directory}" in done.text
 

@@ -102,6 +102,7 @@ def _look(options: argparse.Namespace, store: "Store", console: "Console") -> in
 
         return 0 if rerun(store, row_of(table, options.rerun), console) else 1
     from small_nets.page.standard import standard_of
+    from small_nets.sweep.results.standard import metric_of
     from small_nets.sweep.results.success import SUCCEEDED, rules_of, with_success
 
     by, rule = options.rank_by, read_rule(options.success)
@@ -113,7 +114,9 @@ def _look(options: argparse.Namespace, store: "Store", console: "Console") -> in
     rules = rules_of(store, table) if rule is None else {None: rule}
     standard = standard_of(store, by, rules.get(None))
     metric = _metric(store, table, options.metric, standard.metric or None)
-    standard = replace(standard, metric=metric)
+    # A race was run by the loss: what it decided is no verdict on another metric.
+    is_of_race = metric == metric_of(table) and not (rule and standard.by == "success")
+    standard = replace(standard, metric=metric, race=standard.race if is_of_race else None)
     if options.tensorboard is not None:
         from small_nets.sweep.results.rerun import chosen_jobs, write_events_of
 

@@ -11,6 +11,7 @@ from small_nets.config.field_types import (
     Field,
     boolean,
     integer,
+    is_integer,
     is_number,
     is_positive,
     nullable,
@@ -42,6 +43,13 @@ def _is_halving(value: object) -> bool:
         and value.get("factor", 3) > 1
         and is_positive(value.get("first", 100))
     )
+
+
+def _is_race(value: object) -> bool:
+    if not isinstance(value, dict) or not set(value) <= {"until", "most"}:
+        return False
+    until, most = value.get("until", 0.05), value.get("most", 500)
+    return is_number(until) and 0 < until < 1 and is_integer(most) and 10 <= most <= 10**6
 
 
 def _memory(example: str) -> Field:
@@ -85,11 +93,21 @@ SWEEP_FIELDS: dict[str, Field] = {
             cast=entries({"factor": to_float, "first": to_whole}, {}),
         )
     ),
+    "sweep.race": nullable(
+        Field(
+            _is_race,
+            "{until: the error of the whole race (above 0 and below 1; default 0.05), most: seeds "
+            "of a setting (10 to 1000000; default 500)}",
+            "'{until: 0.05, most: 500}'",
+            cast=entries({"until": to_float, "most": to_whole}, {"until": 0.05, "most": 500}),
+        )
+    ),
     "sweep.confirm": integer(0, example="5"),
     "sweep.confirm_seeds": integer(5, example="32"),
     "search.trials": integer(1, example="250"),
     "search.batch": integer(1, example="64"),
     "search.seeds": integer(1, example="8"),
+    "search.fresh_seeds": boolean(example="true"),
     "search.objective": Field(
         lambda v: v == "bound" or is_summary(v),
         "median, mean, bound, success or quantile:Q, with 0 < Q < 1",

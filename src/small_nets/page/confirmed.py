@@ -1,6 +1,7 @@
 """What the best settings are worth under fresh seeds, as the page shows it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from small_nets.page.numbers import number
@@ -29,6 +30,6 @@ def confirmed(store: Store, ranked: Sequence[Ranked], standard: Standard) -> dic
         "rows": rows,
         "said": [
             *said_of_confirmed(store, found, standard),
-            *said_of_best([c.confirmed for c in found]),
+            *said_of_best([c.confirmed for c in found], replace(standard, race=None)),
         ],
     }

@@ -145,14 +145,13 @@ def contents(
     names = [key for key in store.swept if key not in IN_A_SETTING]
     metrics = metrics_of(table, store.swept)
     metrics = [main, *(m for m in metrics if m != main)]
+    # A race was run by one metric: what it decided is no verdict on others.
+    by = {m: standard if m == main else replace(standard, metric=m, race=None) for m in metrics}
     rankings = {
-        metric: {
-            tuple(r.setting.values()): r
-            for r in rank(table, names, replace(standard, metric=metric))
-        }
+        metric: {tuple(r.setting.values()): r for r in rank(table, names, by[metric])}
         for metric in metrics
     }
-    beside = {m: beside_best([*ranked.values()]) for m, ranked in rankings.items()}
+    beside = {m: beside_best([*ranked.values()], by[m]) for m, ranked in rankings.items()}
     order = list(rankings[main])
     shown = [order[i] for i in _spread(len(order), MOST_SETTINGS)]
     notes = []
@@ -177,7 +176,8 @@ def contents(
             "interval": interval_title([*rankings[main].values()], standard),
         },
         "said": {
-            m: [*said_of_best([*ranked.values()], beside[m])] for m, ranked in rankings.items()
+            m: [*said_of_best([*ranked.values()], by[m], beside[m])]
+            for m, ranked in rankings.items()
         },
         "statistics": STATISTICS,
         "keys": keys,

@@ -26,7 +26,7 @@ def ranking_table(ranked: Sequence[Ranked], standard: Standard) -> pl.DataFrame:
     where too few seeds are shared. wins: in how many of `shared` seeds the best is better. typed:
     what was given to keys whose columns do not hold it, of a setting that failed.
     """
-    beside = beside_best(ranked)
+    beside = beside_best(ranked, standard)
     if beside and ranked[0].n:
         beside[0] = replace(beside[0], is_told=False)
     intervals, shares = [r.interval for r in ranked], [r.share for r in ranked]
@@ -117,7 +117,10 @@ def _markdown(
               "A run that diverged or failed is worse than any number. low, high: the interval of "
               "what the settings are ranked by, and how surely it holds; alike: cannot be told "
               "from the best.", ""]  # fmt: skip
-    lines += [f"{said}\n" for said in [*said_of_success(ranked, standard), *said_of_best(ranked)]]
+    lines += [
+        f"{said}\n"
+        for said in [*said_of_success(ranked, standard), *said_of_best(ranked, standard)]
+    ]
     ranking = ranking_table(ranked, standard).drop("ranked_by")
     lines += _rows(ranking.columns, ranking.rows())
     lost = lost_runs(table)

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from small_nets.config.errors import InputError
 from small_nets.config.success_rule import Rule, is_summary
 from small_nets.run.outputs.directory_kind import STUDY
+from small_nets.sweep.results.race import read_race
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.store import Store
 
@@ -15,7 +16,9 @@ def standard_of(store: Store, by: str | None, rule: Rule | None) -> Standard:
     by: asked for instead. rule: what success is. The metric is "" where none was searched for.
     """
     stored = str(store.about.get("rank_by", ""))
-    sweep = Standard("", by or (stored if is_summary(stored) else "median"), rule)
+    ranked_by = stored if is_summary(stored) else "median"
+    race = read_race(store.about.get("race")) if by in (None, ranked_by) else None
+    sweep = Standard("", by or ranked_by, rule, race=race)
     file = store.directory / STUDY
     if by is not None or not file.exists() or find_spec("optuna") is None:
         return sweep

@@ -12,7 +12,7 @@ from small_nets.config.check import folders_of
 from small_nets.config.errors import InputError
 from small_nets.config.sweep_settings import check_master, section
 from small_nets.run.terminal.tables import new_console
-from small_nets.search.sampler_limits import refuse_missing
+from small_nets.search.sampler_limits import refuse_fresh_seeds, refuse_missing
 from small_nets.search.space import space_of
 from small_nets.sweep.jobs.grid import folds_of
 from small_nets.sweep.launch import Launched, refusing, typed_command
@@ -67,4 +67,6 @@ def _settings(master: DictConfig, folds: int) -> dict[str, Any]:
         raise InputError("hydra/sweeper=search trains by itself, and needs no other launcher.\n"
                          "Fix: without hydra/launcher=…")  # fmt: skip
     refuse_missing(found["sampler"])
+    if found["fresh_seeds"]:
+        refuse_fresh_seeds(found["sampler"])
     return found | {"folds": folds}

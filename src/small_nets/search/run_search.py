@@ -55,6 +55,10 @@ def search_in(session: Session, space: Space, settings: Mapping[str, Any]) -> in
         plain: Any = OmegaConf.to_container(without_hydra(found), resolve=False)
         return plain
 
+    if session.settings["race"] is not None:
+        raise InputError("sweep.race is for a sweep of every combination, and this is a search.\n"
+                         "Fix: search.confirm=5, which trains its best under fresh seeds"
+                         )  # fmt: skip
     conditional = ConditionalSpace(space, compose, expander.folders)
     refuse_space(settings["sampler"], space, conditional.conditional)
     whole = with_metric(settings, conditional, lambda o: expander.expand([o])[0])

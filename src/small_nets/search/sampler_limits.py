@@ -15,13 +15,14 @@ class Limits:
 
     choices: whether it can search a choice among names. conditions: whether it can search a
     parameter that only some trials have. sees_lost: whether it can be told that a trial had no
-    finite objective; the other samplers take only numbers. package: what it imports besides
-    Optuna; extra: the extra that installs it.
+    finite objective; the other samplers take only numbers. fresh_seeds: whether its trials may be
+    of different seeds. package: what it imports besides Optuna; extra: the extra that installs it.
     """
 
     choices: bool = True
     conditions: bool = True
     sees_lost: bool = True
+    fresh_seeds: bool = True
     package: str | None = None
     extra: str = "search"
 
@@ -30,7 +31,10 @@ LIMITS = {
     "tpe": Limits(),
     "random": Limits(),
     "qmc": Limits(),
-    "cmaes": Limits(choices=False, conditions=False, sees_lost=False, package="cmaes"),
+    # CMA-ES ranks the trials of a generation, which a batch of seeds would cut in two.
+    "cmaes": Limits(
+        choices=False, conditions=False, sees_lost=False, fresh_seeds=False, package="cmaes"
+    ),
     "gp": Limits(conditions=False, sees_lost=False, package="scipy", extra="gp"),
 }
 
@@ -43,6 +47,16 @@ def refuse_missing(sampler: str) -> None:
             raise InputError(f"hydra/sweeper=search with search.sampler={sampler} needs {package}, "
                              f"which is not installed.\nFix: {install_command(extra)}"
                              )  # fmt: skip
+
+
+def refuse_fresh_seeds(sampler: str) -> None:
+    """Raises InputError where the sampler compares trials that need the same seeds."""
+    if not LIMITS[sampler].fresh_seeds:
+        able = [name for name, limits in LIMITS.items() if limits.fresh_seeds]
+        raise InputError(f"search.fresh_seeds=true: search.sampler={sampler} ranks trials among "
+                         "each other, and each batch would have other seeds.\n"
+                         f"Fix: search.sampler={' or '.join(able)}, or search.fresh_seeds=false"
+                         )  # fmt: skip
 
 
 def refuse_space(sampler: str, space: Space, conditional: Collection[str]) -> None:

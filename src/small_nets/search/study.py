@@ -35,8 +35,9 @@ STATES = {
 class Settings:
     """The values of the section `search`, resolved.
 
-    metric: of a run. folds: of each seed, 1 without cross-validation. rule: what success is, where
-    the objective is that. baseline: the objective of the constant predictor.
+    metric: of a run. fresh_seeds: whether each batch has seeds of its own. folds: of each seed, 1
+    without cross-validation. rule: what success is, where the objective is that. baseline: the
+    objective of the constant predictor.
     """
 
     trials: int
@@ -46,6 +47,7 @@ class Settings:
     sampler: str
     seed: int
     metric: str
+    fresh_seeds: bool = False
     folds: int = 1
     rule: Rule | None = None
     baseline: float = 0.0
@@ -86,6 +88,8 @@ class Search:
         known = {p.name: p.text for p in space.parameters} | {
             "search.metric": settings.metric, "search.objective": settings.objective,
             "search.seeds": str(settings.seeds),
+            **({"search.fresh_seeds": f"of batches of {settings.batch}"}
+               if settings.fresh_seeds else {}),
             **({"success": settings.standard.rule_text} if settings.objective == "success" else {}),
             "direction": "maximize" if settings.high else "minimize",
         }  # fmt: skip
@@ -117,10 +121,16 @@ class Search:
 
     def lists(self, asked: Sequence[FrozenTrial]) -> list[list[str]]:
         """The override lists of the trials' runs: for each trial one for each seed and fold."""
-        seeds, folds = range(self.settings.seeds), range(self.settings.folds)
+        folds = range(self.settings.folds)
         of_folds = [[f"{FOLD}={f}"] for f in folds] if len(folds) > 1 else [[]]
         return [[*self.space.overrides(t.params), f"seed={s}", *fold]
-                for t in asked for s in seeds for fold in of_folds]  # fmt: skip
+                for t in asked for s in self._seeds(t) for fold in of_folds]  # fmt: skip
+
+    def _seeds(self, trial: FrozenTrial) -> range:
+        """The seeds of a trial: of all the same ones, or of each batch the next."""
+        count = self.settings.seeds
+        batch = trial.number // self.settings.batch if self.settings.fresh_seeds else 0
+        return range(batch * count, (batch + 1) * count)
 
     @property
     def seconds(self) -> float:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,7 @@ def launch(
                                  )  # fmt: skip
         # Imported here, so that a wrong command is answered before torch is loaded.
         from small_nets.sweep.after import confirm_end
+        from small_nets.sweep.race import race_of, run_race
         from small_nets.sweep.results.conclude import returns
         from small_nets.sweep.session import Session
 
@@ -67,7 +68,10 @@ def launch(
         sweeper = master.hydra.sweeper
         grid = str(sweeper.get("_target_")).rpartition(".")[2] in ("BatchedSweeper", "BasicSweeper")
         # Whether this launch has all jobs of the sweep. If so, all of them may be refused.
-        planned = session.plan(lists, first, grid and sweeper.get("max_batch_size") is None)
+        whole = grid and sweeper.get("max_batch_size") is None
+        race = race_of(session.settings, lists, whole)
+        session.standard = replace(session.standard, race=race)
+        planned = session.plan(lists, first, whole)
         session.show(planned)
         said = list(session.expander.dropped)
         if session.is_dry():
@@ -75,7 +79,8 @@ def launch(
         with session.held():
             session.refuse_changed(planned)
             code = session.train(planned)
-            found = session.conclude(planned.jobs)
+            added = run_race(session, planned, lists) if race is not None and not code else []
+            found = session.conclude([*planned.jobs, *added])
             code = max(code, found.code)
             confirm_end(session, found, session.settings)
         code = max(code, session.say_failed(planned.plan))

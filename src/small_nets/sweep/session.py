@@ -244,6 +244,5 @@ class Session:
         store.begin(
             planned.experiments, swept, numbers, fixed=fixed, command=self.command,
             date=datetime.now().astimezone().isoformat(timespec="seconds"), versions=versions(),
-            git=git_state(), tables=table_digests(store, jobs), rank_by=self.standard.by,
-            success=str(self.standard.rule or ""),
+            git=git_state(), tables=table_digests(store, jobs), **self.standard.stored(),
         )  # fmt: skip

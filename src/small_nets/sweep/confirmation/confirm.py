@@ -59,7 +59,7 @@ def read_confirmed(store: Store, ranked: Sequence[Ranked], standard: Standard) -
     table = with_success(other, table, {None: standard.rule} if standard.rule else
                          rules_of(other, table))  # fmt: skip
     chosen = {_key(r): r for r in ranked}
-    found = rank(table, list(other.swept), standard)
+    found = rank(table, list(other.swept), replace(standard, race=None))
     return [Confirmed(chosen[_key(r)], r) for r in found if _key(r) in chosen]
 
 
@@ -115,8 +115,7 @@ def _begin(other: Store, store: Store, jobs: Sequence[Job], standard: Standard) 
         about["experiments"], about["swept"], {job.run_id: job.number for job in jobs},
         command=about.get("command", ""), fixed=about.get("fixed", {}),
         date=datetime.now().astimezone().isoformat(timespec="seconds"), versions=versions(),
-        git=git_state(), tables=about.get("tables", {}), rank_by=standard.by,
-        success=str(standard.rule or ""),
+        git=git_state(), tables=about.get("tables", {}), **replace(standard, race=None).stored(),
     )  # fmt: skip
 
 
@@ -146,7 +145,7 @@ def show_confirmed(
     console.print()
     for line in said_of_confirmed(store, found, standard):
         console.print(line, soft_wrap=True)
-    for line in said_of_best(fresh):
+    for line in said_of_best(fresh, replace(standard, race=None)):
         console.print(line, soft_wrap=True)
     console.print()
 

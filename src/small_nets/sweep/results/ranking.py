@@ -13,6 +13,7 @@ from small_nets.stats.distributions import CONFIDENCE, Array
 from small_nets.stats.intervals import Interval, mean_ends, quantile_interval, wilson
 from small_nets.sweep.jobs.grid import IN_A_SETTING, SEEDS
 from small_nets.sweep.results.folds import RUN, VALUE, over_folds
+from small_nets.sweep.results.race import Standing, standing_of
 from small_nets.sweep.results.standard import Standard, as_array
 from small_nets.sweep.results.success import EPOCHS, SUCCEEDED
 from small_nets.sweep.store.columns import cell
@@ -168,7 +169,26 @@ def rank(table: pl.DataFrame, swept: Sequence[str], standard: Standard) -> list[
             return (2, -epoch, place)
         return standard.order(r.values, r.succeeded)
 
-    return sorted(ranked, key=place)
+    return _by_race(sorted(ranked, key=place), standard)
+
+
+def standing(ranked: Sequence[Ranked], standard: Standard) -> Standing | None:
+    """How the race of these settings stands; None where there was none."""
+    if standard.race is None:
+        return None
+    return standing_of([r.scores for r in ranked], standard.order_of_scores, standard.race)
+
+
+def _by_race(ranked: list[Ranked], standard: Standard) -> list[Ranked]:
+    """What was told from the best goes behind the others, the last to be told first.
+
+    It had fewer seeds, with which it may have been luckier than the others with all of theirs.
+    """
+    found = standing(ranked, standard)
+    if found is None:
+        return ranked
+    told = dict(zip(map(id, ranked), found.told, strict=True))
+    return sorted(ranked, key=lambda r: (told[id(r)] is not None, -(told[id(r)] or 0)))
 
 
 def _moments(values: Array) -> tuple[float | None, float | None]:

@@ -6,7 +6,8 @@ TensorBoard and the pictures.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from small_nets.config.success_rule import Rule, quantile_of
 from small_nets.nn.early_stopping import losses_in
 from small_nets.stats import summary
 from small_nets.stats.distributions import Array
+from small_nets.sweep.results.race import Race
 
 ENDED = ("completed", "diverged", "failed")  # a run that halving stopped has no end
 
@@ -27,12 +29,14 @@ class Standard:
     metric: of a run. by: the summary of a setting's runs: median, mean, success, quantile:Q, or
     bound (the worse end of the mean's interval, which only a search has). rule: what success is;
     None for a loss below the constant predictor's. seeds: of each setting of a search, else 0.
+    race: by this metric and summary; None where each setting has the seeds that were typed.
     """
 
     metric: str
     by: str = "median"
     rule: Rule | None = None
     seeds: int = 0
+    race: Race | None = None
 
     @property
     def is_metric_high(self) -> bool:
@@ -85,6 +89,17 @@ class Standard:
             return (1, 0.0)
         middle = summary.median(values) if self.by == "success" else 0.0
         return (0, -worth if self.is_high else worth, -middle if self.is_metric_high else middle)
+
+    def order_of_scores(self, scores: Array) -> tuple[float, ...]:
+        """The same of the numbers that settings are compared by, seed by seed; less is better."""
+        if self.by == "success":  # of one minus success
+            return (0, float(scores.mean()), 0.0)
+        return self.order(-scores if self.is_metric_high else scores)
+
+    def stored(self) -> dict[str, Any]:
+        """What a sweep's file keeps of it."""
+        race = None if self.race is None else asdict(self.race)
+        return {"rank_by": self.by, "success": str(self.rule or ""), "race": race}
 
     @property
     def text(self) -> str:

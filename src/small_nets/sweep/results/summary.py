@@ -134,7 +134,7 @@ def show_summary(
     if len(ranked) > FEW:
         console.print(f"… and {len(ranked) - FEW} more settings")
     console.print()
-    for line in [*said_of_success(ranked, standard), *said_of_best(ranked)]:
+    for line in [*said_of_success(ranked, standard), *said_of_best(ranked, standard)]:
         console.print(line, soft_wrap=True)
     best = ranked[0]
     if best.best_job is not None and not best.stopped:

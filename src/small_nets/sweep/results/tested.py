@@ -33,7 +33,7 @@ def said_of_test(
     parts = []
     for name in names:
         (found,) = rank(mine.drop(" succeeded", strict=False), [],
-                        replace(standard, metric=name, by=by))  # fmt: skip
+                        replace(standard, metric=name, by=by, race=None))  # fmt: skip
         ends = interval_text(found.interval)
         parts.append(f"{name} {worth_text(found.worth, '.4g')}" + (f" ({ends})" if ends else ""))
     how = f"{standard.quantile:.0%} quantile" if by not in ("median", "mean") else by

@@ -7,7 +7,9 @@ import numpy as np
 
 from small_nets.stats.comparison import LEVEL, told_from_best, wins_of
 from small_nets.stats.intervals import FEWEST
-from small_nets.sweep.results.ranking import Ranked
+from small_nets.sweep.results.race import Standing
+from small_nets.sweep.results.ranking import Ranked, standing
+from small_nets.sweep.results.standard import Standard
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,20 @@ class Beside:
         return None if self.is_told is None else not self.is_told
 
 
-def beside_best(ranked: Sequence[Ranked], level: float = LEVEL) -> list[Beside]:
-    """Each setting of a ranking, whose first is the best, beside the first.
+def beside_best(ranked: Sequence[Ranked], standard: Standard) -> list[Beside]:
+    """Each setting of a ranking by the standard, whose first is the best, beside the first.
 
     All that are compared are compared under the seeds that all of them share. So where some have
-    more seeds, as after a race, those that are not told apart are compared again under more.
-    Settings with fewer than FEWEST seeds in common with the best are not compared. `level` is the
-    error of the whole answer: how often it tells any setting apart where all are equal.
+    more seeds, those that are not told apart are compared again under more. Settings with fewer
+    than FEWEST seeds in common with the best are not compared. LEVEL is the error of the whole
+    answer: how often it tells any setting apart where all are equal. Of a race the answer is the
+    race's, with its error.
     """
     if not ranked:
         return []
+    race = standing(ranked, standard)
+    if race is not None and race.seeds:
+        return _raced(ranked, race)
     best = ranked[0]
     shared = [[s for s in best.scores if s in r.scores] for r in ranked]
     found = [
@@ -60,10 +66,25 @@ def beside_best(ranked: Sequence[Ranked], level: float = LEVEL) -> list[Beside]:
             break
         seen = len(seeds)
         scores = np.array([[ranked[i].scores[s] for i in left] for s in seeds])
-        told = told_from_best(scores, 0, level)
+        told = told_from_best(scores, 0, LEVEL)
         for i, is_told in zip(left, told.tolist(), strict=True):
             found[i] = Beside(found[i].seeds, is_told, found[i].wins)
         left = [i for i, is_told in zip(left, told.tolist(), strict=True) if not is_told]
+    return found
+
+
+def is_raced(ranked: Sequence[Ranked], standard: Standard) -> bool:
+    """Whether the verdicts are those of a race."""
+    race = standing(ranked, standard)
+    return race is not None and race.seeds > 0
+
+
+def _raced(ranked: Sequence[Ranked], race: Standing) -> list[Beside]:
+    best = ranked[0]
+    found = []
+    for r, told in zip(ranked, race.told, strict=True):
+        seeds = [s for s in sorted(best.scores)[: told or race.seeds] if s in r.scores]
+        found.append(Beside(len(seeds), told is not None, _wins(best, r, seeds)))
     return found
 
 

@@ -8,7 +8,7 @@ from small_nets.stats.distributions import CONFIDENCE
 from small_nets.stats.intervals import BOOTSTRAP_FROM, FEWEST, Interval
 from small_nets.sweep.results.ranking import Ranked, setting_text
 from small_nets.sweep.results.standard import Standard
-from small_nets.sweep.results.told_apart import Beside, beside_best
+from small_nets.sweep.results.told_apart import Beside, beside_best, is_raced
 
 FEW = 3  # settings that are named in a sentence
 
@@ -62,7 +62,7 @@ def said_of_success(ranked: Sequence[Ranked], standard: Standard) -> Iterator[st
 
 
 def said_of_best(
-    ranked: Sequence[Ranked], known_beside: Sequence[Beside] | None = None
+    ranked: Sequence[Ranked], standard: Standard, known_beside: Sequence[Beside] | None = None
 ) -> Iterator[str]:
     """Which settings can be told from the best one, and what is not said of few seeds.
 
@@ -71,7 +71,7 @@ def said_of_best(
     first, others = ranked[0], [r for r in ranked[1:] if r.n]
     if not others or first.n == 0 or first.stopped:
         return
-    known_beside = beside_best(ranked) if known_beside is None else known_beside
+    known_beside = beside_best(ranked, standard) if known_beside is None else known_beside
     beside = [b for r, b in zip(ranked[1:], known_beside[1:], strict=True) if r.n]
     known = [b for b in beside if b.is_told is not None]
     if not known:
@@ -83,6 +83,10 @@ def said_of_best(
     seeds = max(b.seeds for b in known)
     how = (f"(under the same {seeds} seeds, by ranks; where all are equal, {LEVEL:.0%} of such "
            "reports tell any apart)")  # fmt: skip
+    if (race := standard.race) is not None and is_raced(ranked, standard):
+        few = min(b.seeds for b in known)
+        how = (f"(after {few if few == seeds else f'{few} to {seeds}'} seeds, by ranks; where all "
+               f"are equal, {race.until:.0%} of such races tell any apart)")  # fmt: skip
     others_said = "the other" if len(known) == 1 else f"the {len(known)} others"
     every, any_of = ("", "") if len(known) == 1 else ("each of ", "any of ")
     if not alike:
