@@ -20,6 +20,8 @@ from small_nets.notebook import sweep
 from small_nets.run.terminal.tables import new_console, new_table, print_table
 from small_nets.stats.comparison import told_from_best
 from small_nets.stats.intervals import mean_ends, quantile_interval, quantile_places, wilson
+from small_nets.sweep.results.race import Race, Standing, standing_of
+from small_nets.sweep.results.standard import Standard
 
 Array = NDArray[np.float64]
 SEEDS = (5, 8, 10, 20, 40)
@@ -130,6 +132,42 @@ def power(console: Console, random: np.random.Generator, population: Array, repe
     print_table(console, table)
 
 
+def races(
+    console: Console, random: np.random.Generator, population: Array, repeats: int
+) -> None:  # fmt: skip
+    """How often a race tells equal settings apart, and what one of the README's sweep comes to."""
+    race = Race(0.05, 128, 8)
+    table = new_table("world", "settings", "told apart", numbers=True)
+    for name, draw in worlds(random).items():
+        for settings in (2, 10):
+            wrong = [_run(draw((race.most, settings)), race).told for _ in range(repeats)]
+            share = np.mean([any(at is not None for at in told) for told in wrong])
+            table.add_row(name, str(settings), f"{share:.3f}")
+    console.print("\nRaces of equal settings from 8 to 128 seeds: the share that tell any apart",
+                  style="bold")  # fmt: skip
+    print_table(console, table)
+    best = int(np.median(population, axis=0).argmin())
+    left, runs, has_best = [], [], []
+    race = Race(0.05, 256, 8)
+    for _ in range(repeats // 4):
+        told = _run(population[random.permutation(len(population))[: race.most]], race).told
+        left.append(told.count(None))
+        runs.append(sum(at or race.most for at in told))
+        has_best.append(told[best] is None)
+    console.print(
+        f"\nRaces of the README's sweep, from 8 to {race.most} seeds: {np.mean(left):.1f} of "
+        f"{population.shape[1]} settings are left, after {np.mean(runs):,.0f} runs instead of "
+        f"{population.shape[1] * race.most:,}; the true best is among them in "
+        f"{np.mean(has_best):.1%}", soft_wrap=True,
+    )  # fmt: skip
+
+
+def _run(values: Array, race: Race) -> Standing:
+    """values: (seeds, settings)."""
+    scores = [dict(enumerate(column.tolist())) for column in values.T]
+    return standing_of(scores, Standard("val/loss").order_of_scores, race)
+
+
 def _holds(values: Array, truth: float) -> bool:
     found = quantile_interval(values)
     return found is not None and found.low <= truth <= found.high
@@ -146,6 +184,7 @@ def main() -> None:
     coverage(console, random, population)
     errors(console, random, options.repeats)
     power(console, random, population, options.repeats)
+    races(console, random, population, options.repeats)
 
 
 if __name__ == "__main__":
