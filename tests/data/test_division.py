@@ -88,18 +88,18 @@ def test_each_row_is_once_a_validation_row(
     assume(test == 0 or int(test * rows) > 0)
     table = numbers(rows)
     assume(folds <= rows - int(test * rows))
-    held = []
+    asked = HeldOut(0.0, test, folds=folds, fold=0, shuffle=shuffle, stratify=None)
+    tested, held = Division(table, asked).test, []
     for fold in range(folds):
-        division = Division(
-            table, HeldOut(0.0, test, folds=folds, fold=fold, shuffle=shuffle, stratify=None)
-        )
+        division = Division(table, replace(asked, fold=fold))
         train, val = division.split(seed)
-        assert rows_of(train, val, division.test) == list(range(rows))
+        assert torch.equal(division.test, tested)
+        assert rows_of(train, val, tested) == list(range(rows))
         held.append(val)
     sizes = [len(val) for val in held]
     assert max(sizes) - min(sizes) <= 1
     assert sizes == sorted(sizes, reverse=True)
-    assert rows_of(*held, division.test) == list(range(rows))
+    assert rows_of(*held, tested) == list(range(rows))
 
 
 @given(

@@ -45,7 +45,8 @@ def test_it_is_the_comparison_look_by_look() -> None:
     values = np.exp(drawn.normal([0, 0.1, 0.6, 2], 1, (40, 4)))
     race = Race(0.1, 40, 10)
     found = standing_of(scores(values), LOSS.order_of_scores, race)
-    left, told = [0, 1, 2, 3], [None] * 4
+    left: list[int] = [0, 1, 2, 3]
+    told: list[int | None] = [None] * 4
     for look in (10, 20, 40):
         some = values[:look, left]
         best = int(np.median(some, axis=0).argmin())

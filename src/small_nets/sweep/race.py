@@ -17,7 +17,7 @@ from small_nets.sweep.results.standard import metric_of
 from small_nets.sweep.results.success import rules_of, with_success
 from small_nets.sweep.session import Session
 
-Overrides = list[str]
+Overrides = Sequence[str]
 
 
 def race_of(settings: Mapping[str, Any], lists: Sequence[Overrides], whole: bool) -> Race | None:
@@ -123,7 +123,7 @@ def _groups(jobs: Sequence[Job], lists: Sequence[Overrides]) -> list[_Group]:
     return list(found.values())
 
 
-def _with(overrides: Overrides, key: str, seed: int, fold: str | None) -> Overrides:
+def _with(overrides: Overrides, key: str, seed: int, fold: str | None) -> list[str]:
     """The overrides under another seed, and of a fold."""
     values = {key: str(seed)} | ({} if fold is None else {FOLD: fold})
     return [f"{o.partition('=')[0]}={values[key_of(o)]}" if key_of(o) in values else o

@@ -51,7 +51,7 @@ class Ranked:
     epochs: float | None
     diverged: int
     failed: int
-    scores: dict[object, float]
+    scores: dict[tuple[Any, ...], float]
     best_job: int | None
     stopped: tuple[int, int] | None = None
     jobs: tuple[int, ...] = ()
@@ -204,7 +204,7 @@ def _median_epochs(epochs: Sequence[float | None]) -> float | None:
 
 def _scores(
     standard: Standard, values: Array, row: Mapping[str, Any], seeds: Sequence[str]
-) -> dict[object, float]:
+) -> dict[tuple[Any, ...], float]:
     """Seeds -> what the setting is compared by under them, less being better."""
     drawn = [*zip(*(row[seed] for seed in seeds), strict=True)] if seeds else []
     if standard.by == "success":

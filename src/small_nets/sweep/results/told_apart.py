@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -88,6 +89,6 @@ def _raced(ranked: Sequence[Ranked], race: Standing) -> list[Beside]:
     return found
 
 
-def _wins(best: Ranked, other: Ranked, seeds: Sequence[object]) -> float:
+def _wins(best: Ranked, other: Ranked, seeds: Sequence[tuple[Any, ...]]) -> float:
     pairs = np.array([(best.scores[s], other.scores[s]) for s in seeds]).reshape(-1, 2)
     return float(wins_of(pairs[:, :1], pairs[:, 1:])[0])
