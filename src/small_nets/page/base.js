@@ -21,6 +21,8 @@ const isSeeded = () => SETTINGS.some((_, s) => statsOf(s)[N] > 1);
 // The one order of settings: the ranking, the map and the search ask it what is best.
 function bestFirst(settings = SETTINGS.map((_, s) => s)) {
   const sign = isWorthHigh() ? -1 : 1;
+  // What a race told from the best had fewer seeds: its place is behind, whatever its number.
+  if (DATA.standard.race && STATE.metric === DATA.metrics[0].name) return [...settings].sort((a, b) => a - b);
   return [...settings].sort((a, b) => {
     const [p, q] = [worthOf(a), worthOf(b)];
     // Equal ones stay as the ranking has them, which settles ties.

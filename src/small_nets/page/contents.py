@@ -174,6 +174,7 @@ def contents(
         "standard": {
             "how": standard.by, "seeds": standard.seeds, "success": standard.rule_text,
             "interval": interval_title([*rankings[main].values()], standard),
+            "race": standard.race is not None,
         },
         "said": {
             m: [*said_of_best([*ranked.values()], by[m], beside[m])]

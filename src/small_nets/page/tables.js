@@ -126,7 +126,7 @@ function rankingTable() {
     { name: "best run", number: true, value: (s) => statsOf(s)[BEST],
       cell: (s) => (statsOf(s)[BEST] === null ? "" : el("span", { class: "run" }, String(statsOf(s)[BEST]), overrides.has(statsOf(s)[BEST]) ? copyButton(commandOf(overrides.get(statsOf(s)[BEST])), null, "Copy") : "")) },
   ];
-  byId("ranking-text").textContent = rankingText(rows, seeded);
+  fill(byId("ranking-text"), ...rankingText(seeded).filter(Boolean).map((text) => el("p", {}, text)));
   table("ranking-table", `Settings by ${titled(worthName())}`, columns, rows, { order: 0, mark: (s) => seeded && statsOf(s)[ALIKE] });
 }
 
@@ -147,14 +147,15 @@ function successColumns(seeded) {
   ];
 }
 
-function rankingText(rows, seeded) {
+// Paragraphs: how settings are ordered; what can be told; what the runs differ in, and the test.
+function rankingText(seeded) {
   const best = STATE.metric.startsWith("best/") ? `, each run's at the logged point where the loss that judges it was lowest` : "";
-  const order = `Ordered by the ${titled(worthName())}${best}; ${isWorthHigh() ? "highest" : "lowest"} first. A run that diverged or failed is worse than any number. `;
-  const success = SETTINGS.some((_, s) => statsOf(s)[SUCCEEDED] !== null) ? `Success: ${DATA.standard.success}. ` : "";
-  // What the runs differ in, and what the test says, is of the metric by which the best was chosen.
-  const runs = STATE.metric === DATA.metrics[0].name ? DATA.runs_said.map((said) => `${said} `).join("") : "";
-  if (!seeded) return `${order}${success}${runs}There is one run of each setting, so nothing can be said of the spread over seeds.`;
-  return `${order}${success}${DATA.said[STATE.metric].join(" ")} ${runs}“Copy” copies the command that trains the best run alone.`;
+  const order = `Ordered by the ${titled(worthName())}${best}; ${isWorthHigh() ? "highest" : "lowest"} first. A run that diverged or failed is worse than any number.`;
+  const success = SETTINGS.some((_, s) => statsOf(s)[SUCCEEDED] !== null) ? ` Success: ${DATA.standard.success}.` : "";
+  // Those are of the metric by which the best setting was chosen.
+  const runs = STATE.metric === DATA.metrics[0].name ? DATA.runs_said.join(" ") : "";
+  const said = seeded ? DATA.said[STATE.metric].join(" ") : "There is one run of each setting, so nothing can be said of the spread over seeds.";
+  return [order + success, said, runs, seeded && "“Copy” copies the command that trains the best run alone."];
 }
 
 // The best settings under seeds that nobody had seen, beside what they were chosen by.
