@@ -13,7 +13,7 @@ const HOW = DATA.standard.how;
 const isWorthHigh = () => HOW === "success" || isHigh(); // of what settings are compared by
 
 // A row of the statistics, one for each setting and metric.
-const [N, WORTH, LOW, HIGH, SURE, SUCCEEDED, SHARE_LOW, SHARE_HIGH, MEDIAN, MEAN, SD, WINS, SHARED, EPOCHS, ALIKE, BEST, INTERVAL] = DATA.statistics.map((_, i) => i);
+const [N, WORTH, LOW, HIGH, SUCCEEDED, SHARE_LOW, SHARE_HIGH, MEDIAN, SD, EPOCHS, ALIKE, BEST, INTERVAL] = DATA.statistics.map((_, i) => i);
 const statsOf = (setting) => DATA.stats[STATE.metric][setting];
 const worthOf = (setting) => statsOf(setting)[WORTH];
 const isSeeded = () => SETTINGS.some((_, s) => statsOf(s)[N] > 1);

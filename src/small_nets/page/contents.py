@@ -25,8 +25,8 @@ MOST_SETTINGS = 5_000
 MOST_LOST = 2_000
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?")
 # The columns of the statistics of a setting.
-STATISTICS = ("n", "worth", "low", "high", "sure", "succeeded", "share_low", "share_high", "median",
-              "mean", "sd", "wins", "shared", "epochs", "alike", "best", "interval")  # fmt: skip
+STATISTICS = ("n", "worth", "low", "high", "succeeded", "share_low", "share_high", "median", "sd",
+              "epochs", "alike", "best", "interval")  # fmt: skip
 ALWAYS = 100  # settings of the highest rank, on every page
 
 
@@ -118,13 +118,12 @@ def _statistics(
     for key in order:
         r, other = ranked[key], beside[places[key]]
         interval, share = r.interval, r.share
-        ends = (None, None, None) if interval is None else (
-            interval.low, interval.high, interval.confidence)  # fmt: skip
+        ends = (None, None) if interval is None else (interval.low, interval.high)
         shares = (None, None) if share is None else (share.low, share.high)
         epochs = None if r.epochs is None else "never" if np.isinf(r.epochs) else r.epochs
         worth = None if r.stopped else r.worth
-        values = [r.n, worth, *ends, r.succeeded, *shares, r.median, r.mean, r.sd, other.wins]
-        found.append([*map(number, values), other.seeds, epochs, other.is_alike, r.best_job,
+        values = [r.n, worth, *ends, r.succeeded, *shares, r.median, r.sd]
+        found.append([*map(number, values), epochs, other.is_alike, r.best_job,
                       interval_text(interval)])  # fmt: skip
     return found
 

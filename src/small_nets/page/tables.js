@@ -140,7 +140,7 @@ function successColumns(seeded) {
   return [
     { name: "success", title: DATA.standard.success, number: true, value: share,
       cell: (s) => (share(s) === null ? "" : `${statsOf(s)[SUCCEEDED]} of ${statsOf(s)[N]}`) },
-    ...(seeded ? [{ name: "share", title: "95 % interval of Wilson", number: true, value: (s) => statsOf(s)[SHARE_LOW],
+    ...(seeded ? [{ name: "share", title: "Wilson's interval, which holds 95 % on average over all shares", number: true, value: (s) => statsOf(s)[SHARE_LOW],
       cell: (s) => (statsOf(s)[SHARE_LOW] === null ? "" : `${percent(statsOf(s)[SHARE_LOW])} to ${percent(statsOf(s)[SHARE_HIGH])}`) }] : []),
     ...(known.some((s) => epochs(s) !== null) ? [{ name: "epochs to it", title: "median over all runs", number: true,
       value: (s) => (epochs(s) === "never" ? Infinity : epochs(s)), cell: (s) => (epochs(s) === "never" ? "never" : short(epochs(s))) }] : []),

@@ -73,21 +73,10 @@ def wilson(successes: int, n: int) -> Interval:
     return Interval(low, 1.0 if successes == n else middle + half, CONFIDENCE)
 
 
-def mean_interval(values: Array) -> Interval | None:
-    """The interval of the mean of finite values, (n,): Student's t, bootstrap-t from 20 values.
-
-    None below FEWEST values.
-    """
-    low, high = mean_ends(np.asarray(values, dtype=float)[:, None])
-    if math.isnan(low[0]):
-        return None
-    return Interval(float(low[0]), float(high[0]), CONFIDENCE)
-
-
 def mean_ends(values: Array) -> tuple[Array, Array]:
     """The ends of the intervals of the means of columns, (n, samples); each (samples,).
 
-    NaN below FEWEST values. The same at every call.
+    Of finite values: Student's t, bootstrap-t from BOOTSTRAP_FROM values on. NaN below FEWEST values. The same at every call.
     """
     n = len(values)
     if n < FEWEST:

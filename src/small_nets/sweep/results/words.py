@@ -57,7 +57,7 @@ def said_of_success(ranked: Sequence[Ranked], standard: Standard) -> Iterator[st
     """What success is, and how sure its share."""
     if any(r.succeeded is not None for r in ranked):
         many = max(r.n for r in ranked) >= FEWEST
-        sure = ", its share with the 95 % interval of Wilson" if many else ""
+        sure = ", its share with Wilson's interval, 95 % on average over shares" if many else ""
         yield f"success: {standard.rule_text}{sure}"
 
 
@@ -98,9 +98,12 @@ def said_of_best(
         more = f"; and {len(alike) - FEW} more" if len(alike) > FEW else ""
         yield (f"The best cannot be told from {len(alike)} of the {len(known)} others {how}: "
                f"{named}{more}.")  # fmt: skip
-    yield _second(others[0], beside[0])
+    yield _second(beside[0], standard)
 
 
-def _second(r: Ranked, beside: Beside) -> str:
-    wins = f"{beside.wins:g}"
-    return f"The best is better than the second in {wins} of {beside.seeds} seeds."
+def _second(beside: Beside, standard: Standard) -> str:
+    text = f"The best is better than the second in {beside.wins:g} of {beside.seeds} seeds"
+    if 2 * beside.wins < beside.seeds:
+        by = "its share of success" if standard.by == "success" else f"its {standard.by}"
+        text += f", fewer than half: it is the best by {by}, not seed by seed"
+    return f"{text}."
