@@ -76,7 +76,8 @@ def wilson(successes: int, n: int) -> Interval:
 def mean_ends(values: Array) -> tuple[Array, Array]:
     """The ends of the intervals of the means of columns, (n, samples); each (samples,).
 
-    Of finite values: Student's t, bootstrap-t from BOOTSTRAP_FROM values on. NaN below FEWEST values. The same at every call.
+    Of finite values: Student's t, bootstrap-t from BOOTSTRAP_FROM values on. NaN below FEWEST
+    values. The same at every call.
     """
     n = len(values)
     if n < FEWEST:
