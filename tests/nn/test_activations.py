@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from small_nets.config.schema import LAYERS
+from small_nets.config.model_schema import LAYERS
 from small_nets.nn.activations import MODULES
 
 PAIRS = ["sigmoid", "tanh", "relu", "softmax"]

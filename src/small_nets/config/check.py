@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from small_nets.config import conf_files
 from small_nets.config.components import ACTIVATIONS, METRICS, loss_of_config
 from small_nets.config.conf_files import CONF
+from small_nets.config.draw_order import check_draw_order
 from small_nets.config.errors import InputError, unknown
 from small_nets.config.folds import check_folds, let_folds_hold_out
 from small_nets.config.overrides import key_of
@@ -153,6 +154,7 @@ def check_combination(config: Mapping[str, Any]) -> None:
     """Raises InputError for values that are allowed one by one, but not together."""
     check_sizes(config)
     check_folds(config["data"])
+    check_draw_order(config["model"])
     if config["logger"]["histograms"] and not config["logger"]["tensorboard"]:
         raise InputError("logger.histograms=true, but nothing is logged.\nFix: logger=tensorboard")
     if config["optimizer"].get("foreach") and config["optimizer"].get("fused"):

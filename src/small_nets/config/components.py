@@ -132,8 +132,8 @@ SOURCES = {
 }  # fmt: skip
 NETWORKS = {
     "mlp": Network(
-        "small_nets.nn.mlp.mlp",
-        {"width": NEEDED, "activation": "tanh", "outputs": None} | _NET, _SHAPES, False,
+        "small_nets.nn.mlp.mlp", _NET | {"width": NEEDED, "draw_order": None, "activation": "tanh",
+        "outputs": None}, _SHAPES, False,
     ),
     "layers": Network(
         "small_nets.nn.mlp.layers", {"layers": NEEDED, "activation": "sigmoid"} | _NET, (), False

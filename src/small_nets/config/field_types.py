@@ -124,7 +124,10 @@ def text(allowed: str, *, example: str) -> Field:
 
 
 def list_of(
-    test: Test, allowed: str, *, example: str, cast: Cast, length: int | None = None
-) -> Field:
-    """A field of lists whose items pass the test. length: None for one or more items."""
-    return Field(lambda v: is_list(v, test, length), allowed, example, cast=each(cast))
+    test: Test, allowed: str, *, example: str, cast: Cast, length: int | None = None,
+    most: int = LARGEST,
+) -> Field:  # fmt: skip
+    """A field of lists whose items pass the test. length: None for 1 to `most` items."""
+    return Field(
+        lambda v: is_list(v, test, length) and len(v) <= most, allowed, example, cast=each(cast)
+    )

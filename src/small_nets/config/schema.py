@@ -5,12 +5,11 @@ import os
 import re
 from typing import Any
 
-from small_nets.config.cast_value import each, entries, one_or_list, to_float, to_whole
-from small_nets.config.components import ACTIVATIONS, INITIALISERS, METRICS
+from small_nets.config.cast_value import entries, to_float, to_whole
+from small_nets.config.components import METRICS
 from small_nets.config.data_schema import DATA_FIELDS, SEED
 from small_nets.config.errors import InputError, nearest
 from small_nets.config.field_types import (
-    LARGEST,
     Field,
     Kind,
     boolean,
@@ -25,9 +24,9 @@ from small_nets.config.field_types import (
     text,
 )
 from small_nets.config.grammar_quoting import quote
+from small_nets.config.model_schema import LAYERS, MODEL_FIELDS
 from small_nets.config.sweep_schema import SWEEP_FIELDS
 
-LAYERS = tuple(name for name, found in ACTIVATIONS.items() if found.is_of_layers)
 LINE = 200  # characters of a value that a message repeats
 LONG = 10_000  # bits of a number that is printed; Python refuses much longer ones
 AS_TEXT = """\nIt is a text. From a variable: '{key}="${{oc.decode:${{oc.env:NAME}}}}"'"""
@@ -96,27 +95,7 @@ FIELDS: dict[str, Field] = {
     "logger.tensorboard": boolean(example="true"),
     "logger.histograms": boolean(example="false"),
     **DATA_FIELDS,
-    "model.width": nullable(
-        Field(
-            lambda v: is_positive(v) or is_list(v, is_positive),
-            f"a whole number from 1 to {LARGEST}, or a list of them",
-            "'[5,5]'",
-            cast=one_or_list(to_whole),  # a list of one is the same net
-        ),
-        "no hidden layer",
-    ),
-    "model.activation": one_of(LAYERS, example="tanh"),
-    "model.output_activation": one_of(LAYERS, example="identity"),
-    "model.outputs": nullable(integer(1, example="2"), "as many as the target has"),
-    "model.bias": boolean(example="true"),
-    "model.init": one_of(tuple(INITIALISERS), example="xavier"),
-    "model.layers": list_of(
-        lambda pair: is_list(pair, is_positive, 2),
-        "a list of [inputs, outputs], whole numbers from 1",
-        example="'[[4,5],[5,2]]'",
-        cast=each(to_whole),
-    ),
-    "model.weight_scale": number(0, example="0.1"),
+    **MODEL_FIELDS,
     "loss.class_weight": nullable(
         Field(
             lambda v: v == "balanced" or is_list(v, _is_class_weight),

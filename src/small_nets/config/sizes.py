@@ -1,6 +1,6 @@
 """Counts the weights, rows and logged points of a config, and refuses absurdly large ones."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -72,17 +72,28 @@ def _check_data(data: Config) -> None:
 
 def _check_net(config: Config) -> None:
     model = config["model"]
-    key, several = ("width", False) if "width" in model else ("layers", True)
-    if key not in model:
-        return
-    layers = list(_pairs(config) if not several else model["layers"])
+    if "width" in model:
+        _refuse_large("model.width=", model["width"], list(_pairs(config, model["width"])), model)
+        for width in model.get("draw_order") or ():
+            layers = list(_pairs(config, width))
+            _refuse_large("in model.draw_order the width ", width, layers, model)
+    elif "layers" in model:
+        _refuse_large("model.layers=", model["layers"], model["layers"], {})
+
+
+def _refuse_large(
+    what: str, value: Any, layers: Sequence[Sequence[int]], model: Mapping[str, Any]
+) -> None:
+    """Raises InputError for a net with too many layers or weights. layers: inputs and outputs."""
     if len(layers) > MOST_LAYERS:
-        raise InputError(f"model.{key} has {len(layers):,} layers, more than {MOST_LAYERS:,}.\n"
-                         "Fix: fewer layers")  # fmt: skip
+        raise InputError(
+            f"{what.rstrip(' =')} has {len(layers):,} layers, more than {MOST_LAYERS:,}.\n"
+            "Fix: fewer layers"
+        )
     numbers = sum(before * after + after for before, after in layers)
     if numbers > MOST_NUMBERS:
-        shown = f"model.{key}={show(model[key])}"
-        if not several and model.get("outputs") is not None:
+        shown = f"{what}{show(value)}"
+        if model.get("outputs") is not None:
             shown += f" model.outputs={model['outputs']}"
         raise InputError(
             f"{shown} is a net of {numbers:,} weights and biases, more than {MOST_NUMBERS:,}.\n"
@@ -90,10 +101,10 @@ def _check_net(config: Config) -> None:
         )
 
 
-def _pairs(config: Config) -> Iterator[tuple[int, int]]:
-    """The inputs and outputs of each layer of a multilayer perceptron."""
+def _pairs(config: Config, width: int | list[int] | None) -> Iterator[tuple[int, int]]:
+    """The inputs and outputs of each layer of a multilayer perceptron of this width."""
     data, model = config["data"], config["model"]
-    found, width = extent(data), model["width"]
+    found = extent(data)
     columns = data.get("inputs")
     known = len(columns) if isinstance(columns, list) else 1
     _, inputs, outputs = (0, known, 1) if found is None else found

@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from small_nets.config.draw_order import drawn_before
 from small_nets.nn.activations import MODULES
 from small_nets.nn.initialisers import initialise
 
@@ -20,13 +21,23 @@ def mlp(
     output_activation: str = "identity",
     bias: bool = True,
     init: str = "default",
+    draw_order: Sequence[int | Sequence[int] | None] | None = None,
 ) -> nn.Sequential:
     """A net (rows, inputs) -> (rows, outputs) with hidden layers of the given widths.
 
     width: None for no hidden layer, an int for one, a sequence for several. Layers are called
     hidden_linear, hidden_activation, output_linear, output_activation. Several hidden layers are
     numbered from 1. An identity output activation is left out.
+
+    draw_order: the widths of nets, this one among them, that draw their weights one after the other
+    from torch's global generator. Those before this one are drawn, and dropped. They are like it in
+    all but their widths. None where this net is drawn alone.
     """
+    for earlier in drawn_before(width, draw_order):
+        mlp(
+            inputs=inputs, outputs=outputs, width=earlier, activation=activation,
+            output_activation=output_activation, bias=bias, init=init,
+        )  # fmt: skip
     widths = [] if width is None else [width] if isinstance(width, int) else list(width)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     before = inputs

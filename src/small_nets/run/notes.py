@@ -1,7 +1,8 @@
 """What a user should know of a run, before and after it trains: no error, and no silence."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 
@@ -120,9 +121,8 @@ REACHED = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, math.inf)} 
 def _of_training(run: Run, stopped_early: bool) -> list[str]:
     tries, model, target = [SEVERAL], run.config["model"], run.data.train.target
     if "width" in model:
-        width = model["width"]
-        what = "a hidden layer" if width is None else "a wider net"
-        tries.append(f"{what} ({_width(4 if width is None else width, lambda w: 2 * w)})")
+        what = "a hidden layer" if model["width"] is None else "a wider net"
+        tries.append(f"{what} ({_width(model, lambda w: 2 * w)})")
     if not stopped_early:
         tries.append(f"more epochs (trainer.max_epochs={2 * run.max_epochs})")
     tries.append(f"another learning rate (now optimizer.lr={show(run.config['optimizer']['lr'])})")
@@ -134,18 +134,21 @@ def _of_training(run: Run, stopped_early: bool) -> list[str]:
 
 def _of_validation(run: Run) -> list[str]:
     """It has learned the training rows, and too little of what holds for others."""
-    tries, width = [SEVERAL], run.config["model"].get("width")
-    if width is not None:
-        tries.append(f"a narrower net ({_width(width, lambda w: max(w // 2, 1))})")
+    tries, model = [SEVERAL], run.config["model"]
+    if model.get("width") is not None:
+        tries.append(f"a narrower net ({_width(model, lambda w: max(w // 2, 1))})")
     if run.early_stop is None:
         tries.append("fewer epochs (early_stop='{patience: 10}')")
     return [*tries, "more rows"]
 
 
-def _width(width: int | list[int], change: Callable[[int], int]) -> str:
-    """The widths, changed, as they are typed."""
+def _width(model: Mapping[str, Any], change: Callable[[int], int]) -> str:
+    """The widths, changed, as they are typed. model: its section of the config."""
+    width = 4 if model["width"] is None else model["width"]
     changed = change(width) if isinstance(width, int) else [change(w) for w in width]
-    return quote(f"model.width={show(changed)}")
+    typed = quote(f"model.width={show(changed)}")
+    # The order of drawing names the present width, and need not name another one.
+    return typed if model.get("draw_order") is None else f"{typed} model.draw_order=null"
 
 
 def of_rounding(run: Run) -> list[str]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from small_nets.config.draw_order import model_numbers
 from small_nets.config.logging_interval import log_every
 from small_nets.config.overrides import SWEEP_ONLY
 from small_nets.config.sizes import training_rows
@@ -41,7 +42,7 @@ def numbers_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     kept = {key: value for key, value in config.items() if key not in NO_NUMBER}
     kept["data"] = {k: v for k, v in config["data"].items() if f"data.{k}" not in NO_NUMBER}
-    kept["log_every"] = log_every(config)
+    kept |= {"log_every": log_every(config), "model": model_numbers(config["model"])}
     rows, size = training_rows(config["data"]), config["data"]["batch_size"]
     if size is not None and size == rows:
         size = kept["data"]["batch_size"] = None

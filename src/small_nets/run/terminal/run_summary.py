@@ -46,6 +46,13 @@ def show_start(console: Console, run: Run, differences: Mapping[str, Any]) -> No
     print_titled(
         console, f"Layers, {count:,} parameters, and what they give for the training rows", layers
     )
+    if (order := config["model"].get("draw_order")) is not None:
+        place = f"net {order.index(config['model']['width']) + 1} of the {len(order)}"
+        console.print(
+            f"initial weights: those of {place} that one random stream draws, one after the other, "
+            f"of the widths {', '.join(map(show, order))}",
+            soft_wrap=True,
+        )
     splits = "  ".join(f"{name} {len(split)}" for name, split in run.data.reported.items())
     losses = "   losses: of normalised targets" if run.data.is_target_normalised else ""
     console.print(f"rows: {splits}   steps: {run.steps:,}{losses}\n")

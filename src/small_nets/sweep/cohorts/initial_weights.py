@@ -104,8 +104,16 @@ class Redraw:
 
         begin: sets the generator to where network i begins to draw, i from 0.
         """
-        whole = {place: like.new_empty(count, *like.shape) for place, like in self.empty.items()}
-        rows = {place: values.unbind() for place, values in whole.items()}
+        kept = set(self.places.values())
+        # What is drawn and dropped, such as another net before this one, needs room only once.
+        whole = {
+            place: like.new_empty(count if place in kept else 1, *like.shape)
+            for place, like in self.empty.items()
+        }
+        rows = {
+            place: values.unbind() if place in kept else [values[0]] * count
+            for place, values in whole.items()
+        }
         made: dict[int, list[Tensor]] = {p: [] for p in self.places.values() if p not in whole}
         slots: list[Any] = [None] * self.count
         with torch.no_grad():

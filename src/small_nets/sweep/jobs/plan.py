@@ -14,7 +14,7 @@ FREE = ("seed", "print_every")
 FREE_DATA = {
     *("split_seed", "stratify", "normalize_input", "normalize_target", "normalize_on", "probe")
 }
-FREE_MODEL = ("init", "weight_scale")
+FREE_MODEL = ("init", "weight_scale", "draw_order")
 NO_TARGET = "it has no target, so nothing is trained"
 
 
