@@ -55,7 +55,7 @@ def temperature_linear(found: dict[str, Any], done: Finished) -> None:
     low, high = (found["metrics"][f"hessian/lambda_{end}"] for end in ("min", "max"))
     assert [low, high] == pytest.approx(eigenvalues.tolist(), rel=1e-6)
     assert found["metrics"]["hessian/optimal_lr"] == pytest.approx(2 / (low + high))
-    assert done.text.count("epoch    ") == 3  # a line every 1000 epochs
+    assert done.text.count("epoch    ") == 4  # of epoch 0, and every 1000 epochs
 
 
 def temperature_mlp(found: dict[str, Any], done: Finished) -> None:

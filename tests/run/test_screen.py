@@ -68,7 +68,8 @@ def test_one_screen(case: str, tmp_path: Path) -> None:
 
 def test_print_all(tmp_path: Path) -> None:
     _, text = ended(("+experiment=circles", "print=all"), tmp_path)
-    assert "Parameters, and the gradient of the training loss" in text
+    assert "Parameters after " in text
+    assert "and the gradient of train/loss at these parameters" in text
     assert "Predictions, 20 of 80" in text
     assert "print" not in compose_settings("+experiment=sine", "print=all")[0]["trainer"]
 

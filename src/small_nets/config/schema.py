@@ -65,7 +65,9 @@ FIELDS: dict[str, Field] = {
     "seed": SEED,
     "precision": one_of((32, 64), example="64"),
     "log_every": nullable(integer(1, example="10"), "about 100 points a run"),
-    "print_every": nullable(integer(1, example="1000"), "ten lines, where there is no terminal"),
+    "print_every": nullable(
+        integer(1, example="1000"), "a tenth of the run, or in a terminal a bar"
+    ),
     "early_stop": nullable(
         Field(
             _is_early_stop,

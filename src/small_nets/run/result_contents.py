@@ -135,6 +135,8 @@ def prediction_rows(
 def parameters(run: Run) -> dict[str, dict[str, Any]]:
     """Name -> shape, values, and gradient of the training loss, in normalised units.
 
+    The gradient is that of the whole training split at these values: the final ones, or those that
+    early stopping kept. It is not the one of the last step, which is taken at the values before it.
     Values and gradients are None for parameters of more than 1,000 numbers.
     """
     found = gradients(run.net, run.loss, run.data.train)

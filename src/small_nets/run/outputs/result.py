@@ -64,13 +64,14 @@ class Result(_End):
 
     - steps: optimizer steps done; for a diverged run, up to the first loss that was not finite
     - kept: the step whose parameters, metrics and predictions these are, where early stopping kept
-      the best ones; else None. A run that diverged afterwards is still `diverged`
+      the best ones; else None. A run that diverged later is `diverged`
     - stopped_early: whether early stopping ended training before the last epoch
     - metrics: name -> final value
     - baseline: the losses of the constant predictor; for a table of numbers also its RMSE, which
       like R² is in raw units
     - predictions: {"input", "prediction", "target" or None}, in raw units
-    - parameters: name -> {"shape", "values", "gradient"}; the last two are None above 1,000 numbers
+    - parameters: name -> {"shape", "values", "gradient" of train/loss at these values, after step
+      `kept` or else `steps`}; the last two are None above 1,000 numbers
     - curves: "step" and each metric -> a value for each logged point
     - seconds: {"fit", "total"}
     """

@@ -168,8 +168,18 @@ def _show_parameters(console: Console, result: Result) -> None:
         if trained:
             cells += ["" if p["gradient"] is None else numbers(p["gradient"], form=".3g")]
         table.add_row(*cells)
-    gradient = ", and the gradient of the training loss" if trained else ""
-    print_titled(console, f"Parameters{gradient}", table)
+    step = result.steps if result.kept is None else result.kept
+    when = f"Parameters after {step:,} step{'' if step == 1 else 's'}"
+    if not trained:
+        print_titled(console, when, table)
+        return
+    print_titled(console, f"{when}, and the gradient of train/loss at these parameters", table)
+    console.print(
+        "The gradient is that of the loss over all training rows, in normalised units, at the "
+        f"parameters above, {f'after step {step:,}' if step else 'before any step'}. A training "
+        "loop leaves another one in .grad: that of its last step, at the parameters before it.\n",
+        soft_wrap=True,
+    )
 
 
 def show_curvature(console: Console, found: Curvature, lr: float | None) -> None:

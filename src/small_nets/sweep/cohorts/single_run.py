@@ -12,6 +12,7 @@ from small_nets.run.fit import Train
 from small_nets.run.outputs.event_files import TensorBoard
 from small_nets.run.outputs.result import Ending
 from small_nets.run.spec import Run
+from small_nets.run.terminal.losses_lines import print_lines
 from small_nets.system.signals import interruption
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _train(
                 raise Interrupted
 
         trained = trains(tick)
+    print_lines(run, trained.curve(0), console)
     run.net.load_state_dict({n: p[0] for n, p in trained.parameters.items()})
     status, kept = "diverged" if bool(trained.diverged[0]) else "completed", int(trained.kept[0])
     return Ending(
