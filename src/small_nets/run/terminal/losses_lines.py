@@ -14,11 +14,11 @@ def losses_line(epoch: int, metrics: Mapping[str, float]) -> str:
 
 
 def line_every(run: Run, console: Console) -> int:
-    """How many epochs apart the lines are: `print_every`, or else a tenth of the run.
+    """How many epochs apart the lines are: `print_every`, or else a tenth of the run, rounded up.
 
     0 for the first line only: in a terminal a bar shows the others.
     """
-    return run.print_every or (0 if console.is_terminal else max(run.last_epoch // 10, 1))
+    return run.print_every or (0 if console.is_terminal else max(-(-run.last_epoch // 10), 1))
 
 
 def print_line(console: Console, epoch: int, metrics: Mapping[str, float]) -> None:
