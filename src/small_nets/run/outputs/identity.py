@@ -38,7 +38,7 @@ def numbers_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
     A null is replaced by what it stands for, so that both are the same run: the logged points, the
     steps of a schedule, a batch of all rows. The rows of a table are not known here, so for a
-    table only the logged points are replaced.
+    table only the logged points are replaced. Nets that are drawn after the run's own are left out.
     """
     kept = {key: value for key, value in config.items() if key not in NO_NUMBER}
     kept["data"] = {k: v for k, v in config["data"].items() if f"data.{k}" not in NO_NUMBER}

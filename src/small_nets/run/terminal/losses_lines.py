@@ -23,7 +23,7 @@ def line_every(run: Run, console: Console) -> int:
 
 def print_line(console: Console, epoch: int, metrics: Mapping[str, float]) -> None:
     """Print the line of an epoch."""
-    console.print(losses_line(epoch, metrics), highlight=False)
+    console.print(losses_line(epoch, metrics), highlight=False, soft_wrap=True)
 
 
 def print_lines(run: Run, curves: Mapping[str, Sequence[float]], console: Console) -> None:
