@@ -8,15 +8,8 @@ import pytest
 import torch
 
 from small_nets.config import conf_files
-from small_nets.config.components import (
-    COMPONENTS,
-    LOSSES,
-    METRICS,
-    NEEDED,
-    OPTIMIZERS,
-    RULES,
-    Loss,
-)  # fmt: skip
+from small_nets.config.component_facts import NEEDED, Loss, Source
+from small_nets.config.components import COMPONENTS, LOSSES, METRICS, OPTIMIZERS, RULES
 from small_nets.config.schema import FIELDS as VALUES
 from small_nets.config.schema import OWN_FIELDS
 from small_nets.config.sections import GROUPS, keys_of
@@ -75,7 +68,10 @@ def test_the_metrics() -> None:
 @pytest.mark.parametrize(("where", "name"), CASES)
 def test_the_same_settings(where: str, name: str) -> None:
     takes, found = COMPONENTS[where][name].takes, signature(load(COMPONENTS[where][name].where))
-    told = TOLD if where != "data.source" else set(found) if name == "table" else set()
+    fact = COMPONENTS[where][name]
+    told = {*fact.beside, "task"} if isinstance(fact, Source) and fact.beside else TOLD
+    if isinstance(fact, Source) and not fact.beside:
+        told = set()
     found = {k: v for k, v in found.items() if k not in told}
     if name == "mlp":
         found["outputs"] = None  # null: as many as the target has

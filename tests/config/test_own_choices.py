@@ -7,7 +7,8 @@ import pytest
 
 from small_nets.config import conf_files, defaults_lists
 from small_nets.config.check import folders_of
-from small_nets.config.components import COMPONENTS, NEEDED
+from small_nets.config.component_facts import NEEDED
+from small_nets.config.components import COMPONENTS
 from small_nets.config.errors import InputError
 from small_nets.run.build.compose import compose_settings
 from tests.conftest import Answer, Finished, Swept

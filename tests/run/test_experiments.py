@@ -120,6 +120,15 @@ def moons(found: dict[str, Any], _: Finished) -> None:
     assert found["metrics"]["train/loss"] < 0.02
 
 
+def spirals(found: dict[str, Any], done: Finished) -> None:
+    # Over 100 seeds: 0.9979 to 1 and 0.975 to 1, loss 0.0027 to 0.0096.
+    assert found["metrics"]["train/accuracy"] >= 0.99
+    assert found["metrics"]["val/accuracy"] >= 0.95
+    assert found["metrics"]["train/loss"] < 0.02
+    assert len(found["predictions"][0]["target"]) == 3
+    assert done.run.data.table.task == "classes"
+
+
 def proportional(found: dict[str, Any], done: Finished) -> None:
     assert f"{outputs(found)[0]:.4f}" == "20.0000"
     assert found["predictions"][0]["input"] == [10.0]
@@ -253,7 +262,7 @@ def test_it_comes_out(name: str, finish: Callable[..., Finished]) -> None:
     CHECKS[name](found, done)
 
 
-FUSED = (*LONG, "circles", "line_by_hand", "moons", "one_sample", "sine", "xor")
+FUSED = (*LONG, "circles", "line_by_hand", "moons", "one_sample", "sine", "spirals", "xor")
 
 
 @pytest.mark.every(2)

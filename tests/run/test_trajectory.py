@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from small_nets.data.shapes import circles, moons
+from small_nets.data.shapes import circles, moons, spirals
 from small_nets.run.build.build import build_data
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.outputs.trajectory import MOST, Recorder, Trajectory, load_trajectory, spread
@@ -213,7 +213,24 @@ def test_circles_and_moons_without_noise() -> None:
     assert moons(points=2, noise=0.0).input.shape == (2, 2)
 
 
-@pytest.mark.parametrize("name", ["circles", "moons"])
+def test_spirals_without_noise() -> None:
+    table = spirals(points=31, noise=0.0, turns=0.5)
+    assert (table.task, table.input.shape) == ("classes", (31, 2))
+    assert table.target is not None
+    assert table.target.sum(dim=0).tolist() == [11, 10, 10]
+    assert table.target.sum(dim=1).unique().tolist() == [1]
+    for i, start in enumerate((0, 11, 21)):
+        arm = table.input[table.target[:, i] == 1].double()
+        assert torch.equal(table.input[start].double(), arm[0])
+        torch.testing.assert_close(arm.norm(dim=1), torch.linspace(0.2, 1, len(arm)).double())
+        angle = torch.atan2(arm[:, 1], arm[:, 0])  # where it begins, and where it ends
+        turned = torch.tensor([i / 3, i / 3 + 0.5]).double() * 2 * np.pi
+        wanted = torch.stack([turned.cos(), turned.sin()])
+        torch.testing.assert_close(torch.stack([angle.cos(), angle.sin()])[:, [0, -1]], wanted,
+                                   atol=1e-6, rtol=0)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["circles", "moons", "spirals"])
 def test_each_seed_draws_its_own_rows(name: str) -> None:
     tables = [
         build_data(compose_settings(f"+experiment={name}", f"seed={seed}")[0]).table.input

@@ -8,7 +8,8 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 
-from small_nets.config.components import NEEDED, OPTIMIZERS, Optimizer
+from small_nets.config.component_facts import NEEDED, Optimizer
+from small_nets.config.components import OPTIMIZERS
 from small_nets.run.build.compose import compose_settings
 from small_nets.sweep.jobs.plan import make_plan
 from tests.sweep.swept import MLP, Sweep, numbers

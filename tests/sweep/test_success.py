@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from small_nets.commands import report
-from small_nets.config.success_rule import Rule, in_quotes, quantile_of, read_rule
+from small_nets.config.success_rule import Rule, quantile_of, read_rule
+from small_nets.config.unquoted_values import in_quotes
 from small_nets.sweep.results.success import CONSTANT, EPOCHS, SUCCEEDED, rules_of, with_success
 from tests.conftest import Answer, Swept
 

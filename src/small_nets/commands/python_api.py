@@ -18,6 +18,7 @@ from small_nets.config.errors import InputError
 from small_nets.config.hydra_errors import explained
 from small_nets.config.multirun_keys import for_multirun
 from small_nets.config.sweep_settings import check_master
+from small_nets.config.unquoted_values import in_quotes
 from small_nets.run.build.preflight import refuse_hydra
 from small_nets.search.launch import launch_search
 from small_nets.sweep.jobs.grid import batches, with_folds
@@ -66,7 +67,7 @@ def _call(
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None, "initialized above"
     loader = hydra.config_loader
-    composed = for_multirun(overrides)
+    composed = for_multirun(list(map(in_quotes, overrides)))
     master = loader.load_configuration(conf_files.ROOT, composed, run_mode=RunMode.MULTIRUN)
     check_master(master)
     refuse_hydra(master.hydra, is_sweep=True)

@@ -10,7 +10,7 @@ from small_nets.config.override_repair import SMART, fix_of, is_allowed
 from small_nets.config.overrides import key_of
 from small_nets.config.schema import FIELDS
 from small_nets.config.sections import GROUPS
-from small_nets.config.success_rule import in_quotes
+from small_nets.config.unquoted_values import in_quotes
 from small_nets.system.shell_words import quote
 
 FILLED_IN = ("hydra.runtime", "hydra.overrides", "hydra.callbacks.check")

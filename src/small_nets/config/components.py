@@ -6,81 +6,21 @@ import. A test compares the table with the code.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-NEEDED = object()  # marks a key without a default
-
-Takes = Mapping[str, Any]  # key -> default, or NEEDED
-Extent = tuple[int, int, int | None]  # rows, inputs, outputs (None without a target)
-Task = Literal["regression", "binary", "classes"]  # what a network learns
-# What a loss or a metric compares with the targets: numbers of any size; probabilities, with
-# targets from 0 to 1; logits, with a target column for each class and rows that sum to 1; or the
-# class that is right.
-Compares = Literal["numbers", "probabilities", "logits", "classes"]
-
-
-@dataclass(frozen=True)
-class Component:
-    """where: the dotted path of the code. takes: the keys of its section with their defaults,
-    without what the program itself passes, such as shapes.
-    """
-
-    where: str
-    takes: Takes
-
-
-@dataclass(frozen=True)
-class Source(Component):
-    """is_drawn: whether each seed draws other rows. extent: computes the size from the config."""
-
-    is_drawn: bool
-    extent: Callable[[Takes], Extent] | None
-
-
-@dataclass(frozen=True)
-class Network(Component):
-    """told: the shapes that the program passes to it. has_one_output: whether it always has one."""
-
-    told: tuple[Literal["inputs", "outputs"], ...]
-    has_one_output: bool
-
-
-@dataclass(frozen=True)
-class Loss(Component):
-    """task: what is learned with it. compares: what its prediction has to be."""
-
-    task: Task
-    compares: Compares
-
-
-@dataclass(frozen=True)
-class Optimizer(Component):
-    """rule: the name of its pure update rule in RULES; None where it has none. with_momentum: the
-    rule where its section has a momentum.
-    """
-
-    rule: str | None
-    with_momentum: str | None = None
-
-
-@dataclass(frozen=True)
-class Metric:
-    where: str
-    compares: Compares
-    is_better_high: bool
-
-
-@dataclass(frozen=True)
-class Activation:
-    """formula: the name of what it computes, also by hand. is_probability: whether its values lie
-    from 0 to 1. is_of_layers: whether layers may have it; otherwise only a single neuron may.
-    """
-
-    where: str
-    formula: str
-    is_probability: bool
-    is_of_layers: bool
+from small_nets.config.component_facts import (
+    NEEDED,
+    Activation,
+    Component,
+    Extent,
+    Loss,
+    Metric,
+    Network,
+    Optimizer,
+    Source,
+    Takes,
+)
+from small_nets.config.formula import inputs_of, is_even
 
 
 def _width(matrix: Sequence[Sequence[float]] | None) -> int | None:
@@ -121,13 +61,26 @@ SOURCES = {
         "small_nets.data.sources.quadratic", {"eigenvalues": NEEDED}, False,
         lambda s: (len(s["eigenvalues"]), len(s["eigenvalues"]), 1),
     ),
-    "table": Source("small_nets.data.sources.table", {}, False, None),
+    "formula": Source(
+        "small_nets.data.formula.formula", {},
+        lambda s: s["noise"] > 0 or not is_even(s),
+        lambda s: (s["points"], inputs_of(s["formula"]), 1),
+        ("formula", "points", "low", "high", "spacing", "noise"),
+    ),
+    "table": Source(
+        "small_nets.data.sources.table", {}, False, None,
+        ("path", "inputs", "target", "digest", "missing", "separator"),
+    ),
     "circles": Source(
         "small_nets.data.shapes.circles", {"points": 400, "noise": 0.1, "factor": 0.5}, True,
         _points(2),
     ),
     "moons": Source(
         "small_nets.data.shapes.moons", {"points": 400, "noise": 0.1}, True, _points(2)
+    ),
+    "spirals": Source(
+        "small_nets.data.shapes.spirals", {"points": 600, "noise": 0.05, "turns": 0.75}, True,
+        lambda s: (s["points"], 2, 3),
     ),
 }  # fmt: skip
 NETWORKS = {
@@ -242,6 +195,18 @@ COMPONENTS: dict[str, Mapping[str, Component]] = {
 def loss_of_config(config: Mapping[str, Any]) -> Loss:
     """The loss of a checked config."""
     return LOSSES[config["loss"]["_target_"]]
+
+
+def source_settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a config's source, with those that stand beside its section."""
+    source = data["source"]
+    return source | {key: data[key] for key in SOURCES[source["_target_"]].beside}
+
+
+def is_drawn(data: Mapping[str, Any]) -> bool:
+    """Whether a checked config's source draws other rows for each seed."""
+    fact = SOURCES[data["source"]["_target_"]].is_drawn
+    return fact if isinstance(fact, bool) else fact(source_settings(data))
 
 
 def is_table(data: Mapping[str, Any]) -> bool:

@@ -21,6 +21,8 @@ from small_nets.config.field_types import (
     one_of,
     text,
 )
+from small_nets.config.formula import is_formula, why_not
+from small_nets.config.formula_words import ALLOWED, EXAMPLE
 from small_nets.config.normalisations import METHODS, canonical, is_normalisation
 
 # What separates the cells of a file: name as typed -> character. The names need no quotes in a
@@ -82,6 +84,20 @@ DATA_FIELDS: dict[str, Field] = {
     "data.probe": nullable(MATRIX, example="'[[10.0]]'"),
     "data.input_name": _text_or_null("input"),
     "data.target_name": _text_or_null("input"),
+    "data.formula": Field(
+        is_formula,
+        ALLOWED,
+        EXAMPLE,
+        cast=to_text,
+        why=why_not,
+    ),
+    "data.points": integer(2, example="400"),
+    "data.low": number(-math.inf, example="-1.0"),
+    "data.high": number(-math.inf, example="1.0"),
+    "data.spacing": nullable(
+        one_of(("even", "uniform"), example="uniform"), "even for one input, uniform for several"
+    ),
+    "data.noise": number(0, example="0.1"),
     "data.path": text("a CSV or a Parquet file", example="my.csv"),
     "data.inputs": Field(
         lambda v: v == "all" or is_list(v, is_text),
@@ -139,6 +155,7 @@ DATA_FIELDS: dict[str, Field] = {
     "data.source.points": integer(2, example="3000"),
     "data.source.noise": number(0, example="0.1"),
     "data.source.factor": number(0, 1, example="0.5"),
+    "data.source.turns": number(0, 10, example="0.75"),
     "data.source.end": number(0, is_open=True, example="100.0"),
     "data.source.rows": integer(1, example="5"),
     "data.source.features": integer(1, example="10"),

@@ -22,6 +22,8 @@ class Field:
     test: whether a value is allowed, after its cast. allowed: the same in words. example: a value
     as it is typed. names: the names among which the key chooses. cast: turns a value into the
     key's type, before it is tested, hashed, compared or used. kind: of the values other than null.
+    why: what is wrong with a value that is not allowed, as the end of a sentence; "" where the rest
+    says it.
     """
 
     test: Test
@@ -30,6 +32,7 @@ class Field:
     names: Sequence[str] = ()
     cast: Cast = same
     kind: Kind = "text"
+    why: Callable[[Any], str] = lambda _: ""
 
 
 def is_number(value: object) -> bool:

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 
 from small_nets.config.overrides import key_of
 from small_nets.config.schema import cast_value, show
-from small_nets.config.success_rule import in_quotes
+from small_nets.config.unquoted_values import in_quotes
 
 WHOLE_NUMBER = re.compile(r"^([A-Za-z_][\w.]*)=(-?(?:0|[1-9]\d{0,17}))$", re.ASCII)
 # What parsing a text may raise. Python raises ValueError for a number of 5,000 digits, and

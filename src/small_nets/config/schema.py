@@ -216,7 +216,8 @@ def check_value(key: str, value: Any, target: str = "") -> Any:
         is_text = isinstance(value, str) and value.strip()[:1] in ("[", "{")
         hint = AS_TEXT.format(key=key) if is_text else ""
         raise InputError(
-            f"{key}={_short(show(value))} is not allowed.\nAllowed: {field.allowed}"
+            f"{key}={_short(show(value))} is not allowed{field.why(found) or '.'}"
+            f"\nAllowed: {field.allowed}"
             f"{hint}{nearest(str(value)[:LINE], field.names)}\nFor example: {key}={field.example}"
         )
     return found

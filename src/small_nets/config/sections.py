@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from small_nets.config import conf_files, defaults_lists
-from small_nets.config.components import COMPONENTS, NEEDED, Component, is_table
+from small_nets.config.component_facts import NEEDED, Component
+from small_nets.config.components import COMPONENTS, SOURCES
 from small_nets.config.conf_files import CONF
 from small_nets.config.errors import InputError, nearest
 from small_nets.config.schema import check_value, show
@@ -31,9 +32,11 @@ def keys_of(group: str, section: Mapping[str, Any]) -> dict[str, Any]:
         return dict.fromkeys(["_target_", *_takes(group, section)])
     found: dict[str, Any] = dict.fromkeys(conf_files.section(group, STATED[group]))
     if group == "data":
-        found |= dict.fromkeys(conf_files.section("data", "table")) if is_table(section) else {}
         source = section.get("source")
         takes = _takes("data.source", source if isinstance(source, dict) else {})
+        name = source["_target_"] if isinstance(source, dict) else ""
+        if name in SOURCES and SOURCES[name].beside:
+            found |= dict.fromkeys(conf_files.section("data", name))
         found["source"] = dict.fromkeys(["_target_", *takes])
     return found
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from small_nets.config.components import SOURCES, Extent
+from small_nets.config.component_facts import Extent
+from small_nets.config.components import SOURCES, source_settings
 from small_nets.config.errors import InputError
 from small_nets.config.logging_interval import log_every
 from small_nets.config.schema import show
@@ -22,7 +23,8 @@ def extent(data: Config) -> Extent | None:
     """
     source = SOURCES.get(data["source"].get("_target_"))
     try:
-        return None if source is None or source.extent is None else source.extent(data["source"])
+        told = None if source is None else source.extent
+        return None if told is None else told(source_settings(data))
     except KeyError:
         return None
 
@@ -64,6 +66,7 @@ def _check_data(data: Config) -> None:
         names = ("points", "rows", "features")
         source = data["source"]
         given = " ".join(f"data.source.{k}={source[k]}" for k in names if k in source)
+        given = given or " ".join(f"data.{k}={data[k]}" for k in names if k in data)
         raise InputError(
             f"{given or 'data.source'} makes {numbers:,} numbers, more than {MOST_NUMBERS:,}.\n"
             "Fix: fewer rows"

@@ -68,11 +68,3 @@ def quantile_of(by: str) -> float | None:
 def is_summary(value: object) -> bool:
     """Whether settings can be ranked by it: median, mean, success or quantile:Q."""
     return isinstance(value, str) and (value in SUMMARIES or quantile_of(value) is not None)
-
-
-def in_quotes(word: str) -> str:
-    """An override `success=RULE` as Hydra's grammar can read it, which knows no < and no >."""
-    key, equals, value = word.partition("=")
-    if key.lstrip("+") == "success" and equals and read_rule(value) is not None:
-        return f"{key}='{value.strip()}'"
-    return word

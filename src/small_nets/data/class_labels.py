@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from small_nets.config.components import Task
+from small_nets.config.component_facts import Task
 from small_nets.config.errors import InputError
 from small_nets.data.column_names import shown
 from small_nets.data.column_types import type_name

@@ -1,7 +1,7 @@
-"""Sources of two classes in the plane that no straight line separates.
+"""Sources of classes in the plane that no straight line separates.
 
-They draw from torch's global generator, as `small_nets.data.sources` explains. Rows are float32,
-targets are 0 and 1.
+They draw from torch's global generator, as `small_nets.data.sources` explains. Rows are float32;
+targets are 0 and 1, or one-hot where there are three classes.
 """
 
 import math
@@ -33,6 +33,24 @@ def moons(points: int = 400, noise: float = 0.1) -> Table:
     ends = math.pi * upper / max(upper - 1, 1), math.pi * lower / max(lower - 1, 1)
     turned = torch.tensor([1.0, 0.5], dtype=torch.float64) - _arc(lower, ends[1])
     return _table(_arc(upper, ends[0]), turned, noise)
+
+
+def spirals(points: int = 600, noise: float = 0.05, turns: float = 0.75) -> Table:
+    """Three arms of a spiral around the origin, a class each; targets are one-hot: (points, 3).
+
+    An arm goes from radius 0.2 to 1 while it turns by `turns` of a circle; the next one is turned
+    by a third of a circle. points: the number of rows, evenly spaced along the arms; the first arms
+    get those that three do not divide. noise: as in `circles`.
+    """
+    arms = []
+    for i in range(3):
+        along = torch.linspace(0, 1, points // 3 + (i < points % 3), dtype=torch.float64)
+        angle, radius = 2 * math.pi * (turns * along + i / 3), 0.2 + 0.8 * along
+        arms.append(radius[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], dim=1))
+    classes = torch.cat([torch.full((len(arm),), i) for i, arm in enumerate(arms)])
+    input = torch.cat(arms).float()
+    target = torch.nn.functional.one_hot(classes, 3).float()
+    return Table(input + noise * torch.randn(input.shape), target, "classes")
 
 
 def _arc(points: int, angle: float) -> Tensor:

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from small_nets.config.components import Task
+from small_nets.config.component_facts import Task
 from small_nets.config.errors import InputError
 from small_nets.data.missing_values import Missing
 from small_nets.data.table_columns import read_columns

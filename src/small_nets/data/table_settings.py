@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from small_nets.config.components import Task, is_table, loss_of_config
+from small_nets.config.component_facts import Task
+from small_nets.config.components import is_table, loss_of_config
 from small_nets.config.data_schema import of_example
 from small_nets.config.errors import InputError
 from small_nets.config.schema import show
@@ -25,6 +26,10 @@ def complete(settings: dict[str, Any]) -> dict[str, Any]:
     learned from.
     """
     data = settings["data"]
+    if data["source"].get("_target_") == "formula":
+        from small_nets.data.formula import check_formula  # numpy and torch, for a formula only
+
+        check_formula(data)
     found = _of_table(data, loss_of_config(settings).task) if is_table(data) else of_example(data)
     return settings | {"data": data | found} if found else settings
 

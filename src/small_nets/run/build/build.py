@@ -11,7 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from small_nets.config.components import NETWORKS, SOURCES, is_table, loss_of_config
+from small_nets.config.components import (
+    NETWORKS,
+    is_drawn,
+    is_table,
+    loss_of_config,
+    source_settings,
+)
 from small_nets.config.errors import InputError
 from small_nets.config.logging_interval import log_every
 from small_nets.config.schema import show
@@ -55,18 +61,10 @@ def _fixed_table(source: str) -> Table:
 
 
 def _source(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The source's section. A table's keys stand beside it, and its task is that of the loss."""
+    """The source's settings. The task of a table is that of the loss."""
     data = config["data"]
-    if not is_table(data):
-        return data["source"]
-    keys = ("path", "inputs", "target", "digest", "missing", "separator")
-    told = {key: data[key] for key in keys}
-    return data["source"] | told | {"task": loss_of_config(config).task}
-
-
-def is_drawn(config: Mapping[str, Any]) -> bool:
-    """Whether the source draws other rows for each seed."""
-    return SOURCES[config["data"]["source"]["_target_"]].is_drawn
+    told = source_settings(data)
+    return told | {"task": loss_of_config(config).task} if is_table(data) else told
 
 
 def build_data(config: Mapping[str, Any]) -> Prepared:
@@ -74,7 +72,7 @@ def build_data(config: Mapping[str, Any]) -> Prepared:
     # This is the CPU's part of torch.manual_seed. The rest stores a formatted stack for a GPU that
     # may never be used, which takes half the time of building a member, and memory each time.
     torch.default_generator.manual_seed(config["seed"])
-    source, drawn = _source(config), is_drawn(config)
+    source, drawn = _source(config), is_drawn(config["data"])
     table: Table = call(source, "data.source") if drawn else _fixed_table(json.dumps(source))
     return _split(config, table)
 

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from small_nets.config.components import METRICS, Compares, loss_of_config
+from small_nets.config.component_facts import Compares
+from small_nets.config.components import METRICS, loss_of_config
 from small_nets.config.errors import InputError
 from small_nets.config.schema import show
 from small_nets.data.normalisation import Normaliser

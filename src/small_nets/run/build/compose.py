@@ -13,6 +13,7 @@ from small_nets.config.errors import InputError
 from small_nets.config.hydra_errors import explained
 from small_nets.config.multirun_keys import refuse_mixtures
 from small_nets.config.overrides import SWEEP_ONLY, key_of
+from small_nets.config.unquoted_values import in_quotes
 from small_nets.run.build.preflight import check, refuse_hydra, run_directory
 
 
@@ -49,9 +50,10 @@ def compose_run(*overrides: str) -> tuple[dict[str, Any], dict[str, str], Path]:
 def _compose(overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
     """The composed config with its `hydra` node, and messages about keys that were left out."""
     resolvers.register()
+    overrides = list(map(in_quotes, overrides))
     refuse_mixtures(overrides, multirun=False)
     with initialize_config_dir(str(conf_files.CONF), version_base="1.3"), explained(overrides):
-        config = compose(conf_files.ROOT, list(overrides), return_hydra_config=True)
+        config = compose(conf_files.ROOT, overrides, return_hydra_config=True)
     return config, settle(config)
 
 

@@ -1,13 +1,15 @@
 """From a run to its pictures: gathers the arrays that `small_nets.run.figures` draws."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from small_nets.config.components import source_settings
 from small_nets.data.prepared import Split
 from small_nets.run.evaluate import predict
 from small_nets.run.figures.figure import to_png
@@ -83,13 +85,27 @@ def is_one_curve(run: Run) -> bool:
     return table.target is not None and table.input.shape[1] == table.target.shape[1] == 1
 
 
+def _rows_of_all(runs: Iterable[Run]) -> dict[str, Points]:
+    """The rows of several runs, once for each source: a sweep of formulas has several."""
+    sources = {repr(source_settings(run.config["data"])): run for run in runs}
+    found: dict[str, list[Points]] = {}
+    for run in sources.values():
+        for name, split in shown_splits(run.data)[0].items():
+            found.setdefault(name, []).append(split_points(run, split))
+    names = [f.name for f in fields(Points)]
+    return {
+        split: Points(*(np.concatenate([getattr(p, name) for p in several]) for name in names))
+        for split, several in found.items()
+    }
+
+
 def draw_fits(runs: Mapping[str, Run], title: str) -> Figure:
     """The fits of several trained runs of one example over its data, raw units, by label.
 
     Each is marked at the same random test points inside the range of the inputs.
     """
     first = next(iter(runs.values()))
-    view = _view(first, title)
+    view = replace(_view(first, title), splits=_rows_of_all(runs.values()))
     inputs = first.data.table.input
     generator = torch.Generator().manual_seed(0)
     low, high = inputs.min(), inputs.max()

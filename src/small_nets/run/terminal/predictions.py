@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from small_nets.config.components import Compares
+from small_nets.config.component_facts import Compares
 from small_nets.config.logging_interval import evenly
 from small_nets.nn.metrics import probabilities
 from small_nets.run.spec import Labels

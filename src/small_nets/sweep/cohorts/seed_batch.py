@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from small_nets.config.components import METRICS, loss_of_config
+from small_nets.config.components import METRICS, is_drawn, loss_of_config
 from small_nets.config.errors import InputError
 from small_nets.data.normalisation import Normaliser
 from small_nets.data.prepared import Prepared, Split
@@ -18,7 +18,6 @@ from small_nets.run.build.build import (
     build_net_for,
     build_start,
     class_weights_of,
-    is_drawn,
     mean_of,
 )
 from small_nets.run.build.compatibility import check_data_section, check_targets
@@ -93,7 +92,7 @@ def start_seeds(configs: Sequence[Config]) -> list[Member] | None:
             return None
         redraw = Redraw(lambda: build_net_for(first, data))
         last = start_one(configs[-1])
-        drawn = is_drawn(first)
+        drawn = is_drawn(first["data"])
         members = _drawn(configs, redraw) if drawn else _of_one_table(configs, data, redraw)
     except (InputError, ValueError, CannotRedraw):
         return None  # building them one by one gives each its own message
@@ -105,7 +104,7 @@ def _all_pass(config: Config, data: Prepared) -> bool:
 
     Raises InputError where the checks fail.
     """
-    if is_drawn(config):
+    if is_drawn(config["data"]):
         return True  # each member draws its own rows, and is checked then
     check_data_section(config["data"], data)
     compared = {loss_of_config(config).compares, *(METRICS[n].compares for n in config["metrics"])}

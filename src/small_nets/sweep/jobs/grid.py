@@ -17,6 +17,7 @@ from small_nets.config.multirun_keys import as_typed, refuse_mixtures
 from small_nets.config.overrides import SWEEP_ONLY, key_of
 from small_nets.config.schema import check_value
 from small_nets.config.sweep_schema import MOST_RUNS
+from small_nets.config.unquoted_values import in_quotes
 
 SEEDS = ("seed", "data.split_seed")
 IN_A_SETTING = (*SEEDS, FOLD)  # runs that differ only in these have one setting
@@ -92,7 +93,7 @@ def parsed(arguments: Sequence[str], config_loader: Any) -> dict[str, Override]:
     """
     refuse_mixtures(arguments, multirun=True)
     parser = OverridesParser.create(config_loader=config_loader)
-    return {o.get_key_element(): o for o in parser.parse_overrides(list(arguments))}
+    return {o.get_key_element(): o for o in parser.parse_overrides(list(map(in_quotes, arguments)))}
 
 
 def range_of(override: Override, value: RangeSweep, hint: str) -> tuple[Decimal, Decimal, int]:

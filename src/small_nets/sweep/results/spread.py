@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 
+from small_nets.config.components import is_drawn
 from small_nets.config.conf_files import at
 from small_nets.config.errors import InputError
 from small_nets.data.prepared import Prepared
-from small_nets.run.build.build import is_drawn
 from small_nets.sweep.jobs.grid import FOLD, SEEDS
 from small_nets.sweep.results.ranking import Ranked
 from small_nets.sweep.results.standard import Standard
@@ -52,7 +52,7 @@ def _of_spread(
     moves_split = rows > 0 and len(splits) > 1
     parts = []
     if len({one.get("seed") for one in several}) > 1:
-        parts = [*(["the data"] if is_drawn(config) else []), "the initial weights"]
+        parts = [*(["the data"] if is_drawn(config["data"]) else []), "the initial weights"]
         parts += ["the order of batches"] if config["data"]["batch_size"] is not None else []
     parts += ["the cut into folds" if has_folds else "the split"] if moves_split else []
     if not swept or not parts:
