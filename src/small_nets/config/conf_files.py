@@ -39,8 +39,9 @@ def list_experiments(folders: Folders = (CONF,)) -> str:
 
 
 def groups(folders: Folders = (CONF,)) -> list[str]:
-    """The names of the config groups: data, model, optimizer, …"""
-    return sorted({p.name for f in folders for p in f.iterdir() if p.is_dir()} - {"hydra"})
+    """The names of the config groups: data, model, optimizer, … A folder of texts is none."""
+    found = {p.name for f in folders for p in f.iterdir() if any(p.glob("*.yaml"))}
+    return sorted(found - {"hydra"})
 
 
 def choices(group: str, folders: Folders = (CONF,)) -> list[str]:

@@ -90,7 +90,10 @@ def grid(points: int, low: float, high: float, inputs: int) -> Array:
             f"which has as many points along each.\nFix: data.points={sides**inputs}, "
             f"data.points={(sides + 1) ** inputs}, or data.spacing=uniform"
         )
-    axes = np.meshgrid(*[np.linspace(low, high, side)] * inputs, indexing="ij")
+    place = np.arange(side, dtype=np.float64)
+    axis = (low * place[::-1] + high * place) / (side - 1)  # around 0 symmetric to the last bit
+    axis[[0, -1]] = low, high
+    axes = np.meshgrid(*[axis] * inputs, indexing="ij")
     return np.stack(axes, axis=-1).reshape(points, inputs)
 
 
