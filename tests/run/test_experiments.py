@@ -4,7 +4,6 @@ The figures are those that the examples were published with, or their range over
 """
 
 import json
-import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -14,6 +13,8 @@ import torch
 
 from small_nets.config import conf_files, defaults_lists
 from tests.conftest import Finished
+from tests.run import forward_passes
+from tests.run.forward_passes import outputs, shapes, values
 
 KEYS = {
     *("experiment", "seed", "status", "epochs", "steps", "metrics", "baseline", "predictions"),
@@ -21,18 +22,6 @@ KEYS = {
     *("kept", "stopped_early", "digest"),
 }
 Checks = dict[str, Callable[[dict[str, Any], Finished], None]]
-
-
-def outputs(found: dict[str, Any]) -> list[float]:
-    return [value for row in found["predictions"] for value in row["prediction"]]
-
-
-def values(found: dict[str, Any], name: str) -> torch.Tensor:
-    return torch.tensor(found["parameters"][name]["values"])
-
-
-def shapes(found: dict[str, Any]) -> list[tuple[int, ...]]:
-    return [tuple(p["shape"]) for p in found["parameters"].values()]
 
 
 def at(found: dict[str, Any], step: int) -> float:
@@ -165,6 +154,19 @@ def optimal_lr(found: dict[str, Any], done: Finished) -> None:
     assert (done.directory / "optimal_lr.png").exists()
 
 
+def saddle(found: dict[str, Any], done: Finished) -> None:
+    u, v = 1.0, 0.0001  # gradient descent on u²/2 - v²/2 + v⁴/4, by hand
+    losses = []
+    for _ in range(300):
+        losses.append(u * u / 2 + (v * v - 1) ** 2 / 4)
+        u, v = u - 0.05 * u, v - 0.05 * (v**3 - v)
+    assert found["curves"]["train/loss"][:300] == pytest.approx(losses, rel=1e-3, abs=1e-6)
+    assert [p["values"] for p in found["parameters"].values()] == pytest.approx([u, v], abs=1e-4)
+    # It lingers: the loss stays that of the saddle for more than 100 of 300 steps.
+    assert sum(abs(loss - 0.25) < 0.01 for loss in losses) > 100
+    assert (done.directory / "surface.png").exists() == (done.run.pictures == "all")
+
+
 def one_sample(found: dict[str, Any], _: Finished) -> None:
     losses = found["curves"]["train/loss"]
     assert len(losses) == 11
@@ -172,79 +174,9 @@ def one_sample(found: dict[str, Any], _: Finished) -> None:
         assert after / before == pytest.approx(0.64, rel=1e-4)
 
 
-def weighted_sum(found: dict[str, Any], _: Finished) -> None:
-    w, b = values(found, "weighted_sum.w"), values(found, "weighted_sum.b")
-    by_hand = max(0.0, 1 * w[0].item() + 2 * w[1].item() + 3 * w[2].item() + b.item())
-    assert outputs(found) == pytest.approx([by_hand], abs=1e-6)
-    torch.manual_seed(42)
-    assert torch.equal(w, 0.1 * torch.randn(3))
-
-
-def single_neuron(found: dict[str, Any], done: Finished) -> None:
-    w, b = values(found, "output_linear.weight")[0], values(found, "output_linear.bias")
-    before = (w @ torch.tensor([1.0, 2.0, 3.0]) + b).item()
-    assert outputs(found) == pytest.approx([max(before, 0.0)])
-    assert f"{before:.4f}" in done.text
-
-
-def linear_layers(found: dict[str, Any], done: Finished) -> None:
-    x = torch.tensor([row["input"] for row in found["predictions"]])
-    y = torch.tensor([row["prediction"] for row in found["predictions"]])
-    assert x.shape == (5, 11)
-    for number, (take, give) in enumerate(
-        ((slice(0, 3), slice(0, 1)), (slice(3, 6), slice(1, 6)), (slice(6, 11), slice(6, 16))), 1
-    ):
-        w, b = values(found, f"linear{number}.weight"), values(found, f"linear{number}.bias")
-        by_hand = [[sum(w[j] * row) + b[j] for j in range(len(b))] for row in x[:, take]]
-        torch.testing.assert_close(y[:, give], torch.tensor(by_hand))
-    assert all(shape in done.text for shape in ("(5, 1)", "(5, 5)", "(5, 10)"))
-
-
-def neuron_by_hand(found: dict[str, Any], _: Finished) -> None:
-    assert outputs(found) == [8.0]
-
-
-def weather(found: dict[str, Any], done: Finished) -> None:
-    (value,) = outputs(found)
-    assert value >= 0
-    assert f"{value:.4f} F" in done.text
-
-
-def spam(found: dict[str, Any], done: Finished) -> None:
-    (probability,) = outputs(found)
-    assert 0 < probability < 1
-    assert ("Not Spam" in done.text.partition("answer")[2]) == (probability <= 0.5)
-    assert "Spam" in done.text.partition("answer")[2]
-
-
-def losses(found: dict[str, Any], _: Finished) -> None:
-    metrics = found["metrics"]
-    assert metrics["mse"] == pytest.approx((1 - math.exp(-metrics["bce"])) ** 2, rel=1e-6)
-    assert metrics["cross_entropy"] == 0
-
-
-def one_hot_target(found: dict[str, Any], _: Finished) -> None:
-    assert len(outputs(found)) == 3
-    by_hand = sum((y - t) ** 2 for y, t in zip(outputs(found), (0, 0, 1), strict=True)) / 3
-    assert found["metrics"]["train/loss"] == pytest.approx(by_hand)
-
-
-def sigmoid_net(found: dict[str, Any], _: Finished) -> None:
-    assert all(0 < y < 1 for y in outputs(found))
-    assert next(iter(found["parameters"])) == "linear1.weight"
-    assert shapes(found) == [(3, 2), (3,), (2, 3), (2,)]
-
-
-def relu_net(found: dict[str, Any], done: Finished) -> None:
-    assert len(outputs(found)) == 2
-    assert all(text in done.text for text in ("Linear(3, 20)", "ReLU", "Linear(20, 2)"))
-
-
-def feedforward(found: dict[str, Any], _: Finished) -> None:
-    assert [round(y, 4) for y in outputs(found)] == [0.2195, 0.0326]
-
-
-CHECKS: Checks = {name: globals()[name] for name in conf_files.experiments()}
+CHECKS: Checks = {
+    name: globals().get(name) or getattr(forward_passes, name) for name in conf_files.experiments()
+}
 
 
 # These take thousands of steps by Lightning, up to a minute: by default they come out of a kernel.

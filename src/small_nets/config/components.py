@@ -101,6 +101,7 @@ NETWORKS = {
         {"weight_scale": 1.0, "activation": "naive_sigmoid"}, ("inputs",), True,
     ),
     "bare_line": Network("small_nets.nn.neurons.BareLine", {}, (), True),
+    "bare_saddle": Network("small_nets.nn.neurons.BareSaddle", {"start": None}, (), True),
 }  # fmt: skip
 LOSSES = {
     "mse": Loss("small_nets.nn.losses.mse", {}, "regression", "numbers"),

@@ -1,6 +1,6 @@
 """What the keys below `model.` may be. Without torch."""
 
-from small_nets.config.cast_value import each, one_or_list, to_whole
+from small_nets.config.cast_value import each, one_or_list, to_float, to_whole
 from small_nets.config.components import ACTIVATIONS, INITIALISERS
 from small_nets.config.field_types import (
     LARGEST,
@@ -8,6 +8,7 @@ from small_nets.config.field_types import (
     boolean,
     integer,
     is_list,
+    is_number,
     is_positive,
     list_of,
     nullable,
@@ -47,6 +48,9 @@ MODEL_FIELDS: dict[str, Field] = {
         "a list of [inputs, outputs], whole numbers from 1",
         example="'[[4,5],[5,2]]'",
         cast=each(to_whole),
+    ),
+    "model.start": nullable(
+        list_of(is_number, "two numbers", example="'[1, 0.5]'", cast=to_float, length=2), "drawn"
     ),
     "model.weight_scale": number(0, example="0.1"),
 }

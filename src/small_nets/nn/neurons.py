@@ -1,4 +1,4 @@
-"""Single neurons written out by hand, with fixed weights or with trainable tensors."""
+"""Neurons of one or two numbers written out by hand, with fixed or with trainable tensors."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -75,3 +75,23 @@ class BareLine(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         _check_columns(x, 1)
         return self.w * x + self.b
+
+
+class BareSaddle(nn.Module):
+    """y = u x1 + v² x2 with two scalar tensors: (rows, 2) -> (rows, 1).
+
+    start: u and v before training; None draws them, u first, from a standard normal. On the rows
+    (1, 0) with target 0 and (0, √½) with target √½ the mean squared error is the surface
+    u²/2 + (v² - 1)²/4 = u²/2 - v²/2 + v⁴/4 + 1/4: a saddle at (0, 0), minima at (0, 1) and (0, -1).
+    Raises ValueError for another number of columns.
+    """
+
+    def __init__(self, *, start: Sequence[float] | None = None) -> None:
+        super().__init__()
+        u, v = torch.randn(2) if start is None else torch.tensor([float(x) for x in start])
+        self.u = nn.Parameter(u.clone())
+        self.v = nn.Parameter(v.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_columns(x, 2)
+        return self.u * x[..., :1] + self.v**2 * x[..., 1:]

@@ -98,13 +98,18 @@ def write_title(ax: Axes, text: str, share: float = 0.8) -> None:
     ax.set_title(folded(text, share * width, 0.9 * TITLE))
 
 
-def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
-    """A legend below everything, in as many columns as its labels leave room for."""
+def legend_below(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str], where: str = "lower"
+) -> None:
+    """A legend below everything, in as many columns as its labels leave room for.
+
+    where: "upper" for one above everything, which leaves the ground to a caption.
+    """
     width, height = figure.get_size_inches()
     longest = LETTER * max(map(len, labels)) + 0.6
     columns = max(min(int((width - 0.3) / longest), len(handles)), 1)
     figure.legend(
-        handles=list(handles), labels=list(labels), loc="outside lower center", ncols=columns,
+        handles=list(handles), labels=list(labels), loc=f"outside {where} center", ncols=columns,
         frameon=False,
     )  # fmt: skip
     figure.set_size_inches(width, height + 0.1 + 0.22 * -(-len(handles) // columns))

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.colors import LogNorm
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -46,22 +48,7 @@ def surface_figure(found: Surface, steps: tuple[int, int], loss_name: str, title
     steps: of the path's first point and of the end.
     """
     figure, (ax,) = new_figure(height=5.6)
-    loss = drawable(found.loss)
-    known = loss[loss > 0]
-    if known.size:
-        # A point that happens to be exact would leave all others the same colour.
-        low = max(float(known.min()), float(np.quantile(known, 0.005)) / 10)
-        high = max(min(float(known.max()), low * 10.0**DECADES), low * 1.01)
-        # A loss of exactly 0 has no logarithm; it is as dark as the smallest.
-        shown = np.ma.masked_invalid(np.clip(loss, low, high))
-        norm = LogNorm(low, high)
-        mesh = ax.pcolormesh(found.x, found.y, shown, cmap="cividis", norm=norm, shading="gouraud")
-        levels = np.geomspace(low, high, LINES + 2)[1:-1]
-        ax.contour(found.x, found.y, shown, levels=levels, colors="white", linewidths=0.7,
-                   alpha=0.7)  # fmt: skip
-        label = f"training loss ({loss_name})"
-        bar = figure.colorbar(mesh, ax=ax, label=label)
-        log_ticks(bar.ax.yaxis)
+    draw_ground(ax, found, loss_name)
     white = {"color": "white", "zorder": 3}
     ax.plot(found.path[:, 0], found.path[:, 1], linewidth=3.0, **white)
     label = "path of training" if found.is_whole else "path of training (shadow)"
@@ -74,9 +61,6 @@ def surface_figure(found: Surface, steps: tuple[int, int], loss_name: str, title
     ax.scatter(
         found.end[0], found.end[1], 160, ORANGE, marker="*", label=f"end (step {last:,})", **marks
     )
-    ax.set(xlim=found.x[[0, -1]], ylim=found.y[[0, -1]])
-    ax.grid(visible=False)
-    ax.set(xlabel=axis_name(found.names[0]), ylabel=axis_name(found.names[1]))
     write_title(ax, title, 0.7)
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     if found.is_whole:
@@ -93,3 +77,34 @@ def surface_figure(found: Surface, steps: tuple[int, int], loss_name: str, title
         )
     caption(figure, where)
     return figure
+
+
+def draw_ground(ax: Axes, found: Surface, loss_name: str, strength: float = 1.0) -> None:
+    """The loss in colours with its bar and its contour lines. strength: of the colours, to 1."""
+    figure, loss = ax.get_figure(root=True), drawable(found.loss)
+    assert figure is not None, "axes of a figure"
+    known = loss[loss > 0]
+    if known.size:
+        # A point that happens to be exact would leave all others the same colour.
+        low = max(float(known.min()), float(np.quantile(known, 0.005)) / 10)
+        high = max(min(float(known.max()), low * 10.0**DECADES), low * 1.01)
+        # A loss of exactly 0 has no logarithm; it is as dark as the smallest.
+        shown = np.ma.masked_invalid(np.clip(loss, low, high))
+        norm = LogNorm(low, high)
+        mesh = ax.pcolormesh(found.x, found.y, shown, cmap=_pale(strength), norm=norm,
+                             shading="gouraud")  # fmt: skip
+        levels = np.geomspace(low, high, LINES + 2)[1:-1]
+        ax.contour(found.x, found.y, shown, levels=levels, colors="white", linewidths=0.7,
+                   alpha=0.7)  # fmt: skip
+        label = f"training loss ({loss_name})"
+        bar = figure.colorbar(mesh, ax=ax, label=label)
+        log_ticks(bar.ax.yaxis)
+    ax.set(xlim=found.x[[0, -1]], ylim=found.y[[0, -1]])
+    ax.grid(visible=False)
+    ax.set(xlabel=axis_name(found.names[0]), ylabel=axis_name(found.names[1]))
+
+
+def _pale(strength: float) -> ListedColormap:
+    """The colour map of losses, mixed with white."""
+    colours = colormaps["cividis"](np.linspace(0, 1, 256))[:, :3]
+    return ListedColormap(1 - strength * (1 - colours))

@@ -19,6 +19,7 @@ GRID = 61  # points along each direction
 WORK = 4e9  # multiplications that a surface may take, about: a few seconds
 CHUNK = 4e6  # numbers of hidden units held at once
 MARGIN = 0.25  # of the path's extent, on each side of it
+WIDE = 0.75  # where two numbers are all that is trained: the hills and valleys around the path
 SHARP = 200  # numbers of a net whose Hessian is looked at along training
 HESSIANS = 40
 HESSIAN_WORK = 4e8  # entries of all Hessians times rows
@@ -96,12 +97,12 @@ def plane(path: Tensor, end: Tensor, of_two: Mapping[str, int] | None = None) ->
     )
 
 
-def _axis(values: Tensor, other: Tensor, points: int) -> Tensor:
+def _axis(values: Tensor, other: Tensor, points: int, margin: float) -> Tensor:
     """Over the path and the end, at least a third as long as the other axis; 0 is on it."""
     low, high = values.min().clamp(max=0.0), values.max().clamp(min=0.0)
     extent = torch.maximum(high - low, (other.max() - other.min()) / 3)
     middle = (low + high) / 2
-    half = (0.5 + MARGIN) * extent
+    half = (0.5 + margin) * extent
     axis = torch.linspace(float(middle - half), float(middle + half), points, dtype=torch.float64)
     # Moved by less than half a step, so that the solution itself is one of the points.
     return axis - axis[axis.abs().argmin()]
@@ -115,8 +116,9 @@ def surface(net: nn.Module, loss: Loss, split: Split, found: Plane) -> Surface:
     """
     work = GRID**2 * len(split) * found.end.numel()
     points = GRID if work <= WORK else max(int(GRID * (WORK / work) ** 0.5) // 2 * 2 + 1, 11)
-    x = _axis(found.path[:, 0], found.path[:, 1], points)
-    y = _axis(found.path[:, 1], found.path[:, 0], points)
+    margin = MARGIN if found.names is None else WIDE
+    x = _axis(found.path[:, 0], found.path[:, 1], points, margin)
+    y = _axis(found.path[:, 1], found.path[:, 0], points, margin)
     losses = losses_at(net, loss, split, found.point(grid_of(x, y))).view(points, points)
     # Two numbers of the net are shown as they are, and not by how far they are from the end.
     end = torch.zeros(2).double() if found.names is None else found.directions @ found.end

@@ -1,4 +1,4 @@
-"""loss.png and fit.png of a sweep: the curves and the fits of its settings, each in one picture."""
+"""loss.png, fit.png and paths.png of a sweep: its settings' curves, fits and paths, each in one."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from small_nets.run.figures.loss import Line, losses_figure
 from small_nets.run.pictures.fit import draw_fits, is_one_curve, save_png
 from small_nets.run.pictures.maps import draw_maps, is_map
+from small_nets.run.pictures.paths import draw_paths, have_one_surface
 from small_nets.run.spec import Run
 from small_nets.sweep.results.bands import band_of
 from small_nets.sweep.results.normalised import unit
@@ -59,6 +60,11 @@ def draw_overlays(
     if figure is not None:
         save_png(figure, store.directory / "fit.png")
         written.append(store.directory / "fit.png")
+    if len(middle) > 1 and len(known) <= MOST and have_one_surface(middle):
+        figure = draw_paths(middle, f"{title}: the paths of training{of}")
+        if figure is not None:
+            save_png(figure, store.directory / "paths.png")
+            written.append(store.directory / "paths.png")
     return written
 
 
