@@ -18,7 +18,7 @@ from small_nets.config.conf_files import CONF
 from small_nets.config.errors import InputError
 from small_nets.config.resolve import casts
 from small_nets.config.schema import FIELDS, check_value, kind_of, show
-from small_nets.config.success_rule import in_quotes
+from small_nets.config.unquoted_values import in_quotes
 from small_nets.run.build.compose import compose_settings
 from small_nets.run.outputs.identity import run_id
 from small_nets.sweep.jobs.expand import Expander, Job

@@ -44,9 +44,9 @@ def test_each_path_is_the_training_of_its_setting() -> None:
     for path in lines.values():
         for column, (low, high) in zip(path.T, (ax.get_xlim(), ax.get_ylim()), strict=True):
             assert ((low < column) & (column < high)).all()
-        places = [np.asarray(c.get_offsets()) for c in ax.collections if len(c.get_offsets()) == 1]
-        assert any(np.allclose(p, path[0]) for p in places)
-        assert any(np.allclose(p, path[-1]) for p in places)
+        places = [np.asarray(c.get_offsets()) for c in ax.collections]
+        assert any(p.shape == (1, 2) and np.allclose(p, path[0]) for p in places)
+        assert any(p.shape == (1, 2) and np.allclose(p, path[-1]) for p in places)
 
 
 @pytest.mark.parametrize(("overrides", "of", "is_one"), [

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -99,17 +100,18 @@ def write_title(ax: Axes, text: str, share: float = 0.8) -> None:
 
 
 def legend_below(
-    figure: Figure, handles: Sequence[Artist], labels: Sequence[str], where: str = "lower"
-) -> None:
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str],
+    where: Literal["outside lower center", "outside upper center"] = "outside lower center",
+) -> None:  # fmt: skip
     """A legend below everything, in as many columns as its labels leave room for.
 
-    where: "upper" for one above everything, which leaves the ground to a caption.
+    where: "outside upper center" for one above everything, which leaves the ground to a caption.
     """
     width, height = figure.get_size_inches()
     longest = LETTER * max(map(len, labels)) + 0.6
     columns = max(min(int((width - 0.3) / longest), len(handles)), 1)
     figure.legend(
-        handles=list(handles), labels=list(labels), loc=f"outside {where} center", ncols=columns,
+        handles=list(handles), labels=list(labels), loc=where, ncols=columns,
         frameon=False,
     )  # fmt: skip
     figure.set_size_inches(width, height + 0.1 + 0.22 * -(-len(handles) // columns))

@@ -30,8 +30,8 @@ def paths_figure(found: Surface, paths: Mapping[str, Array], loss_name: str, tit
                          markersize=4, zorder=4, label=label)  # fmt: skip
         # Each end lies over all lines: where paths meet, the last ones would hide the first.
         marks = {"color": colour, "edgecolors": "black", "linewidths": 0.8, "clip_on": False}
-        ax.scatter(*path[0], 50, marker="o", zorder=5, **marks)
-        ax.scatter(*path[-1], 130, marker="*", zorder=6, **marks)
+        ax.scatter(path[0, 0], path[0, 1], 50, marker="o", zorder=5, **marks)
+        ax.scatter(path[-1, 0], path[-1, 1], 130, marker="*", zorder=6, **marks)
     write_title(ax, title, 0.7)
     caption(
         figure,
@@ -39,5 +39,5 @@ def paths_figure(found: Surface, paths: Mapping[str, Array], loss_name: str, tit
         "training went: from its circle to its star, a dot for each point looked at. Where dots "
         "crowd, it was slow.",
     )
-    legend_below(figure, lines, list(paths), "upper")
+    legend_below(figure, lines, list(paths), "outside upper center")
     return figure
