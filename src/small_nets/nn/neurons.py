@@ -88,9 +88,9 @@ class BareSaddle(nn.Module):
 
     def __init__(self, *, start: Sequence[float] | None = None) -> None:
         super().__init__()
-        u, v = torch.randn(2) if start is None else torch.tensor([float(x) for x in start])
-        self.u = nn.Parameter(u.clone())
-        self.v = nn.Parameter(v.clone())
+        u, v = (None, None) if start is None else start
+        self.u = nn.Parameter(torch.randn(()) if u is None else torch.full((), float(u)))
+        self.v = nn.Parameter(torch.randn(()) if v is None else torch.full((), float(v)))
 
     def forward(self, x: Tensor) -> Tensor:
         _check_columns(x, 2)
