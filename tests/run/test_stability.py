@@ -7,8 +7,8 @@ import torch
 
 from small_nets.run.build.build import build
 from small_nets.run.build.compose import compose_settings
-from small_nets.run.pictures.stability import Stability, stability
 from small_nets.run.spec import Run
+from small_nets.run.stability import Stability, stability
 from tests.conftest import Finished
 
 

@@ -15,7 +15,7 @@ from small_nets.run.outputs.trajectory import MOST, Recorder, Trajectory, load_t
 from small_nets.run.pictures.fit import shown_inputs
 from small_nets.run.pictures.hidden_units import across, project, see_features, take_apart
 from small_nets.run.pictures.loss_surface import losses_at, plane, sharpness, surface
-from small_nets.run.pictures.stability import stability
+from small_nets.run.stability import stability
 from tests.conftest import Finished
 from tests.run.lessons import lessons_in
 

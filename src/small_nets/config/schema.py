@@ -82,7 +82,9 @@ FIELDS: dict[str, Field] = {
         f"a list of {', '.join(METRICS)}",
         "'[mse, accuracy]'",
     ),
-    "analysis": nullable(one_of(("curvature", "optimal_lr"), example="curvature"), "none"),
+    "analysis": nullable(
+        one_of(("curvature", "optimal_lr", "sharpness"), example="curvature"), "none"
+    ),
     "print": one_of(("few", "all"), example="all"),
     "pictures": one_of(("none", "few", "all"), example="all"),
     "ckpt": nullable(text("a run's checkpoint.ckpt", example="outputs/sine/RUN/checkpoint.ckpt")),

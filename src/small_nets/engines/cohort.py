@@ -58,6 +58,9 @@ class Cohort:
     - measures: name -> function of (prediction, target), for both splits at every logged point
     - finals: the same, for the training split at the end
     - is_weighted: whether targets have the row's weight as a last column
+    - has_sharpness: whether λmax of the training loss's Hessian is measured at every logged point
+    - stability: one over the bound that λmax has, (members,), float64, for a schedule's factor of
+      1; None where no formula gives one
     """
 
     net: nn.Module
@@ -76,6 +79,8 @@ class Cohort:
     measures: Mapping[str, Function] = field(default_factory=dict)
     finals: Mapping[str, Function] = field(default_factory=dict)
     is_weighted: bool = False
+    has_sharpness: bool = False
+    stability: Tensor | None = None
 
     @property
     def size(self) -> int:

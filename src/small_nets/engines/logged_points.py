@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from small_nets.engines.cohort import Cohort, Trained, pad
+from small_nets.engines.sharpness import names_along
 from small_nets.engines.snapshot import CURVE, Paused
 from small_nets.nn.early_stopping import Standing, losses_in
 
@@ -98,7 +99,8 @@ class Record:
         """
         found = [value.double() for value in values]
         self.diverged = self.diverged | (self._ran & ~running)
-        for value in found:
+        # The sharpness of a net with finite losses may be infinite.
+        for value in found[: len(found) - len(names_along(self.cohort))]:
             finite = finite & torch.isfinite(value)
         self.diverged = self.diverged | (running & ~finite)
         running = running & finite
@@ -167,5 +169,9 @@ class Record:
 
 
 def metric_names(cohort: Cohort) -> list[str]:
-    """The names of a logged point's metrics in order, those of the training split first."""
-    return [f"{split}/{name}" for split in cohort.splits for name in ("loss", *cohort.measures)]
+    """The names of a logged point's metrics in order, those of the training split first.
+
+    What is measured of the curvature comes last.
+    """
+    found = [f"{split}/{name}" for split in cohort.splits for name in ("loss", *cohort.measures)]
+    return found + names_along(cohort)

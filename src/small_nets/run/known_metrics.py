@@ -3,7 +3,8 @@
 from small_nets.config.errors import InputError, unknown
 from small_nets.config.success_rule import read_rule
 from small_nets.config.test_metrics import is_of_test, refuse_test
-from small_nets.run.evaluate import evaluate, more_metrics
+from small_nets.run.evaluate import more_metrics
+from small_nets.run.logged_metrics import logged_metrics
 from small_nets.run.result_contents import of_table
 from small_nets.run.spec import Run
 
@@ -13,7 +14,7 @@ def metric_names(run: Run) -> list[str]:
 
     run: not trained yet.
     """
-    found = evaluate(run.net, run.loss, run.data)
+    found = logged_metrics(run, 0)
     found |= more_metrics(run.net, run.data.train, run.metrics) | of_table(run)
     return [name for name in found if not is_of_test(name)]
 

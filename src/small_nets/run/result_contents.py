@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from small_nets.run.evaluate import (
     baseline,
-    evaluate,
     evaluate_test,
     gradients,
     more_metrics,
     predict,
 )
 from small_nets.run.figures.learning_rates import rates_figure
+from small_nets.run.logged_metrics import logged_metrics
 from small_nets.run.outputs.identity import run_id
 from small_nets.run.outputs.result import (
     MAX_PREDICTIONS,
@@ -66,7 +66,7 @@ def conclude(
 def _final_metrics(run: Run, ending: Ending) -> dict[str, float]:
     """The metrics of the last point, or under early stopping of the parameters that were kept."""
     if ending.kept is not None:
-        metrics = evaluate(run.net, run.loss, run.data)
+        metrics = logged_metrics(run, ending.kept)
     else:
         metrics = {name: v[-1] for name, v in ending.curves.items() if name != "step"}
     # The only place where a run looks at its test split.
@@ -88,7 +88,7 @@ def baseline_of(run: Run) -> dict[str, float]:
 
 def analyse(run: Run, console: Console, metrics: dict[str, float]) -> dict[str, Figure]:
     """Add the metrics of `analysis=…` to `metrics`. Returns name -> figure."""
-    if run.analysis is None or run.data.train.target is None:
+    if run.analysis in (None, "sharpness") or run.data.train.target is None:
         return {}
     net, loss, train = run.net, run.loss, run.data.train
     found = curvature(net, loss, train)

@@ -10,8 +10,8 @@ from small_nets.config.success_rule import read_rule
 from small_nets.config.test_metrics import refuse_test
 from small_nets.nn.early_stopping import losses_in
 from small_nets.run.build.build import build
-from small_nets.run.evaluate import evaluate
 from small_nets.run.known_metrics import check_success, metric_names
+from small_nets.run.logged_metrics import logged_metrics
 from small_nets.run.result_contents import baseline_of
 from small_nets.run.spec import Run
 from small_nets.search.conditional import ConditionalSpace
@@ -31,7 +31,7 @@ def with_metric(
     """
     run = _first_run(space, expand, settings["folds"] > 1)
     check_success(run)
-    best = [f"best/{name}" for name in evaluate(run.net, run.loss, run.data)]
+    best = [f"best/{name}" for name in logged_metrics(run, 0)]
     found = metric_names(run)
     losses = losses_in(found)
     if not losses:

@@ -15,6 +15,7 @@ from torch.func import functional_call
 from small_nets.engines.cohort import Cohort, Rows, Trained, nothing, pad
 from small_nets.engines.fused.program import Program, columns, lower
 from small_nets.engines.logged_points import Record, metric_names
+from small_nets.engines.sharpness import along
 from small_nets.engines.snapshot import STATE, Paused, last_epoch
 
 Tick = Callable[[int], None]
@@ -200,19 +201,25 @@ class _Training:
         program, size = self.program, self.cohort.size
         finite = torch.isfinite(program.restore(self.p, size)).all(dim=1)
         running = program.members(self.running, size) > 0.5
-        running, better = self.record.add(step, self._measured(), running, finite)
+        running, better = self.record.add(step, self._measured(step), running, finite)
         self.running = program.spread(running).to(program.dtype)
         if better is not None:
             self.best = torch.where(program.spread(better)[:, None], self.p, self.best)
 
-    def _measured(self) -> list[Tensor]:
+    def _measured(self, step: int | Tensor) -> list[Tensor]:
         found = []
         for x, y, weights, blocks in self.splits.values():
             out = self.p.new_empty(self.units, 2, self.program.lanes)
             self.program.kernels.measure(self.p, x, y, weights, out, self.units, blocks)
             for i in range(1 + len(self.cohort.measures)):
                 found.append(self.program.members(out[:, i], self.cohort.size))
+        if self.cohort.has_sharpness:
+            vector = self.program.restore(self.p, self.cohort.size)
+            found += along(self.cohort, self.program.flat.unjoin(vector), step)
         return found
+
+    def _measured_kept(self) -> list[Tensor]:
+        return self._measured(self.record.kept)
 
     def _finished(self) -> Trained:
         program, cohort = self.program, self.cohort
@@ -221,7 +228,7 @@ class _Training:
             self.p = torch.where(put_back, self.best, self.p)
         parameters = program.flat.unjoin(program.restore(self.p, cohort.size))
         finals = {name: self._final(metric, parameters) for name, metric in cohort.finals.items()}
-        return self.record.trained(parameters, self.count, self._measured, finals)
+        return self.record.trained(parameters, self.count, self._measured_kept, finals)
 
     def _final(self, metric: Any, parameters: dict[str, Tensor]) -> Tensor:
         """A metric of the training split, (members,). It may be any function, so it needs torch."""

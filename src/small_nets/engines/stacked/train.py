@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from small_nets.engines.cohort import Cohort, Trained, nothing
+from small_nets.engines.cohort import Cohort, Trained, nothing, pad
 from small_nets.engines.logged_points import Record, metric_names
+from small_nets.engines.sharpness import along
 from small_nets.engines.snapshot import STATE, Paused, last_epoch
 from small_nets.engines.stacked.cost import lanes_for, part_sizes
 from small_nets.engines.stacked.program import Program, lower
@@ -174,16 +175,24 @@ class _Training:
     def _log(self, step: int) -> None:
         """Add a logged point. Freeze members that are not finite there, or that stop early."""
         finite = self.program.over_numbers(torch.isfinite(self.vector), torch.all)
-        self.running, better = self.record.add(step, self._measured(), self.running, finite)
+        self.running, better = self.record.add(step, self._measured(step), self.running, finite)
         if better is not None:
             self.best = torch.where(self.program.each(better), self.vector, self.best)
 
-    def _measured(self) -> list[Tensor]:
-        return [
+    def _measured(self, step: int | Tensor) -> list[Tensor]:
+        found = [
             value
             for x, y in self.splits.values()
             for value in self.program.measure(self.vector, x, y)
         ]
+        if self.cohort.has_sharpness:
+            vector = self.program.restore(self.vector, self.cohort.size)
+            curvature = along(self.cohort, self.program.flat.unjoin(vector), step)
+            found += [pad(value, self.lanes) for value in curvature]
+        return found
+
+    def _measured_kept(self) -> list[Tensor]:
+        return self._measured(self.record.kept[: self.cohort.size])
 
     def _finished(self) -> Trained:
         if self.cohort.stopping is not None:
@@ -195,5 +204,5 @@ class _Training:
             finals = dict(zip(self.cohort.finals, values, strict=True))
         vector = self.program.restore(self.vector, self.cohort.size).cpu()
         return self.record.trained(
-            self.program.flat.unjoin(vector), self.count, self._measured, finals
+            self.program.flat.unjoin(vector), self.count, self._measured_kept, finals
         )

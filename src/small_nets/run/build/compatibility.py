@@ -24,6 +24,7 @@ def check_accelerator(name: str) -> None:
 
 
 MOST_CURVED = 2000  # parameters for which the Hessian, n x n in float64, is computed
+MOST_ALONG = 200  # parameters for which that is done at every logged point
 
 
 def check_shapes(config: Mapping[str, Any], net: nn.Module, data: Prepared) -> None:
@@ -121,11 +122,13 @@ def _check_target(what: str, compares: Compares, target: Tensor, task: str) -> N
 
 def _check_analysis(config: Mapping[str, Any], has_target: bool, trainable: int) -> None:
     name = config["analysis"]
-    if name is not None and not (has_target and 0 < trainable <= MOST_CURVED):
+    most = MOST_ALONG if name == "sharpness" else MOST_CURVED
+    if name is not None and not (has_target and 0 < trainable <= most):
+        fix = "a smaller net, or analysis=null" if trainable > most else "analysis=null"
         raise InputError(
-            f"analysis={name} needs a target, and from 1 to {MOST_CURVED} trainable parameters; "
+            f"analysis={name} needs a target, and from 1 to {most} trainable parameters; "
             f"this run has {'a' if has_target else 'no'} target and {trainable:,} of them.\n"
-            "Fix: analysis=null"
+            f"Fix: {fix}"
         )
 
 

@@ -13,6 +13,7 @@ from small_nets.nn.inspect import halve
 from small_nets.run.evaluate import Metrics, evaluate, gradients, is_finite
 from small_nets.run.lightning.histograms import ROWS, histograms
 from small_nets.run.lightning.module import Diverged
+from small_nets.run.logged_metrics import sharpness
 from small_nets.run.outputs.event_files import TensorBoard
 from small_nets.run.outputs.trajectory import Recorder
 from small_nets.run.spec import Run
@@ -70,7 +71,8 @@ class LoggedPoints(pl.Callback):
     def record(self, step: int, trainer: pl.Trainer | None = None) -> None:
         """Add the point of the present parameters. Raises Diverged where it is not finite."""
         net = self.run.net
-        metrics = evaluate(net, self.run.loss, self.run.data)
+        losses = evaluate(net, self.run.loss, self.run.data)
+        metrics = losses | sharpness(self.run, step)
         self.curves["step"].append(step)
         for name, value in metrics.items():
             self.curves.setdefault(name, []).append(value)
@@ -81,7 +83,7 @@ class LoggedPoints(pl.Callback):
         for logger in loggers:
             if logger is not None:
                 logger.log_metrics(finite, step)
-        if len(finite) < len(metrics) or not is_finite(net):
+        if not finite.keys() >= losses.keys() or not is_finite(net):
             raise Diverged(step)
         self.recorder.record(step)
         if self.logger is not None and self.run.histograms:

@@ -13,11 +13,11 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 
-from small_nets.run.evaluate import evaluate
 from small_nets.run.lightning.datamodule import ExampleData
 from small_nets.run.lightning.logged_points import LoggedPoints
 from small_nets.run.lightning.module import Diverged, Example
 from small_nets.run.lightning.progress import ShowProgress
+from small_nets.run.logged_metrics import logged_metrics
 from small_nets.run.outputs.event_files import TensorBoard
 from small_nets.run.outputs.result import Ending, Status
 from small_nets.run.spec import Run
@@ -77,7 +77,7 @@ def _train(
             checkpoint.unlink(missing_ok=True)
             if points.curves["step"][-1] != error.step:
                 points.curves["step"].append(error.step)
-                for name, value in evaluate(run.net, run.loss, run.data).items():
+                for name, value in logged_metrics(run, error.step).items():
                     points.curves.setdefault(name, []).append(value)
             return "diverged", points
         finally:

@@ -23,8 +23,8 @@ from small_nets.run.pictures.fit import is_one_curve, shown_inputs
 from small_nets.run.pictures.fit_over_time import gif
 from small_nets.run.pictures.hidden_units import see_features, take_apart
 from small_nets.run.pictures.loss_surface import SHARP, plane, sharpness, surface, trained_pair
-from small_nets.run.pictures.stability import stability
 from small_nets.run.spec import Run
+from small_nets.run.stability import stability
 from small_nets.system.atomic_file import write_whole
 
 

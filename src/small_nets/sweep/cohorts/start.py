@@ -1,11 +1,13 @@
 """Starts a cohort: builds each run under its own seed, then stacks them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from small_nets.config.errors import InputError
 from small_nets.data.batches import epoch_orders
@@ -17,6 +19,8 @@ from small_nets.nn.metrics import accuracy
 from small_nets.nn.rule_lookup import find_rule, stack_settings
 from small_nets.run.build.build import build, make_optimizer
 from small_nets.run.build.targets import metrics_of
+from small_nets.run.spec import Run
+from small_nets.run.stability import stability_of
 from small_nets.sweep.cohorts.seed_batch import Member, key_without_seeds, start_one, start_seeds
 
 Config = Mapping[str, Any]
@@ -128,7 +132,21 @@ def _stack(configs: Sequence[Config], members: Sequence[Member], device: str) ->
         measures={} if run.data.table.task == "regression" else {"accuracy": accuracy},
         finals=metrics_of(config["metrics"]),
         is_weighted=run.loss.weights is not None,
+        has_sharpness=run.analysis == "sharpness",
+        stability=_stability(configs, run),
     )
+
+
+def _stability(configs: Sequence[Config], run: Run) -> Tensor | None:
+    """One over the bound of each member's λmax, (members,), float64. run: of the first config."""
+    if run.analysis != "sharpness":
+        return None
+    size, rows = run.data.batch_size, len(run.data.train)
+    bounds = [stability_of(c, run.schedule, size is None or size >= rows) for c in configs]
+    if not any(bounds):
+        return None
+    scales = [math.nan if bound is None else bound.scale for bound in bounds]
+    return torch.tensor(scales, dtype=torch.float64)
 
 
 def _rows(splits: Sequence[Split | None], members: Sequence[Member], device: str) -> Rows:

@@ -1,6 +1,7 @@
 """Makes the part that is stored, from trained members or from a run that went alone."""
 
 import io
+import math
 import shlex
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ from small_nets.config.components import is_table, loss_of_config
 from small_nets.config.override_values import given_values
 from small_nets.data.normalisation import Normaliser
 from small_nets.engines.cohort import Cohort, Interrupted, Trained
+from small_nets.engines.sharpness import RELATIVE
 from small_nets.nn.early_stopping import losses_in
 from small_nets.nn.losses import mse, mse_by_hand
 from small_nets.run.build.build import build, labels_of
@@ -86,6 +88,8 @@ def cohort_part(
     rows = []
     for i, job in enumerate(jobs):
         metrics = {name: values[i].item() for name, values in final.items()}
+        if math.isnan(metrics.get(RELATIVE, 0.0)):
+            del metrics[RELATIVE]  # no formula gives a bound for this member
         metrics |= {f"best/{name}": float(values[i]) for name, values in best_metrics.items()}
         kept = int(trained.kept[i])
         row = _ended(
@@ -145,7 +149,7 @@ def _analysis(i: int, row: Row, settings: Config, trained: Trained) -> Row:
     """The metrics of `analysis=…` for member i."""
     found: dict[str, float] = {}
     is_lost = row["status"] == "diverged" and row["kept_step"] is None
-    if settings["analysis"] is not None and not is_lost:
+    if settings["analysis"] not in (None, "sharpness") and not is_lost:
         run = build(dict(settings))
         run.net.load_state_dict(_member(i, trained))
         analyse(run, quiet(), found)

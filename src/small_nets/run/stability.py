@@ -1,7 +1,8 @@
 """Above which curvature the steps of an optimizer grow, where a formula says it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from small_nets.config.components import OPTIMIZERS
 from small_nets.run.spec import Run
@@ -11,16 +12,26 @@ from small_nets.run.spec import Run
 class Stability:
     """The bound that λmax of the training loss's Hessian has at each step.
 
-    at: step -> the bound, infinite where the learning rate is 0. formula: in the field's symbols,
+    at: step -> the bound, infinite where the learning rate is 0. scale: one over the bound, for a
+    schedule's factor of 1. formula: in the field's symbols,
     η the learning rate and β the momentum. rule: in words.
     """
 
     at: Callable[[int], float]
+    scale: float
     formula: str
     rule: str
 
 
 def stability(run: Run) -> Stability | None:
+    """The bound of a run: see `stability_of`."""
+    batch, rows = run.data.batch_size, len(run.data.train)
+    return stability_of(run.config, run.schedule, batch is None or batch >= rows)
+
+
+def stability_of(
+    config: Mapping[str, Any], schedule: Callable[[int], float] | None, is_whole: bool
+) -> Stability | None:
     """The bound of gradient descent over whole batches, with momentum or without; else None.
 
     On a quadratic a step of rate η multiplies the distance along an eigenvector by 1 - ηλ, so
@@ -29,12 +40,13 @@ def stability(run: Run) -> Stability | None:
     Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability, 2021).
     Rules that scale each parameter by its past gradients have a bound on another matrix than the
     Hessian. A batch bends otherwise than the whole split, and a clipped step is shorter than ηg.
+
+    config: of a run. schedule: of its learning rate. is_whole: whether a batch is all rows.
     """
-    section = run.config["optimizer"]
-    batch, rows = run.data.batch_size, len(run.data.train)
+    section, clip = config["optimizer"], config["trainer"]["gradient_clip_val"]
     unusual = section.get("maximize") or section.get("dampening") or section.get("weight_decay")
     is_plain = OPTIMIZERS[section["_target_"]].rule in ("sgd", "momentum")
-    if not is_plain or unusual or run.clip is not None or (batch is not None and batch < rows):
+    if not is_plain or unusual or clip is not None or not is_whole:
         return None
     momentum = float(section.get("momentum", 0.0))
     numerator, formula, rule = 2 + 2 * momentum, "(2 + 2β) / η", "gradient descent with momentum"
@@ -43,10 +55,10 @@ def stability(run: Run) -> Stability | None:
         formula, rule = "(2 + 2β) / ((1 + 2β) η)", "gradient descent with Nesterov's momentum"
     if momentum == 0:
         formula, rule = "2 / η", "gradient descent"
-    rate, schedule = float(section["lr"]), run.schedule
+    rate = float(section["lr"])
 
     def bound(step: int) -> float:
         now = rate if schedule is None else rate * schedule(step)
         return numerator / now if now > 0 else float("inf")
 
-    return Stability(bound, formula, rule)
+    return Stability(bound, rate / numerator, formula, rule)
