@@ -20,7 +20,7 @@ def test_it_has_its_five_lines(name: str) -> None:
     assert title.startswith("# ")
     assert blank == ""
     assert [re.match(r"\*\*(.+?)\.?\*\*", line)[1] for line in lines] == [*LINES]  # type: ignore[index]
-    assert name in conf_files.experiments()
+    assert name in (*conf_files.experiments(), *conf_files.choices("sweep"))
     assert f"(demonstrations/{name}.md)" in (ROOT / "conf" / "README.md").read_text()
 
 
@@ -31,10 +31,10 @@ def test_its_command_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     found = re.search(r"(?m)^\*\*Command\*\*.*?`(.+)`$", TEXTS[name].read_text())
     assert found is not None
-    *start, multirun, experiment = shlex.split(found[1])[:5]
+    *start, multirun = shlex.split(found[1])[:4]
     assert (start, multirun) == (["python", "-m", "src.train"], "-m")
-    assert experiment == f"+experiment={name}"
-    words = [re.sub(r"range\(\d+\)", "range(2)", w) for w in shlex.split(found[1])[5:]]
-    table = sweep(experiment, *words, "trainer.max_epochs=2", "sweep.directories=0")
+    words = [re.sub(r"range\(\d+\)", "range(2)", w) for w in shlex.split(found[1])[4:]]
+    assert f"+experiment={name}" in words or f"+sweep={name}" in words
+    table = sweep(*words, "seed=range(2)", "trainer.max_epochs=2", "sweep.directories=0")
     assert set(table["status"]) == {"completed"}
     assert len(list((tmp_path / "outputs").iterdir())) == 1

@@ -22,6 +22,11 @@ function bandsChart() {
     if (!alone) bands.set(group, { x: both.map((j) => curve.step[j]), low: both.map((j) => low[j]), high: both.map((j) => high[j]), tint: colour(i) });
     traces.push({ type: "scatter", mode: "lines", x: curve.step, y: middle, name: wrapped(brief(curve.setting), isNarrow() ? 34 : 60), legendgroup: group, line: { color: colour(i), dash: dash(i), width: 2 }, hovertemplate: `${brief(curve.setting)}<br>step %{x}<br>%{y:.4g}<extra></extra>` });
   });
+  // Above 1 the steps of gradient descent grow along the sharpest direction.
+  if (metric.endsWith("/relative_sharpness") && shown.length) {
+    const last = Math.max(...shown.flatMap((curve) => curve.step));
+    traces.push({ type: "scatter", mode: "lines", x: [0, last], y: [1, 1], name: "1: the edge of stability", line: { color: css("--text"), dash: "dash", width: 1 }, hoverinfo: "skip" });
+  }
   const box = chart("bands", traces, { xaxis: stepAxis(), yaxis: valueAxis(titled(metric, metric), inReach(medians, ends), { fixed: true }), ...legendBelow() },
     curvesText(metric, shown.length, bands.size), 440 + (isNarrow() ? 34 : 14) * shown.length);
   chooseBands(box, bands);

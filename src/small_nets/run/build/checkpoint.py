@@ -124,6 +124,12 @@ def check_checkpoint(path: Path, config: Mapping[str, Any], net: nn.Module) -> N
             f"ckpt={path} had a logged point every {rhythms[0]} epochs, and early stopping counts "
             f"them; this run would have one every {rhythms[1]}.\nFix: log_every={rhythms[0]}"
         )
+    along = [c.get("analysis") == "sharpness" for c in (content["run_config"], config)]
+    if along[0] != along[1]:
+        fix = "analysis=sharpness" if along[0] else "without analysis=sharpness"
+        raise InputError(f"ckpt={path}: analysis=sharpness measures every logged point, and those "
+                         f"before epoch {content['epochs_done']} were logged "
+                         f"{'with' if along[0] else 'without'} it.\nFix: {fix}")  # fmt: skip
     _refuse_other_net(path, content, net)
     epochs, wanted = content["epochs_done"], config["trainer"]["max_epochs"]
     if wanted <= epochs:

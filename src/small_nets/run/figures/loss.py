@@ -70,11 +70,18 @@ def loss_figure(
     return figure
 
 
-def losses_figure(lines: Sequence[Line], title: str, name: str) -> Figure:
-    """The same loss of several settings in one picture. name: which loss."""
+def losses_figure(lines: Sequence[Line], title: str, name: str, edge: bool = False) -> Figure:
+    """The same loss of several settings in one picture. name: which loss.
+
+    edge: whether it is a sharpness relative to its bound, which a line at 1 marks.
+    """
     figure, (ax,) = new_figure(height=5.0)
     _draw(ax, lines, PALETTE, title)
     ax.set_ylabel(name)
+    if edge:
+        ax.axhline(
+            1.0, color="black", linestyle="--", linewidth=1, label="1: the edge of stability"
+        )
     handles, labels = ax.get_legend_handles_labels()
     if any(line.low is not None for line in lines):
         handles.append(Patch(color=GREY, alpha=0.3, linewidth=0))

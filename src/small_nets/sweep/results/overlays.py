@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 from matplotlib.figure import Figure
 
+from small_nets.engines.sharpness import RELATIVE
 from small_nets.run.figures.loss import Line, losses_figure
 from small_nets.run.pictures.fit import draw_fits, is_one_curve, save_png
 from small_nets.run.pictures.maps import draw_maps, is_map
@@ -55,6 +56,12 @@ def draw_overlays(
         losses = losses_figure(_lines(store, runs, metric), title, name)
         save_png(losses, store.directory / "loss.png")
         written.append(store.directory / "loss.png")
+        if RELATIVE in table.columns and table[RELATIVE].is_not_null().any():
+            lines = _lines(store, runs, RELATIVE)
+            bent = losses_figure(lines, f"{title}: sharpness along training",
+                                 "λmax / the bound of the optimizer (2/η)", edge=True)  # fmt: skip
+            save_png(bent, store.directory / "sharpness.png")
+            written.append(store.directory / "sharpness.png")
     values = {label: f"{metric} {chosen[label][metric]:.3g}" for label in middle}
     figure = fits_figure(middle, values, f"{title}{of}")
     if figure is not None:

@@ -31,7 +31,7 @@ from small_nets.sweep.store.stored_run import checked_of, stopped_early
 from small_nets.sweep.training.rows import quiet
 
 MULTIRUN = "multirun.yaml"
-PICTURES = ("loss.png", "fit.png")
+PICTURES = ("loss.png", "fit.png", "paths.png", "sharpness.png")
 EVENTS = ".run"  # the end of the name of a run's event file, by which it is known to be ours
 BEST = 10  # of a sweep too large for a directory each
 Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
