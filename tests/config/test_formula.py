@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from small_nets.config.errors import InputError
 from small_nets.config.formula import LONGEST, FormulaError, is_formula, parse, why_not
+from small_nets.config.multirun_keys import as_typed, for_multirun
 from small_nets.config.override_values import read
 from small_nets.config.unquoted_values import in_quotes
 from small_nets.run.build.compose import compose_settings
@@ -123,6 +124,7 @@ WORDS = {
     "data.formula='abs(x)',max(x, 0)": ["abs(x)", "max(x, 0)"],
     "data.formula=choice('abs(x)','x')": ["abs(x)", "x"],
     "data.formula=3": ["3"],
+    r"data.formula=max\(x\,0\)": ["max(x,0)"],  # as Hydra hands on a value of choice()
 }
 
 
@@ -141,6 +143,13 @@ def test_it_is_typed_without_quotes_of_its_own(word: str) -> None:
 ])  # fmt: skip
 def test_other_words_stay_as_they_are(word: str) -> None:
     assert in_quotes(word) == word
+
+
+@pytest.mark.parametrize("formula", ["abs(x)", "max(x,0)", "x < 0.5", "2*x"])
+def test_it_stands_beside_a_swept_experiment(formula: str) -> None:
+    made = for_multirun(["+experiment=sine,dying_relu", in_quotes(f"data.formula={formula}")])
+    assert made[1] == f"data.formula=choice('{formula}')"
+    assert as_typed(made[1]) == f"data.formula='{formula}'"
 
 
 TYPED: dict[tuple[str, ...], tuple[str, ...]] = {

@@ -15,14 +15,18 @@ _SWEEPS = re.compile(r"(choice|shuffle|sort|tag|glob|range|interval)\s*\(")
 def in_quotes(word: str) -> str:
     """An override of `success` or `data.formula` as Hydra's grammar can read it.
 
-    Several formulas, with a comma between them, stay several: each gets quotes of its own. What is
-    in quotes, is an interpolation or a function of Hydra's stays as it is, and so do other words.
+    Several formulas, with a comma between them, stay several: each gets quotes of its own. One
+    with escapes, as Hydra hands on a value of choice(), loses these. What is in quotes, is an
+    interpolation or a function of Hydra's stays as it is, and so do other words.
     """
     key, equals, value = word.partition("=")
     name, value = key.lstrip("+"), value.strip()
     if name == "success" and equals and read_rule(value) is not None:
         return f"{key}='{value}'"
     if name == "data.formula" and value and "${" not in value and not _SWEEPS.match(value):
+        if "\\" in value and value[0] not in "\"'":
+            plain = re.sub(r"\\(.)", r"\1", value)
+            return f"{key}={_quoted(plain)}"
         return f"{key}={','.join(map(_quoted, _several(value)))}"
     return word
 

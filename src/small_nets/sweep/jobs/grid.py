@@ -51,7 +51,7 @@ def batches(
             f"The grid has {count:,} runs ({sizes}), more than sweep.max_runs={most}.\n"
             f"Fix: a smaller grid" + (f", or sweep.max_runs={count}" if count <= MOST_RUNS else "")
         )
-    lists = [[f"{key}={value}" for value in _values(o)] for key, o in last.items()]
+    lists = [[in_quotes(f"{key}={value}") for value in _values(o)] for key, o in last.items()]
     count = math.prod(map(len, lists))  # Hydra adds floats, and may reach one value more
     jobs = map(list, itertools.product(*lists))
     while batch := list(itertools.islice(jobs, size or count)):
