@@ -73,6 +73,7 @@ function drawCharts() {
   comparisons();
   effects();
   strips();
+  endings();
   bandsChart();
   extremesChart();
   fitCharts();

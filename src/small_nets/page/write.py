@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 from small_nets.page.confirmed import confirmed
 from small_nets.page.contents import contents
 from small_nets.page.curves import bands, extreme_runs, shown_settings, single_curves
+from small_nets.page.endings import endings
 from small_nets.page.fits import fits
 from small_nets.page.search import search
 from small_nets.run.outputs.provenance import refuse_foreign
@@ -20,7 +21,7 @@ from small_nets.sweep.store.store import Store
 from small_nets.system.atomic_file import write_whole
 
 HERE = Path(__file__).parent
-SCRIPTS = ("base", "charts", "bands", "tables", "find", "map", "compare", "seeds", "curves", "fits",
+SCRIPTS = ("base", "charts", "bands", "tables", "find", "map", "compare", "seeds", "endings", "curves", "fits",
            "search", "main")  # fmt: skip
 
 
@@ -48,6 +49,7 @@ def page(store: Store, table: pl.DataFrame, standard: Standard) -> str:
         "fits": fits(store, extremes),
         "search": search(store, data["notes"]),
     }
+    data["endings"] = endings(runs, standard)
     data["runs_said"] = [*said_of_runs(store, table, ranked, standard)]
     data["confirmed"] = confirmed(store, ranked, standard)
     data["notes"] += [f"Left out: {said}." for said in store.lost()]
