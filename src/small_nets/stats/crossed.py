@@ -1,9 +1,12 @@
 """Variance components of two crossed random factors, by the method of moments.
 
 The model is y = μ + a + b + ab, one number for each pair of levels, all three parts random and
-independent. The mean squares of the two-way table have the expectations MS(a) = σ²(ab) + n(b) σ²(a),
-MS(b) = σ²(ab) + n(a) σ²(b) and MS(ab) = σ²(ab) (Searle, Casella and McCulloch, Variance Components,
-1992, chapter 4). An estimate below 0 becomes 0.
+independent. The mean squares of the two-way table have the expectations
+
+MS(a) = σ²(ab) + n(b) σ²(a), MS(b) = σ²(ab) + n(a) σ²(b), MS(ab) = σ²(ab)
+
+(Searle, Casella and McCulloch, Variance Components, 1992, chapter 4). An estimate below 0 becomes
+0.
 """
 
 from collections.abc import Sequence

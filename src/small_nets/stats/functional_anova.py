@@ -1,4 +1,4 @@
-"""Functional analysis of variance of a full grid: what each factor, and each pair, does to a number.
+"""Functional analysis of variance of a full grid: what each factor and each pair does to a number.
 
 Over a full grid every function is the sum of a mean, a part of each factor, a part of each pair
 and so on, which are orthogonal, so that their variances add up to that of the function (Hoeffding,

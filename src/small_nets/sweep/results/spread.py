@@ -5,12 +5,13 @@ from typing import Any
 
 import polars as pl
 
-from small_nets.config.components import is_drawn
 from small_nets.config.conf_files import at
 from small_nets.config.errors import InputError
 from small_nets.data.prepared import Prepared
 from small_nets.sweep.jobs.grid import FOLD, SEEDS
+from small_nets.sweep.results.importance import said_of_importance
 from small_nets.sweep.results.ranking import Ranked
+from small_nets.sweep.results.seed_parts import drawn_by_seed, said_of_parts
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.tested import said_of_test
 from small_nets.sweep.store.store import Store
@@ -23,12 +24,13 @@ LOOKED_AT = 20  # runs
 def said_of_runs(
     store: Store, table: pl.DataFrame, ranked: Sequence[Ranked], standard: Standard
 ) -> Iterator[str]:
-    """What the runs of a setting differ in, what folds mean, and what the test says of the best.
+    """What the runs of a setting differ in, what folds mean, which keys matter, and the test.
 
     table: the runs. ranked: their settings, best first.
     """
     trained = table.filter(pl.col("status").is_in(["completed", "diverged"]))
-    ids = trained["run_id"].head(LOOKED_AT).to_list()
+    # At random: the first ones may have one seed, where the other kind varies faster.
+    ids = trained.sample(min(LOOKED_AT, len(trained)), seed=0)["run_id"].to_list()
     if not ids:
         return
     try:
@@ -36,7 +38,10 @@ def said_of_runs(
     except InputError:
         return  # a table that is gone is said where it is needed
     yield from _of_spread(store, data, config, [c for c, _ in store.configs(ids).values()])
+    yield from said_of_parts(ranked, standard, config)
     yield from _of_folds(store, data, config)
+    if "study" not in store.about:  # Optuna says it of a search
+        yield from said_of_importance(ranked, standard)
     if ranked and ranked[0].n:
         yield from said_of_test(store, table, ranked[0], standard)
 
@@ -52,8 +57,7 @@ def _of_spread(
     moves_split = rows > 0 and len(splits) > 1
     parts = []
     if len({one.get("seed") for one in several}) > 1:
-        parts = [*(["the data"] if is_drawn(config["data"]) else []), "the initial weights"]
-        parts += ["the order of batches"] if config["data"]["batch_size"] is not None else []
+        parts = drawn_by_seed(config)
     parts += ["the cut into folds" if has_folds else "the split"] if moves_split else []
     if not swept or not parts:
         return

@@ -67,12 +67,19 @@ class Standard:
         """
         if self.by == "success":
             return math.nan if succeeded is None else succeeded / len(values)
-        if self.by == "median":
-            return summary.median(values)
-        if self.by == "mean":
-            return summary.mean(values)
         if self.by == "bound":
             return summary.bound(values, self.is_metric_high)
+        return float(self.worths(values))
+
+    def worths(self, values: Array) -> Array:
+        """The same of many settings, (..., runs), all of whose runs are there; (...).
+
+        Of success the values are 1 for a run that did and 0 for another. Not of a bound.
+        """
+        if self.by == "median":
+            return summary.median(values)
+        if self.by in ("mean", "success"):
+            return summary.mean(values)
         return summary.quantile(values, self.quantile)
 
     @property
@@ -87,7 +94,7 @@ class Standard:
         worth = self.worth(values, succeeded)
         if math.isnan(worth):
             return (1, 0.0)
-        middle = summary.median(values) if self.by == "success" else 0.0
+        middle = float(summary.median(values)) if self.by == "success" else 0.0
         return (0, -worth if self.is_high else worth, -middle if self.is_metric_high else middle)
 
     def order_of_scores(self, scores: Array) -> tuple[float, ...]:
