@@ -130,11 +130,11 @@ def _statistics(
 
 def contents(
     store: Store, table: pl.DataFrame, standard: Standard
-) -> tuple[dict[str, Any], pl.DataFrame, list[Ranked]]:
+) -> tuple[dict[str, Any], pl.DataFrame, dict[str, list[Ranked]]]:
     """The settings with their ranking for each metric, and the runs, column by column.
 
     Also the table of runs with the place of each one's setting as a column, null where the
-    setting is not on the page, and the ranking of all settings by the standard.
+    setting is not on the page, and the ranking of all settings for each metric.
 
     table: with what `with_success` adds. standard: what settings are ordered by at first. Runs and
     settings beyond what a browser can hold are left out, and `notes` says so; the numbers of a
@@ -194,7 +194,7 @@ def contents(
     number_of = {key: i for i, key in enumerate(shown)}
     table = table.with_columns(pl.Series("setting", [number_of.get(s) for s in of_row], pl.Int64))
     data |= _runs(table, metrics, notes) | {"notes": notes}
-    return data, table, [*rankings[main].values()]
+    return data, table, {metric: [*ranked.values()] for metric, ranked in rankings.items()}
 
 
 def _runs(table: pl.DataFrame, metrics: Sequence[str], notes: list[str]) -> dict[str, Any]:

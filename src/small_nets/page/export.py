@@ -8,6 +8,7 @@ import polars as pl
 
 from small_nets.page.contents import MOST_LOST, head, lost_runs
 from small_nets.run.outputs.provenance import MARK, refuse_foreign, write_recorded
+from small_nets.stats.summary import quantile
 from small_nets.sweep.results.ranking import Ranked
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.success import EPOCHS, SUCCEEDED
@@ -17,13 +18,16 @@ from small_nets.sweep.store.columns import as_column, cell, column_type
 from small_nets.sweep.store.store import Store
 from small_nets.system.atomic_file import write_whole
 
+QUANTILES = {"q10": 0.1, "q25": 0.25, "q75": 0.75, "q90": 0.9}
+
 
 def ranking_table(ranked: Sequence[Ranked], standard: Standard) -> pl.DataFrame:
     """A row for each setting, best first; swept keys as their own columns.
 
     worth: what settings are ranked by, infinite where it is worse than any number; low, high,
     confidence: its interval. alike: cannot be told from the best (true for the best itself); null
-    where too few seeds are shared. wins: in how many of `shared` seeds the best is better. typed:
+    where too few seeds are shared. q10 to q90: quantiles of the metric, infinite where so many runs
+    are lost. wins: in how many of `shared` seeds the best is better. typed:
     what was given to keys whose columns do not hold it, of a setting that failed.
     """
     beside = beside_best(ranked, standard)
@@ -60,6 +64,10 @@ def ranking_table(ranked: Sequence[Ranked], standard: Standard) -> pl.DataFrame:
         | {
             name: [getattr(r, name) for r in ranked]
             for name in ("median", "mean", "sd", "diverged", "failed", "best_job")
+        }
+        | {
+            name: [float(quantile(r.values, share)) if r.n else None for r in ranked]
+            for name, share in QUANTILES.items()
         }
         | {
             "alike": [b.is_alike for b in beside],
@@ -121,7 +129,7 @@ def _markdown(
         f"{said}\n"
         for said in [*said_of_success(ranked, standard), *said_of_best(ranked, standard)]
     ]
-    ranking = ranking_table(ranked, standard).drop("ranked_by")
+    ranking = ranking_table(ranked, standard).drop("ranked_by", *QUANTILES)
     lines += _rows(ranking.columns, ranking.rows())
     lost = lost_runs(table)
     if len(lost):

@@ -72,8 +72,10 @@ function comparisons() {
 function drawCharts() {
   comparisons();
   effects();
+  mattersChart();
   strips();
   endings();
+  profileChart();
   bandsChart();
   extremesChart();
   fitCharts();

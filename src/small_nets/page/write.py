@@ -13,16 +13,19 @@ from small_nets.page.contents import contents
 from small_nets.page.curves import bands, extreme_runs, shown_settings, single_curves
 from small_nets.page.endings import endings
 from small_nets.page.fits import fits
+from small_nets.page.importance import importances
+from small_nets.page.profiles import profiles
 from small_nets.page.search import search
 from small_nets.run.outputs.provenance import refuse_foreign
+from small_nets.sweep.jobs.grid import FOLD
 from small_nets.sweep.results.spread import said_of_runs
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.store.store import Store
 from small_nets.system.atomic_file import write_whole
 
 HERE = Path(__file__).parent
-SCRIPTS = ("base", "charts", "bands", "tables", "find", "map", "compare", "seeds", "endings", "curves", "fits",
-           "search", "main")  # fmt: skip
+SCRIPTS = ("base", "charts", "bands", "tables", "find", "map", "compare", "seeds", "endings",
+           "curves", "fits", "search", "profiles", "importance", "main")  # fmt: skip
 
 
 def write_page(store: Store, table: pl.DataFrame, standard: Standard) -> Path:
@@ -38,7 +41,8 @@ def page(store: Store, table: pl.DataFrame, standard: Standard) -> str:
 
     table: with what `with_success` adds. standard: what settings are ranked by at first.
     """
-    data, runs, ranked = contents(store, table, standard)
+    data, runs, rankings = contents(store, table, standard)
+    ranked = rankings[standard.metric]
     names = [m["name"] for m in data["metrics"] if not m["name"].startswith("best/")]
     shown = shown_settings(len(data["settings"]))
     extremes = extreme_runs(runs, standard, ranked[0].best_job if ranked else None)
@@ -48,6 +52,9 @@ def page(store: Store, table: pl.DataFrame, standard: Standard) -> str:
         "extremes": single_curves(store, extremes, names),
         "fits": fits(store, extremes),
         "search": search(store, data["notes"]),
+        "profiles": profiles(store, runs, rankings, standard),
+        "profile_of": "seeds" if FOLD in store.swept else "runs",
+        "importances": {} if "study" in store.about else importances(rankings, standard),
     }
     data["endings"] = endings(runs, standard)
     data["runs_said"] = [*said_of_runs(store, table, ranked, standard)]
