@@ -51,7 +51,7 @@ def check_whole(page: Page, grid: Store) -> None:
     for i in range(charts.count()):  # drawn, and said in words
         expect(charts.nth(i).locator("svg").first).to_be_attached()
         assert len(charts.nth(i).get_attribute("aria-label") or "") > 30
-    assert charts.count() == 2 + 3 + 1 + 2 + 3
+    assert charts.count() == 2 + 1 + 3 + 2 + 2 + 3
     # Diverged cells are marked apart: as many crosses as settings of two without a finite end.
     lost = sum(math.isinf(r.worth) for r in ranked)
     assert lost > 0

@@ -14,7 +14,7 @@ from small_nets.sweep.results.ranking import Ranked
 from small_nets.sweep.results.standard import Standard
 
 FEWEST = 3  # seeds, and splits, of a setting
-ROUGH = 10  # below, shares are rough
+ROUGH = 20  # below, a share may be off by more than 15 points
 
 
 @dataclass(frozen=True)
