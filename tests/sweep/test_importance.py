@@ -104,6 +104,13 @@ def test_a_grid_that_is_not_full_says_what_is_left_out() -> None:
     )
 
 
+def test_a_value_that_cannot_be_trained_is_left_out() -> None:
+    table = grid(product)
+    failed = pl.when(pl.col("optimizer.lr") == 0.1).then(pl.lit("failed")).otherwise("status")
+    one = found(table.with_columns(failed.alias("status")))
+    assert (one.scale, one.left_out) == ("the logarithm of ", ("optimizer.lr=0.1",))
+
+
 def test_keys_that_go_together_are_no_grid() -> None:
     table = grid(product, lacks=[("sgd", 0.001), ("sgd", 0.01), ("adam", 0.1)])
     assert isinstance(importance_of(ranked(table), LOSS), Refused)

@@ -16,6 +16,6 @@ function profileChart() {
   if (bound) traces.push({ type: "scatter", mode: "lines", x: [bound[0], bound[0]], y: [0, 1], name: wrapped(`success: ${bound[1]}`, isNarrow() ? 34 : 60), line: { color: css("--quiet"), dash: "dot", width: 2 }, hoverinfo: "name" });
   const one = DATA.profile_of, lost = lines.some((line) => Math.max(0, ...line[3]) < 1);
   chart("profile", traces, { xaxis: { ...across, range: ends }, yaxis: axis(`share of ${one}`, { range: [0, 1.03], tickformat: ".0%" }), ...legendBelow() },
-    `The share of the ${one} of a setting whose ${STATE.metric} ends ${words} a value, for ${lines.length === 1 ? "the first setting" : `the first ${lines.length} settings`} of the ranking.${lost ? " A run that diverged or failed ends at no value: such lines stay below 100 %." : ""}${bound ? " The upright line is where success begins." : ""}`,
+    `The share of the ${one} of a setting whose ${STATE.metric} ends ${words} a value, for ${lines.length === 1 ? "the first setting" : `the first ${lines.length} settings`} of the ranking.${one === "seeds" ? " The number of a seed is the mean over its folds." : ""}${lost ? " A run that diverged or failed ends at no value: such lines stay below 100 %." : ""}${bound ? " The upright line is where success begins." : ""}`,
     440 + (isNarrow() ? 34 : 14) * lines.length);
 }

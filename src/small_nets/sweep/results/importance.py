@@ -56,7 +56,8 @@ class Refused:
 
 def importance_of(ranked: Sequence[Ranked], standard: Standard) -> Importance | Refused | None:
     """The importance of each swept key; None where fewer than two keys were swept."""
-    known = [r for r in ranked if r.n and not r.stopped]
+    # A setting that cannot be trained is no outcome of its keys: its cells are empty.
+    known = [r for r in ranked if r.n and not r.stopped and r.failed < len(r.jobs)]
     levels = {key: list(dict.fromkeys(r.setting[key] for r in ranked))
               for key in (ranked[0].setting if ranked else ())}  # fmt: skip
     levels = {key: found for key, found in levels.items() if len(found) > 1}
@@ -89,7 +90,7 @@ def _of_grid(
     standard: Standard,
 ) -> Importance | Refused | None:  # fmt: skip
     """cells: the settings in the order of the grid."""
-    seeds = sorted(set.intersection(*(set(r.scores) for r in cells)))
+    seeds = sorted(set.intersection(*(set(r.scores) for r in cells)), key=repr)
     if not seeds and any(r.scores for r in cells):
         return Refused("What matters is not said: the settings share no seed")
     if not seeds:

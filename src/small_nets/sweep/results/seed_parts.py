@@ -60,7 +60,7 @@ def _table(r: Ranked) -> Array | None:
     if any(len(key) != 2 for key in r.scores) or len(r.scores) != r.n:
         return None
     values = dict(zip(r.scores, r.values.tolist(), strict=True))
-    rows, columns = (sorted({key[i] for key in values}) for i in (0, 1))
+    rows, columns = (sorted({key[i] for key in values}, key=repr) for i in (0, 1))
     table = np.array([[values.get((row, column), np.nan) for column in columns] for row in rows])
     if table.ndim != 2 or min(table.shape) < FEWEST:
         return None
