@@ -1,3 +1,6 @@
+// Stacked bars would list the last one first.
+const legendInOrder = () => { const below = legendBelow(); return { ...below, legend: { ...below.legend, traceorder: "normal" } }; };
+
 // Where runs end: of each setting, how many of its runs at which loss.
 function endings() {
   const found = DATA.endings;
@@ -18,6 +21,6 @@ function endings() {
   chart("endings", traces, {
     barmode: "stack", xaxis: axis("% of the runs", { range: [0, 100] }),
     yaxis: axis("", { tickmode: "array", tickvals: order.map((_, i) => i), ticktext: labels, autorange: "reversed", zeroline: false, tickfont: { size: narrow ? 10 : 12 } }),
-    margin: { l: 20, r: 15, t: 15, b: 50 }, ...legendBelow(),
+    margin: { l: 20, r: 15, t: 15, b: 50 }, ...legendInOrder(),
   }, `Where the runs end: their ${titled(found.metric)} has ${several}, the lowest first.`, Math.max(300, 150 + order.length * 34 + (narrow ? 20 * names.length : 0)));
 }

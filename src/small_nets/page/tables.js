@@ -134,14 +134,14 @@ function rankingTable() {
 function successColumns(seeded) {
   const known = SETTINGS.map((_, s) => s).filter((s) => statsOf(s)[SUCCEEDED] !== null);
   if (!known.length) return [];
-  const percent = (share) => `${Math.round(100 * share)} %`;
+  const shares = (low, high) => [low, high].map((share) => `${(100 * share).toFixed(high - low < 0.02 ? 1 : 0)} %`).join(" to ");
   const share = (s) => (statsOf(s)[SUCCEEDED] === null ? null : statsOf(s)[SUCCEEDED] / statsOf(s)[N]);
   const epochs = (s) => statsOf(s)[EPOCHS];
   return [
     { name: "success", title: DATA.standard.success, number: true, value: share,
       cell: (s) => (share(s) === null ? "" : `${statsOf(s)[SUCCEEDED]} of ${statsOf(s)[N]}`) },
     ...(seeded ? [{ name: "share", title: "Wilson's interval, which holds 95 % on average over all shares", number: true, value: (s) => statsOf(s)[SHARE_LOW],
-      cell: (s) => (statsOf(s)[SHARE_LOW] === null ? "" : `${percent(statsOf(s)[SHARE_LOW])} to ${percent(statsOf(s)[SHARE_HIGH])}`) }] : []),
+      cell: (s) => (statsOf(s)[SHARE_LOW] === null ? "" : shares(statsOf(s)[SHARE_LOW], statsOf(s)[SHARE_HIGH])) }] : []),
     ...(known.some((s) => epochs(s) !== null) ? [{ name: "epochs to it", title: "median over all runs", number: true,
       value: (s) => (epochs(s) === "never" ? Infinity : epochs(s)), cell: (s) => (epochs(s) === "never" ? "never" : short(epochs(s))) }] : []),
   ];

@@ -24,6 +24,7 @@ from small_nets.sweep.results.words import (
     interval_title,
     said_of_best,
     said_of_success,
+    share_text,
     worth_text,
 )
 from small_nets.sweep.store.columns import cell
@@ -177,8 +178,7 @@ def _columns(
     if any(r.succeeded is not None for r in ranked):
         yield "success", [_share(r) for r in ranked]
         if any(r.n >= FEWEST for r in ranked):
-            yield "share", ["" if (s := r.share) is None else f"{s.low:.0%} to {s.high:.0%}"
-                            for r in ranked]  # fmt: skip
+            yield "share", [share_text(r.share) for r in ranked]
         if any(r.epochs is not None for r in ranked):
             yield "epochs to it", [epochs_text(r) for r in ranked]
     if standard.by == "success":

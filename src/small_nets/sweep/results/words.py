@@ -10,6 +10,7 @@ from small_nets.sweep.results.ranking import Ranked, setting_text
 from small_nets.sweep.results.standard import Standard
 from small_nets.sweep.results.told_apart import Beside, beside_best, is_raced
 
+FINE = 0.02  # an interval of shares that is narrower needs decimals
 FEW = 3  # settings that are named in a sentence
 
 
@@ -35,6 +36,14 @@ def _end(value: float) -> str:
     if math.isnan(value):
         return "open"  # the sample is too small to end the interval
     return "lost" if math.isinf(value) else f"{value:.3g}"
+
+
+def share_text(share: Interval | None) -> str:
+    """The ends of the interval of a share of success; decimals where whole per cents hide them."""
+    if share is None:
+        return ""
+    form = ".0%" if share.high - share.low >= FINE else ".1%"
+    return f"{share.low:{form}} to {share.high:{form}}"
 
 
 def interval_title(ranked: Sequence[Ranked], standard: Standard) -> str:
