@@ -85,6 +85,12 @@ def test_random_formulas_are_what_numpy_makes_of_them(
     np.testing.assert_allclose(found[both], wanted[both], rtol=1e-9, atol=1e-12)
 
 
+def test_a_sigmoid_keeps_its_digits() -> None:
+    x = np.array([[-700.0], [-37.0], [0.0], [37.0], [700.0]])
+    found = values_of(parse("sigmoid(x)"), x)
+    np.testing.assert_allclose(found, np.exp(-np.logaddexp(0, -x[:, 0])), rtol=1e-13)
+
+
 def test_each_name_and_sign_has_one_meaning_in_both_rooms() -> None:
     assert values.FUNCTIONS.keys() == FUNCTIONS.keys()
     assert set(values.CONSTANTS) == set(CONSTANTS)

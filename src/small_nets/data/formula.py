@@ -27,7 +27,9 @@ def _step(x: Array) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    return 0.5 * (1 + np.tanh(0.5 * x))  # 1 / (1 + e^-x), which overflows in no direction
+    # 1 / (1 + e^-x), which overflows in no direction and keeps its digits near 0.
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, small) / (1 + small)
 
 
 def _relu(x: Array) -> Array:
