@@ -31,7 +31,7 @@ NUMPY: dict[str, Callable[..., Any]] = {
        ("sign", "floor", "sqrt", "exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
     "abs": np.fabs, "step": lambda x: np.floor((np.sign(x) + 1) / 2),
     "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "relu": lambda x: np.fmax(x, x * 0),
-    "sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)),
+    "sigmoid": lambda x: np.reciprocal(1 + np.exp(-x)),
     "min": lambda *parts: np.min(np.stack(parts), axis=0),
     "max": lambda *parts: np.max(np.stack(parts), axis=0),
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.float_power,
