@@ -143,7 +143,7 @@ def test_an_experiment_with_unknown_keys(content: str, tmp_path: Path) -> None:
 
 @pytest.mark.every(3)
 @pytest.mark.parametrize(("where", "name"), [
-    (w, n) for w, found in COMPONENTS.items() for n in found if n != "table"
+    (w, n) for w, found in COMPONENTS.items() for n in found if n not in ("table", "formula")
 ])  # fmt: skip
 def test_every_component_is_taken_with_all_and_with_least(
     where: str, name: str, tmp_path: Path

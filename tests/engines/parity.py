@@ -19,7 +19,12 @@ from tests.conftest import composed, plain_run
 ENGINE = "stacked"
 
 
-NOT_FUSED = ("PReLU has no form", "softmax in front of another layer", "SideBySide has no form")
+NOT_FUSED = (
+    "PReLU has no form",
+    "softmax in front of another layer",
+    "SideBySide has no form",
+    "BareSaddle has no form",
+)
 
 
 def compose(*overrides: str, seeds: Sequence[int] = (42,)) -> list[dict[str, Any]]:

@@ -40,7 +40,12 @@ def rate(experiment: str, optimizer: str) -> list[str]:
     return [f"optimizer={optimizer}", f"optimizer.lr={lr}"]
 
 
-MINI = {"sine": 700, "circles": 100, "moons": 100}  # rows a batch, of hundreds; of others 2
+MINI = {
+    "sine": 700,
+    "circles": 100,
+    "moons": 100,
+    "spirals": 100,
+}  # rows a batch, of hundreds; of others 2
 
 
 def every_sixth() -> list[Any]:
