@@ -60,7 +60,7 @@ function effects() {
     const box = { type: "box", x: shown.map((c) => level.at[c]), q1: part(0.25), median: part(0.5), q3: part(0.75), lowerfence: part(0.05), upperfence: part(0.95), line: { color: colour(k) }, fillcolor: faint(colour(k), 0.25), hoverinfo: "y", name: "" };
     const gap = level.at.length > 1 ? Math.min(...level.at.slice(1).map((v, i) => v - level.at[i])) : 1;
     chart(`effect-${k}`, [{ ...box, width: gap * 0.6 }], {
-      xaxis: axis(key.name, { ...ticks({ ...level, texts: text }, 260), range: known.length > MOST_LEVELS ? [at[0] - gap * 0.6, at.at(-1) + gap * 0.6] : [level.at[0] - gap * 0.6, level.at.at(-1) + gap * 0.6], showgrid: false, zeroline: false }),
+      xaxis: axis(key.name, { ...ticks({ ...level, texts: text }, KEYS.length > 1 || isNarrow() ? 260 : 760), range: known.length > MOST_LEVELS ? [at[0] - gap * 0.6, at.at(-1) + gap * 0.6] : [level.at[0] - gap * 0.6, level.at.at(-1) + gap * 0.6], showgrid: false, zeroline: false }),
       yaxis: valueAxis(titled(STATE.metric), [...part(0.05), ...part(0.95)]),
     }, `${STATE.metric} by ${key.name}: the median, middle half and 5 to 95 % of the completed runs${over.length ? ` over ${listed(over)}` : ""}. ${best ? `${isHigh() ? "Highest" : "Lowest"} median over all runs: ${short(best[1])} at ${level.texts[best[0]]}.` : ""}${known.length > MOST_LEVELS ? ` The first ${MOST_LEVELS} of ${known.length} values are drawn.` : ""}${timesText(some)}${level.note}`, 340);
   });
