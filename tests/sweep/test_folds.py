@@ -163,3 +163,16 @@ def test_a_single_run_is_of_one_fold(command: Callable[..., Answer], tmp_path: P
     done = command("src.train", *words, "data.fold=2")
     assert done.code == 0
     assert "rows: train 8  val 3" in done.out
+
+
+@pytest.mark.more
+def test_by_hydras_own_launcher(command: Callable[..., Answer], tmp_path: Path) -> None:
+    words = ("-m", "hydra/sweeper=basic", "hydra/launcher=basic", *TEMPERATURE, *FOLDS,
+             f"sweep.dir={tmp_path / 'it'}", "pictures=none", "logger=none")  # fmt: skip
+    done = command("src.train", *words)
+    assert done.code != 0
+    assert "also data.fold=0,1,2,3" in done.err
+    done = command("src.train", *words[:-3], f"sweep.dir={tmp_path / 'two'}", *words[-2:],
+                   "data.fold=0,1")  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.out.count("rows: train 8  val 3") == 2

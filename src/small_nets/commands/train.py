@@ -20,14 +20,13 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from small_nets.config import resolvers  # noqa: E402
-from small_nets.config.check import Refused, folders_of  # noqa: E402
+from small_nets.config.check import Refused, folders_of, settle_task  # noqa: E402
 from small_nets.config.command_line import arrange, is_multirun, refuse_nodes  # noqa: E402
 from small_nets.config.conf_files import CONF  # noqa: E402
 from small_nets.config.errors import InputError, say_error, words_of  # noqa: E402
 from small_nets.config.hydra_errors import explain  # noqa: E402
 from small_nets.config.multirun_keys import as_typed, for_multirun, refuse_mixtures  # noqa: E402
 from small_nets.config.overrides import refuse_endless  # noqa: E402
-from small_nets.config.replaced_choice import drop_replaced  # noqa: E402
 from small_nets.config.resolve import unresolved  # noqa: E402
 from small_nets.run.build.compose import refuse_sweep_settings  # noqa: E402
 from small_nets.run.build.preflight import HYDRA, Claim, check, release  # noqa: E402
@@ -47,7 +46,7 @@ def run_one(config: DictConfig) -> float | None:
             refuse_sweep_settings([*typed["task"], *typed["hydra"]])
         folders = folders_of(OmegaConf.create({"runtime": job.runtime}))
         # Hydra's own launcher comes here without the callback that drops them.
-        dropped = drop_replaced(config, job.runtime.choices, typed["task"], folders)
+        dropped = settle_task(config, job.runtime.choices, typed["task"], folders)
         settings = check(config, job.runtime.choices, folders)
         # Imported here: a typo must be answered before torch is loaded.
         from small_nets.engines.cohort import Interrupted

@@ -50,13 +50,22 @@ def folders_of(hydra: DictConfig) -> list[Path]:
 def settle(config: DictConfig) -> list[str]:
     """Remove the keys of replaced choices from a composed config with its `hydra` node.
 
+    Where folds hold the validation rows out, a choice's own fraction goes, too.
+
     Returns a message for each key that is removed.
     """
     hydra = config.hydra
     typed: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-    words = list(map(str, typed))
-    lines = drop_replaced(config, hydra.runtime.choices, words, folders_of(hydra))
-    let_folds_hold_out(config, map(key_of, words))
+    return settle_task(config, hydra.runtime.choices, list(map(str, typed)), folders_of(hydra))
+
+
+def settle_task(
+    task: DictConfig, choices: Mapping[str, str | None], typed: Sequence[str],
+    folders: Sequence[Path],
+) -> list[str]:  # fmt: skip
+    """The same for a config without `hydra`. choices: group -> choice. typed: the overrides."""
+    lines = drop_replaced(task, choices, typed, folders)
+    let_folds_hold_out(task, map(key_of, typed))
     return lines
 
 

@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from small_nets.config.errors import InputError
 
+SHOWN = 5  # folds whose numbers a message lists
 FOLDS, FOLD, FRACTION = "data.folds", "data.fold", "data.val_fraction"
 
 
@@ -35,9 +36,12 @@ def check_folds(data: Mapping[str, Any]) -> None:
             "fifth; data.test_fraction goes with either)"
         )
     if fold is None:
-        raise InputError(f"{FOLDS}={folds} trains {folds} runs, and this is one.\n"
-                         f"Fix: -m in front of the overrides, or {FOLD}=0 for one of them"
-                         )  # fmt: skip
+        every = ",".join(map(str, range(folds))) if folds <= SHOWN else f"range({folds})"
+        raise InputError(
+            f"{FOLDS}={folds} trains {folds} runs, and this is one.\n"
+            f"Fix: -m in front of the overrides (with Hydra's own sweeper also {FOLD}={every}), "
+            f"or {FOLD}=0 for one of them"
+        )
     if fold >= folds:
         raise InputError(f"{FOLD}={fold} is not allowed: {FOLDS}={folds} are numbered from 0.\n"
                          f"Allowed: 0 to {folds - 1}")  # fmt: skip
