@@ -20,8 +20,8 @@ def endings(table: pl.DataFrame, standard: Standard) -> dict[str, Any] | None:
 
     None where the runs part into fewer than two endings, or more than a picture tells apart; where
     no setting parts, for settings that each end at a loss of their own say nothing of seeds; and
-    for few runs. table: the runs, with `setting`, the place of each one's setting in the ranking. A setting's counts
-    have one more number for runs elsewhere, and one for lost runs.
+    for few runs. table: the runs, with `setting`, the place of each one's setting in the ranking.
+    A setting's counts have one more number for runs elsewhere, and one for lost runs.
     """
     rows = table.with_columns(standard.value().alias(" end")).drop_nulls([" end", "setting"])
     values = rows[" end"].to_numpy()
