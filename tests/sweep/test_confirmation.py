@@ -60,6 +60,13 @@ def test_it_is_the_run_that_one_would_train_alone(sweep: Sweep) -> None:
         np.testing.assert_allclose(values.detach(), alone[name], rtol=1e-9, atol=1e-12)
 
 
+def test_fresh_seeds_are_free_and_are_seeds(sweep: Sweep) -> None:
+    """Not those of the block that is taken, and none above the largest that there is."""
+    done = sweep(*GRID, "seed=0,1,1000003,2000000,4294967295", "sweep.confirm=1",
+                 "sweep.confirm_seeds=5")  # fmt: skip
+    assert sorted(set(confirmed(done).read()["seed"])) == [*range(3 * STEP, 3 * STEP + 5)]
+
+
 def test_split_seeds(sweep: Sweep) -> None:
     """A split that is held stays; one that is swept moves with the seed."""
     held = sweep(*GRID, "seed=range(5)", "data.split_seed=3", "sweep.confirm=1", to="held")

@@ -123,6 +123,7 @@ def test_of_folds(sweep: Sweep) -> None:
     (("seed=range(3)", "sweep.race={most: 32}"), "3 are too few to tell settings apart"),
     (("sweep.race={most: 32}",), "1 is too few"),
     (("seed=range(40)", "sweep.race={most: 32}"), "adds no seed to the 40"),
+    (("seed=range(4294967280,4294967290)", "sweep.race={most: 32}"), "a seed is at most"),
     (("seed=range(8)", "sweep.race={most: 32}", "sweep.halving={first: 10}"), "one of them"),
     (("seed=range(8)", "sweep.race={until: 2}"), "is not allowed"),
     (("seed=range(8)", "sweep.race={unti: 0.1}"), "is not allowed"),

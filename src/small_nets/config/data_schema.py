@@ -31,7 +31,8 @@ SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space":
 SEPARATOR_WORDS = [name for name in SEPARATORS if name.isalpha()]
 
 
-SEED = integer(0, 2**32 - 1, example="42")
+LARGEST_SEED = 2**32 - 1
+SEED = integer(0, LARGEST_SEED, example="42")
 NORMALISATION = Field(
     is_normalisation,
     METHODS,

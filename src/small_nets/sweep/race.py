@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from small_nets.config.data_schema import LARGEST_SEED
 from small_nets.config.errors import InputError
 from small_nets.config.overrides import key_of
 from small_nets.run.terminal.tables import warn
@@ -46,6 +47,9 @@ def race_of(settings: Mapping[str, Any], lists: Sequence[Overrides], whole: bool
     if asked["most"] <= len(seeds):
         raise InputError(f"{shown} adds no seed to the {len(seeds)} that are typed.\n"
                          f"Fix: most: {4 * len(seeds)}")  # fmt: skip
+    if seeds[-1] + asked["most"] > LARGEST_SEED:
+        raise InputError(f"{shown} goes on with the seeds after {seeds[-1]}, and a seed is at most "
+                         f"{LARGEST_SEED}.\nFix: '{key}=range(8)'")  # fmt: skip
     race = Race(asked["until"], asked["most"], len(seeds))
     runs = len(lists) // len(seeds) * race.most
     if runs > settings["max_runs"]:

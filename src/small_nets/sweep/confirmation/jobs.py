@@ -4,6 +4,7 @@ A setting that was chosen among many by its runs has been lucky with their seeds
 other seeds say what it is worth.
 """
 
+import itertools
 import shlex
 from collections.abc import Sequence
 from itertools import product
@@ -12,6 +13,7 @@ import polars as pl
 from omegaconf import OmegaConf
 
 from small_nets.config.conf_files import at
+from small_nets.config.data_schema import LARGEST_SEED
 from small_nets.config.errors import InputError
 from small_nets.config.overrides import key_of
 from small_nets.run.outputs.identity import numbers_of
@@ -22,7 +24,7 @@ from small_nets.sweep.results.ranking import Ranked, of_setting
 from small_nets.sweep.store.store import Store
 from small_nets.sweep.store.stored_run import checked_of
 
-STEP = 1_000_000  # seeds of a confirmation begin at a multiple of it, far from what is typed
+STEP = 1_000_000  # seeds of a confirmation begin at the first free multiple of it
 
 
 def refuse_without_seeds(swept: Sequence[str], flag: str) -> None:
@@ -35,11 +37,15 @@ def refuse_without_seeds(swept: Sequence[str], flag: str) -> None:
 
 
 def fresh_seeds(store: Store, count: int) -> range:
-    """So many seeds that no run of the sweep has."""
+    """So many seeds that no run of the sweep has. Raises InputError where there are none left."""
     table = store.read([key for key in SEEDS if key in store.swept])
     typed = [seed for key in table.columns for seed in table[key].drop_nulls()]
-    first = STEP * (1 + max(typed, default=0) // STEP)
-    return range(first, first + count)
+    taken = {seed // STEP for seed in typed}
+    block = next(b for b in itertools.count(1) if b not in taken)
+    if count > STEP or (block + 1) * STEP > LARGEST_SEED:
+        raise InputError(f"there are no {count} fresh seeds up to {LARGEST_SEED}.\n"
+                         f"Fix: confirm_seeds=32")  # fmt: skip
+    return range(block * STEP, block * STEP + count)
 
 
 def confirmation_jobs(
