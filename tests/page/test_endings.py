@@ -1,6 +1,6 @@
 """The page's bars of where runs end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import polars as pl
 import pytest
@@ -16,7 +16,7 @@ from tests.page.conftest import data_of
 LOSS = Standard("train/loss")
 
 
-def table_of(losses: list[list[float | None]]) -> pl.DataFrame:
+def table_of(losses: Sequence[Sequence[float | None]]) -> pl.DataFrame:
     """Runs by setting; None for a run that diverged."""
     return pl.DataFrame([
         {"setting": s, "train/loss": v, "status": "diverged" if v is None else "completed"}
@@ -37,7 +37,7 @@ def test_each_run_is_counted_once() -> None:
     [[float(3**i) for _ in range(4) for i in range(9)]],
     [[0.1] * 40, [0.5] * 40],  # settings that differ, and seeds that do not
 ])  # fmt: skip
-def test_nothing_is_said_of_one_ending_or_of_many(losses: list[list[float | None]]) -> None:
+def test_nothing_is_said_of_one_ending_or_of_many(losses: Sequence[Sequence[float | None]]) -> None:
     assert endings(table_of(losses), LOSS) is None
 
 
