@@ -60,5 +60,9 @@ def test_the_bars(browser: Browser, sweep: Callable[..., Swept]) -> None:
         expect(bars.first).to_be_visible()
         names = page.locator("#endings .legendtext").all_text_contents()
         assert any(name.startswith("0.477") for name in names)
+        shares = bars.locator(".bartext").all_text_contents()
+        counts = [n for some in found["counts"] for n in some]
+        assert shares
+        assert set(shares) <= {f"{100 * n / 60:.0f} %" for n in counts}
         page.locator("#metric").select_option("train/accuracy")
         expect(page.locator("#endings svg")).to_have_count(0)

@@ -1,6 +1,8 @@
 """The sharpness along training: that of torch's own Hessian, and the same in every engine."""
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -8,6 +10,9 @@ import pytest
 import torch
 
 from small_nets.config.errors import InputError
+from small_nets.engines import sharpness
+from small_nets.engines.engine import probe
+from small_nets.engines.fused import engine as fused_engine
 from small_nets.engines.sharpness import RELATIVE, SHARPNESS, largest_eigenvalues
 from small_nets.run.build.build import build
 from small_nets.run.build.compose import compose_settings
@@ -104,6 +109,65 @@ def test_what_is_not_finite_is_infinite() -> None:
     assert found.isfinite().tolist() == [True, True]  # a quadratic bends the same everywhere
     found = largest_eigenvalues(net, lambda p, y: ((p - y) ** 4).mean(), parameters, rows, rows)
     assert found.isinf().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("numbers", [2**20, 2**8])  # of which the second is too few for a Hessian
+def test_a_member_has_its_bits_in_any_company(
+    numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = build(compose_settings("+experiment=xor", "model.width=3", "logger=none")[0])
+    torch.manual_seed(0)
+    drawn = {n: torch.randn(40, *p.shape) for n, p in run.net.named_parameters()}
+    target = run.data.train.target
+    assert target is not None
+
+    def found(members: list[int]) -> torch.Tensor:
+        some = {name: values[members] for name, values in drawn.items()}
+        rows = [x.repeat(len(members), 1, 1) for x in (run.data.train.input, target)]
+        return largest_eigenvalues(run.net, run.loss, some, *rows)
+
+    whole = found(list(range(40)))
+    monkeypatch.setattr(sharpness, "NUMBERS", numbers)
+    torch.testing.assert_close(found(list(range(40))), whole, rtol=1e-12, atol=0)
+    whole = found(list(range(40)))
+    for members in ([7], [39, 2], list(range(39, 20, -1))):
+        assert torch.equal(found(members), whole[members])
+
+
+@pytest.mark.more
+def test_the_plan_knows_what_it_costs(sweep: Sweep) -> None:
+    def said(*more: str) -> str:
+        words = ("+experiment=sine", "engine=fused", "seed=range(2000)", "sweep.dry_run=true")
+        found = re.search(r"(?m)^about (\S+ \S+) and|^(under 1 s) and", sweep(*words, *more).text)
+        assert found is not None
+        return found[1] or found[2]
+
+    assert said("analysis=sharpness").endswith(" min")  # 204,000 Hessians over 2,400 rows
+    assert said("analysis=sharpness", "log_every=500").endswith((" s", "1 min"))
+    assert said().endswith((" s", "1 min"))
+
+
+def test_what_measures_speed_shares_no_net(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that put their parameters into one net would compute with each other's."""
+    seen: list[torch.nn.Module] = []
+
+    def noted(net: torch.nn.Module, *rest: Any) -> torch.Tensor:
+        seen.append(net)
+        return largest_eigenvalues(net, *rest)
+
+    monkeypatch.setattr(sharpness, "largest_eigenvalues", noted)
+    probed: list[tuple[int, int]] = []
+
+    def measured(run: Callable[[Any], object], member: Any, steps: int, workers: int) -> float:
+        del workers
+        seconds = probe(run, member, steps, 2)
+        probed.append((len(seen), len({id(net) for net in seen})))
+        return seconds
+
+    monkeypatch.setattr(fused_engine, "probe", measured)
+    sweep(*TEMPERATURE, "engine=fused", "seed=range(2)", "sweep.dry_run=true")
+    # One thread, then two, four times: each training has a point before its steps and one after.
+    assert probed == [(18, 9)]
 
 
 def test_it_draws_the_edge(sweep: Sweep) -> None:

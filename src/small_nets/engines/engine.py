@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -105,9 +106,11 @@ def probe(run: Callable[[Cohort], object], member: Cohort, steps: int, workers: 
 
     def timed(epochs: int, at_once: int = workers) -> float:
         cohort = replace(member, epochs=epochs, log_every=epochs)
+        # Each with a net of its own: `functional_call` puts parameters into it, and takes them out.
+        cohorts = [replace(cohort, net=deepcopy(member.net)) for _ in range(at_once)]
         began = time.perf_counter()
         with ThreadPoolExecutor(at_once) as pool:
-            list(pool.map(run, [cohort] * at_once))
+            list(pool.map(run, cohorts))
         return time.perf_counter() - began
 
     timed(few, 1)  # traces and compiles, in one thread alone

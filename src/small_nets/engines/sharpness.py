@@ -5,7 +5,7 @@ Descent on Neural Networks Typically Occurs at the Edge of Stability, 2021). The
 is its ratio to the bound above which the steps of the optimizer grow, 2/η of gradient descent.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,10 @@ from torch.func import functional_call
 from small_nets.engines.cohort import Cohort
 
 SHARPNESS, RELATIVE = "train/sharpness", "train/relative_sharpness"
-NUMBERS = 2**24  # of the derivatives of hidden units that are held at a time
+NUMBERS = 2**20  # of the derivatives of units that are held at a time: they should stay in a cache
+MEMBERS = 16  # at most at a time
+SECONDS = 1e-8  # for the derivative of one unit by one parameter, for one row
+LEAST = 2e-4  # seconds of a member's eigenvalue
 
 
 def largest_eigenvalues(
@@ -24,7 +27,10 @@ def largest_eigenvalues(
     """λmax of the Hessian of each member's loss, (members,), float64.
 
     parameters: name -> (members, *shape). input, target: (members, rows, columns). Computed in
-    float64 from the whole Hessian. Infinite where the Hessian is not finite.
+    float64 from the whole Hessian. Infinite where the Hessian is not finite. A member's number is
+    the same to the bit whatever the others are: so many at a time as its shapes say, the last ones
+    repeated where they are too few, since a product of matrices may add up in another order where
+    there are fewer of them.
     """
     shapes = {name: p.shape[1:] for name, p in parameters.items()}
     sizes = [shape.numel() for shape in shapes.values()]
@@ -36,15 +42,46 @@ def largest_eigenvalues(
         named = {name: part.view(shape) for part, (name, shape) in parts}
         return loss(functional_call(net, named | buffers, (x,)), y)
 
+    at_once, columns = _sizes(_units(shapes.values()) * input.shape[1], flat.shape[1])
     # Reverse over reverse: the hand-written cross-entropy has no forward-mode derivative.
-    second = torch.func.jacrev(torch.func.jacrev(value))
-    units = sum(shape[0] if len(shape) else 1 for shape in shapes.values())
-    size = max(1, NUMBERS // (flat.shape[1] * units * input.shape[1]))
-    found = torch.vmap(second, chunk_size=size)(flat, input.double(), target.double())
+    second = torch.vmap(torch.func.jacrev(torch.func.grad(value), chunk_size=columns))
+    count = len(flat)
+    places = torch.arange(-(-count // at_once) * at_once, device=flat.device).clamp(max=count - 1)
+    x, y = input.double(), target.double()
+    found = torch.cat([second(flat[i], x[i], y[i]) for i in places.split(at_once)])[:count]
     known = torch.isfinite(found).flatten(1).all(dim=1)
     found = torch.where(known[:, None, None], found, torch.zeros_like(found))
-    largest = torch.linalg.eigvalsh(found)[:, -1]
+    # One by one: where matrices of an odd size follow each other in memory, LAPACK adds up in an
+    # order that depends on where one begins.
+    largest = torch.stack([torch.linalg.eigvalsh(hessian)[-1] for hessian in found])
     return torch.where(known, largest, torch.inf)
+
+
+def _units(shapes: Iterable[torch.Size]) -> int:
+    """The units of a net whose parameters have these shapes, a bias counted as well."""
+    return sum(shape[0] if len(shape) else 1 for shape in shapes)
+
+
+def _sizes(numbers: int, parameters: int) -> tuple[int, int]:
+    """How many members, and how many columns of their Hessians, are computed at a time.
+
+    numbers: those of the units' values for all rows.
+    """
+    members = NUMBERS // (numbers * parameters)
+    return min(max(members, 1), MEMBERS), min(max(NUMBERS // numbers, 1), parameters)
+
+
+def seconds_along(member: Cohort) -> float:
+    """Estimate the seconds that one member's sharpness takes, from its shapes alone, on one core.
+
+    0 where none is measured.
+    """
+    if not member.has_sharpness:
+        return 0.0
+    shapes = [p.shape[1:] for p in member.parameters.values()]
+    parameters = sum(shape.numel() for shape in shapes)
+    points = member.epochs // member.log_every + 2
+    return points * (LEAST + SECONDS * parameters * _units(shapes) * member.train.count)
 
 
 def names_along(cohort: Cohort) -> list[str]:

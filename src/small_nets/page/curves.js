@@ -22,14 +22,18 @@ function bandsChart() {
     if (!alone) bands.set(group, { x: both.map((j) => curve.step[j]), low: both.map((j) => low[j]), high: both.map((j) => high[j]), tint: colour(i) });
     traces.push({ type: "scatter", mode: "lines", x: curve.step, y: middle, name: wrapped(brief(curve.setting), isNarrow() ? 34 : 60), legendgroup: group, line: { color: colour(i), dash: dash(i), width: 2 }, hovertemplate: `${brief(curve.setting)}<br>step %{x}<br>%{y:.4g}<extra></extra>` });
   });
-  // Above 1 the steps of gradient descent grow along the sharpest direction.
-  if (metric.endsWith("/relative_sharpness") && shown.length) {
-    const last = Math.max(...shown.flatMap((curve) => curve.step));
-    traces.push({ type: "scatter", mode: "lines", x: [0, last], y: [1, 1], name: "1: the edge of stability", line: { color: css("--text"), dash: "dash", width: 1 }, hoverinfo: "skip" });
-  }
+  traces.push(...edge(metric, shown));
   const box = chart("bands", traces, { xaxis: stepAxis(), yaxis: valueAxis(titled(metric, metric), inReach(medians, ends), { fixed: true }), ...legendBelow() },
     curvesText(metric, shown.length, bands.size), 440 + (isNarrow() ? 34 : 14) * shown.length);
   chooseBands(box, bands);
+}
+
+// The line at 1 of the relative sharpness: above it the steps of gradient descent grow along the
+// sharpest direction.
+function edge(metric, curves) {
+  if (!metric.endsWith("/relative_sharpness") || !curves.length) return [];
+  const last = Math.max(...curves.flatMap((curve) => curve.step));
+  return [{ type: "scatter", mode: "lines", x: [0, last], y: [1, 1], name: "1: the edge of stability", line: { color: css("--text"), dash: "dash", width: 1 }, hoverinfo: "skip" }];
 }
 
 // The values that an axis shows: the medians, and the ends of bands that are not far off. A run
@@ -69,6 +73,7 @@ function extremesChart() {
     });
   });
   if (!traces.length) return nothing("extremes", "");
+  traces.push(...edge(metric, DATA.extremes));
   const by = DATA.metrics[0].name;
   chart("extremes", traces, { xaxis: stepAxis(), yaxis: valueAxis(titled(drawn.size > 1 ? kind : metric, metric), every), ...legendBelow() },
     `${[...drawn].join(" and ")} of the best run of the best setting, and of the median and the worst of all runs by ${by}${DATA.extremes.some((r) => r.name === "median") ? "" : " (the median is a run that was lost)"}: ${DATA.extremes.map((r) => `${r.name} ${short(r.value)}, job ${r.job}, ${label(r.setting)}`).join("; ")}.`, 440);

@@ -10,10 +10,17 @@ function endings() {
   const spread = ([middle, low, high]) => (high / low < 1.05 ? short(middle) : `${short(low)} to ${short(high)}`);
   const names = [...found.endings.map(spread), "elsewhere", "lost"];
   const total = (j) => rows.reduce((sum, row) => sum + row[j], 0);
+  // The share that a bar is labelled with, where it is wide enough; 100 % is all of the runs.
+  const share = (some, row) => {
+    const part = (100 * some) / row.reduce((sum, count) => sum + count, 0);
+    if (part < (narrow ? 16 : 5)) return "";
+    return `${part < 100 && part >= 99.5 ? Math.min(part, 99.9).toFixed(1) : part.toFixed(0)} %`;
+  };
   const labels = order.map((s, i) => wrapped(`${i + 1}. ${brief(s)}`, narrow ? 18 : 40));
   const traces = names.map((name, j) => ({ name, j })).filter(({ j }) => total(j) > 0).map(({ name, j }) => ({
     type: "bar", orientation: "h", name, y: order.map((_, i) => i), width: 0.7,
     x: rows.map((row) => (100 * row[j]) / row.reduce((sum, count) => sum + count, 0)),
+    text: rows.map((row) => share(row[j], row)), textposition: "inside", insidetextanchor: "middle", textangle: 0, constraintext: "none",
     marker: { color: j < found.endings.length ? colour(j) : css(j === names.length - 1 ? "--text" : "--quiet"), opacity: j < found.endings.length ? 1 : 0.4 },
     hovertext: rows.map((row, i) => `${label(order[i])}<br>${name}: ${row[j]} of ${row.reduce((sum, count) => sum + count, 0)} runs`), hoverinfo: "text",
   }));

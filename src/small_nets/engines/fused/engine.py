@@ -7,6 +7,7 @@ from small_nets.engines.cohort import Cohort, Trained, nothing
 from small_nets.engines.engine import probe
 from small_nets.engines.fused.program import Program
 from small_nets.engines.fused.train import train
+from small_nets.engines.sharpness import seconds_along
 from small_nets.engines.snapshot import Paused
 
 SECONDS = 20.0  # of a part, about; so much is lost when a sweep is killed
@@ -25,7 +26,7 @@ class Fused:
     @classmethod
     def of(cls, member: Cohort, program: Program) -> "Fused":
         least = 1 if program.architecture.rows_in_lanes else program.lanes
-        each = _seconds(member, program)
+        each = _seconds(member, program) + seconds_along(member)
         usual = int(min(max(SECONDS / max(each, 1e-9), least), MOST)) // least * least
         return cls(program, (least, usual))
 

@@ -16,6 +16,7 @@ from small_nets.config.sweep_schema import UNITS, memory_bytes
 from small_nets.engines.cohort import Cohort
 from small_nets.engines.engine import Lowered
 from small_nets.engines.selection import choose, compile_all, without_compiling
+from small_nets.engines.sharpness import seconds_along
 from small_nets.engines.stacked.cost import bytes_per_member, lanes_for
 from small_nets.engines.unsupported import CannotStack
 from small_nets.run.build.build import build
@@ -205,11 +206,12 @@ def _ready(begun: _Begun, means: Means, dry: bool) -> Ready:
             part = _part(member, len(group.jobs), begun.lowered, means)
             seconds = begun.lowered.probe(member, part, means.workers) * member.steps
     parts = math.ceil(len(group.jobs) / part)
+    seconds = seconds * parts + seconds_along(member) * len(group.jobs)
     points = member.epochs // member.log_every + 2
     numbers = sum(p[0].numel() for p in member.parameters.values())
     row = 800 + 12 * points * len(member.splits) + 4 * numbers
     note = "; ".join(text for text in (begun.note, *begun.notes) if text)
-    return Ready(group, begun.lowered, part, member.steps, seconds * parts, row, note)
+    return Ready(group, begun.lowered, part, member.steps, seconds, row, note)
 
 
 def _alone(group: Group, plan: Plan, reason: str) -> None:
