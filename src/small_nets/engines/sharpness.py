@@ -14,7 +14,7 @@ from torch.func import functional_call
 from small_nets.engines.cohort import Cohort
 
 SHARPNESS, RELATIVE = "train/sharpness", "train/relative_sharpness"
-NUMBERS = 2**20  # of the derivatives of units that are held at a time: they should stay in a cache
+NUMBERS = 2**19  # of the derivatives of units that are held at a time: they should stay in a cache
 MEMBERS = 16  # at most at a time
 SECONDS = 1e-8  # for the derivative of one unit by one parameter, for one row
 LEAST = 2e-4  # seconds of a member's eigenvalue
