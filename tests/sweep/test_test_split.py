@@ -130,6 +130,14 @@ def test_of_tables_and_engines(sweep: Sweep, flowers: Path, more: tuple[str, ...
         assert row["test/rmse"] == pytest.approx(error, rel=1e-4)
 
 
+def test_a_member_has_its_bits_in_any_company(sweep: Sweep) -> None:
+    words = (*TEMPERATURE, "model.width=3,8")
+    many = sweep(*words, "seed=range(9)", to="many").table.filter(pl.col("seed") < 2)
+    few = sweep(*words, "seed=range(2)", to="few").table
+    columns = ["model.width", "seed", "test/loss"]
+    assert many.select(columns).sort(columns).equals(few.select(columns).sort(columns))
+
+
 def test_drawn_data_have_one_too(sweep: Sweep) -> None:
     done = sweep("+experiment=moons", "trainer.max_epochs=5", "data.test_fraction=0.25",
                  "seed=range(5)")  # fmt: skip

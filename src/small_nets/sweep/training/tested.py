@@ -6,8 +6,6 @@ from torch.func import functional_call
 
 from small_nets.engines.cohort import Cohort, Rows, Trained
 
-NUMBERS = 2**22  # outputs of a layer that are held at a time
-
 
 def test_metrics(cohort: Cohort, trained: Trained, test: Rows | None) -> dict[str, Tensor]:
     """Name -> (members,), of `test/loss` and the cohort's measures; empty without a test split.
@@ -23,11 +21,12 @@ def test_metrics(cohort: Cohort, trained: Trained, test: Rows | None) -> dict[st
         found = {name: measure(prediction, target) for name, measure in measures.items()}
         return {"loss": loss(prediction, target)} | found
 
-    widest = max(p.shape[1] if p.dim() > 1 else 1 for p in trained.parameters.values())
-    size = max(1, NUMBERS // (test.count * widest))
+    # One by one: of a batch of them the last bits of a member may depend on how many there are.
     device = next(iter(trained.parameters.values())).device
     with torch.no_grad():
-        found = torch.vmap(of_one, chunk_size=size)(
-            trained.parameters, test.input.to(device), test.target.to(device)
-        )
-    return {f"test/{name}": values.cpu() for name, values in found.items()}
+        found = [
+            of_one({name: p[i] for name, p in trained.parameters.items()},
+                   test.input[i].to(device), test.target[i].to(device))
+            for i in range(cohort.size)
+        ]  # fmt: skip
+    return {f"test/{n}": torch.stack([one[n] for one in found]).cpu() for n in found[0]}
